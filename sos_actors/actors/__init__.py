@@ -1,0 +1,1 @@
+"""The cast, one file a role."""

@@ -1,0 +1,39 @@
+"""Messages to bytes and back: MessagePack through msgspec, arrays as (dtype, shape, bytes)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sos_actors.messages.base import Message
+
+
+def _encode_array(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a message may not hold a {type(value).__name__}")
+
+
+def _decode_array(kind: Any, value: Any) -> Any:
+    origin = getattr(kind, "__origin__", kind)
+    if origin is np.ndarray:
+        dtype, shape, raw = value
+        return np.frombuffer(raw, dtype=dtype).reshape(shape)
+    raise TypeError(f"no decoder for {kind!r}")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_encode_array)
+
+
+def encode(message: Message) -> bytes:
+    """Give the message as MessagePack: an array whose first item is the class's name."""
+    return _encoder.encode(message)
+
+
+def decode(raw: bytes, kind: Any) -> Any:
+    """Read a message of type `kind` (a class or a union of classes); raises msgspec.ValidationError."""
+    return msgspec.msgpack.decode(raw, type=kind, dec_hook=_decode_array)

@@ -1,0 +1,136 @@
+"""From a view of the market to an intent to trade."""
+
+from __future__ import annotations
+
+import enum
+
+from sos_actors.messages.base import Direction, Message, Regime, Right, Side
+from sos_actors.messages.market import NAN
+
+
+class Signal(Message, frozen=True, gc=False):
+    """A strategy wants to enter. StrategyActor -> SelectorActor.
+
+    `entry`, `stop`, `target` are prices of the underlying. `flip` asks that an opposite position of the
+    same strategy be closed by the same order (stop-and-reverse). `captured` holds what the phases captured.
+    """
+
+    signal_id: str
+    strategy: str
+    underlying: str
+    ts: int
+    direction: Direction
+    entry: float
+    stop: float
+    target: float
+    regime: Regime
+    quantity_mod: float
+    selection: str
+    flip: bool = False
+    captured: tuple[tuple[str, float | str], ...] = ()
+
+
+class TradePlan(Message, frozen=True, gc=False):
+    """Which contract, how much, at what prices. SelectorActor -> RiskActor.
+
+    `entry`, `stop`, `target` are prices of `instrument` (the premium, for an option); `index_stop` and
+    `index_target` those of the underlying. NaN: that leg is not used. `quantity` is units. `legs` > 1 belong
+    to one `signal_id` and are accepted or refused together.
+    """
+
+    plan_id: str
+    signal_id: str
+    strategy: str
+    underlying: str
+    ts: int
+    direction: Direction
+    instrument: str
+    side: Side
+    quantity: int
+    lot_size: int
+    entry: float
+    stop: float
+    target: float
+    index_stop: float = NAN
+    index_target: float = NAN
+    regime: Regime = Regime.UNKNOWN
+    right: Right | None = None
+    delta: float = NAN
+    bid: float = NAN
+    ask: float = NAN
+    score: float = NAN
+    flip: bool = False
+
+
+class RefusalReason(enum.StrEnum):
+    """Why something was not done. docs/strategies.md lists them; a test keeps the two equal."""
+
+    ENTRIES_OFF = "ENTRIES_OFF"
+    NOT_TRADING_HOURS = "NOT_TRADING_HOURS"
+    TOO_LATE_IN_DAY = "TOO_LATE_IN_DAY"
+    REGIME = "REGIME"
+    NO_CHAIN = "NO_CHAIN"
+    NO_CONTRACT = "NO_CONTRACT"
+    NO_PRICE = "NO_PRICE"
+    SPREAD_TOO_WIDE = "SPREAD_TOO_WIDE"
+    BAD_LEVELS = "BAD_LEVELS"
+    SIZE_ZERO = "SIZE_ZERO"
+    MARGIN = "MARGIN"
+    DAILY_LOSS = "DAILY_LOSS"
+    OPEN_POSITIONS = "OPEN_POSITIONS"
+    STRATEGY_POSITIONS = "STRATEGY_POSITIONS"
+    UNDERLYING_POSITIONS = "UNDERLYING_POSITIONS"
+    COOLDOWN = "COOLDOWN"
+    DEBOUNCE = "DEBOUNCE"
+    TRADES_PER_DAY = "TRADES_PER_DAY"
+    STRATEGY_TRADES_PER_DAY = "STRATEGY_TRADES_PER_DAY"
+    ORDER_RATE = "ORDER_RATE"
+    PRICE_BAND = "PRICE_BAND"
+    STALE_DATA = "STALE_DATA"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+    EXCHANGE_REJECTED = "EXCHANGE_REJECTED"
+
+
+class Refused(Message, frozen=True, gc=False):
+    """Something was not done, and why. Selector, risk or order actor -> recorder, strategy, observers."""
+
+    ts: int
+    strategy: str
+    underlying: str
+    reason: RefusalReason
+    detail: str
+    signal_id: str = ""
+
+
+class OrderIntent(Message, frozen=True, gc=False):
+    """Risk agrees: enter. RiskActor -> OrderActor. `plan` says what; `intent_id` is unique for ever."""
+
+    intent_id: str
+    ts: int
+    plan: TradePlan
+
+
+class TradingState(enum.StrEnum):
+    """What may be done. ACTIVE: all; REDUCING: exits only; HALTED: nothing but cancels."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+class SetTradingState(Message, frozen=True, gc=False):
+    """Change what may be done. Operator, Supervisor -> RiskActor. Empty scope: the whole account."""
+
+    state: TradingState
+    reason: str
+    strategy: str = ""
+    underlying: str = ""
+
+
+class Flatten(Message, frozen=True, gc=False):
+    """Close what is open. RiskActor, operator -> OrderActor. Empty strategy: everything."""
+
+    ts: int
+    reason: str
+    strategy: str = ""

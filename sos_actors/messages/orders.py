@@ -1,0 +1,163 @@
+"""Orders and what becomes of them."""
+
+from __future__ import annotations
+
+import enum
+
+from sos_actors.messages.base import Direction, Message, Regime, Side
+from sos_actors.messages.market import NAN
+
+
+class OrderType(enum.StrEnum):
+    """How an order may be priced. STOP becomes a market order once its trigger trades."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    STOP = "STOP"
+
+
+class OrderStatus(enum.StrEnum):
+    """Where an order stands; the legal steps are in trading/order_machine.py."""
+
+    INTENT = "INTENT"
+    SUBMITTED = "SUBMITTED"
+    OPEN = "OPEN"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    UNKNOWN = "UNKNOWN"
+
+
+class OrderRole(enum.StrEnum):
+    """What an order is for."""
+
+    ENTRY = "ENTRY"
+    STOP = "STOP"
+    TARGET = "TARGET"
+    EXIT = "EXIT"
+
+
+class ExitReason(enum.StrEnum):
+    """Why a position was closed."""
+
+    STOP = "STOP"
+    TARGET = "TARGET"
+    BREAK_EVEN = "BREAK_EVEN"
+    TRAILING = "TRAILING"
+    TIME_STOP = "TIME_STOP"
+    SQUARE_OFF = "SQUARE_OFF"
+    INDEX_STOP = "INDEX_STOP"
+    INDEX_TARGET = "INDEX_TARGET"
+    FLIP = "FLIP"
+    FLATTEN = "FLATTEN"
+    EXPIRY = "EXPIRY"
+    END_OF_DATA = "END_OF_DATA"
+
+
+class SubmitOrder(Message, frozen=True, gc=False):
+    """Send this order. OrderActor -> BrokerActor. `price` is the limit, `trigger` the stop's; NaN: unused.
+
+    Orders with the same non-empty `oco` cancel one another when one of them fills completely.
+    """
+
+    order_id: str
+    intent_id: str
+    ts: int
+    instrument: str
+    side: Side
+    quantity: int
+    order_type: OrderType
+    role: OrderRole
+    price: float = NAN
+    trigger: float = NAN
+    oco: str = ""
+
+
+class ModifyOrder(Message, frozen=True, gc=False):
+    """Change a working order's prices or quantity. OrderActor -> BrokerActor. NaN, 0: leave as is."""
+
+    order_id: str
+    ts: int
+    price: float = NAN
+    trigger: float = NAN
+    quantity: int = 0
+
+
+class CancelOrder(Message, frozen=True, gc=False):
+    """Take a working order back. OrderActor -> BrokerActor."""
+
+    order_id: str
+    ts: int
+
+
+class OrderUpdate(Message, frozen=True, gc=False):
+    """What the broker says of an order. BrokerActor -> OrderActor."""
+
+    order_id: str
+    ts: int
+    status: OrderStatus
+    detail: str = ""
+
+
+class Fill(Message, frozen=True, gc=False):
+    """Units traded. BrokerActor -> OrderActor, RiskActor. `fill_id` is the broker's, unique per execution."""
+
+    fill_id: str
+    order_id: str
+    ts: int
+    instrument: str
+    side: Side
+    quantity: int
+    price: float
+
+
+class PositionChanged(Message, frozen=True, gc=False):
+    """What is held now. OrderActor -> RiskActor, observers. `quantity` is signed units; cash in paise."""
+
+    ts: int
+    strategy: str
+    underlying: str
+    instrument: str
+    quantity: int
+    average_price: float
+    realised_paise: int
+    cash_paise: int
+
+
+class TradeClosed(Message, frozen=True, gc=False):
+    """A round trip, entry to flat. OrderActor -> RiskActor, recorder, strategy.
+
+    Money in paise; `mae`, `mfe` are the worst and best excursion in rupees a unit (both >= 0);
+    `initial_risk` rupees a unit between entry and first stop (NaN without a stop).
+    """
+
+    trade_id: str
+    intent_id: str
+    strategy: str
+    underlying: str
+    instrument: str
+    direction: Direction
+    side: Side
+    quantity: int
+    entry_ts: int
+    exit_ts: int
+    entry_price: float
+    exit_price: float
+    gross_paise: int
+    charges_paise: int
+    net_paise: int
+    exit_reason: ExitReason
+    regime: Regime
+    initial_risk: float
+    mae: float
+    mfe: float
+
+
+class AccountMarked(Message, frozen=True, gc=False):
+    """The account marked to market. OrderActor -> RiskActor, recorder. Paise."""
+
+    ts: int
+    cash_paise: int
+    equity_paise: int
+    open_positions: int

@@ -1,0 +1,30 @@
+"""What the runtime says of its actors."""
+
+from __future__ import annotations
+
+from sos_actors.messages.base import Message
+
+
+class ActorFailed(Message, frozen=True, gc=False):
+    """A handler raised. Runtime -> Supervisor, observers. The message that did it is in the dead letters."""
+
+    path: str
+    ts: int
+    message_type: str
+    error: str
+    traceback: str
+
+
+class Terminated(Message, frozen=True, gc=False):
+    """A watched actor has stopped for good. Runtime -> its watchers."""
+
+    path: str
+    reason: str
+
+
+class ActorBenched(Message, frozen=True, gc=False):
+    """An actor failed too often and was taken out. Supervisor -> RiskActor, observers."""
+
+    path: str
+    ts: int
+    reason: str

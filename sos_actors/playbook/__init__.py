@@ -1,0 +1,1 @@
+"""Strategy files: schema, expression compiler, phase machine."""

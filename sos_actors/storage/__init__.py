@@ -1,0 +1,1 @@
+"""SQLite through apsw: market data in day blocks, trades, state."""

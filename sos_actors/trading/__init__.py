@@ -1,0 +1,1 @@
+"""From signal to money, without actors: sizing, limits, orders, fills, ledger."""
