@@ -64,4 +64,4 @@ def parse_id(instrument: str) -> InstrumentId:
                 return InstrumentId(exchange, "OPT", name, dt.date.fromisoformat(day), float(strike), Right(right))
     except ValueError as error:
         raise InputError(f"instrument id '{instrument}': {error}") from None
-    raise InputError(f"instrument id '{instrument}': expected e.g. NSE|INDEX|NIFTY or NSE|OPT|NIFTY|2025-09-02|24500|CE")
+    raise InputError(f"instrument id '{instrument}': write NSE|INDEX|NIFTY or NSE|OPT|NIFTY|2025-09-02|24500|CE")
