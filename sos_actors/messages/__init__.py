@@ -1,7 +1,7 @@
 """Every message that crosses a mailbox. Import them from here."""
 
 from sos_actors.messages.base import Buildup, Direction, Message, Regime, Right, Side, VolumeSource
-from sos_actors.messages.clock import Advance, MinuteClosed, Phase, SessionPhase, Stage
+from sos_actors.messages.clock import Advance, MinuteClosed, Phase, SessionPhase, Settle, Stage
 from sos_actors.messages.codec import decode, encode
 from sos_actors.messages.decision import (
     Flatten,
@@ -84,6 +84,7 @@ __all__ = [
     "Right",
     "SessionPhase",
     "SetTradingState",
+    "Settle",
     "Side",
     "Signal",
     "Stage",

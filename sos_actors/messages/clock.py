@@ -53,3 +53,12 @@ class Advance(Message, frozen=True, gc=False):
 
     ts: int
     stage: Stage
+
+
+class Settle(Message, frozen=True, gc=False):
+    """Everything of the minute that ended at `ts` is in. ChainActor -> itself.
+
+    Sent on MinuteClosed, it queues behind the bars that the same MinuteClosed made the bar actors publish.
+    """
+
+    ts: int

@@ -37,7 +37,7 @@ class Tick(Message, frozen=True, gc=False):
 class Bar(Message, frozen=True, gc=False):
     """What one instrument did in [start, end). BarActor or FeedActor -> whoever follows the instrument.
 
-    `volume` is in units traded within the bar, `oi` the open interest at its end (NaN: unknown).
+    `volume` is in units traded within the bar; `oi`, `bid` and `ask` are those at its end (NaN: unknown).
     `complete` is false when the feed had a hole within the bar.
     """
 
@@ -52,6 +52,8 @@ class Bar(Message, frozen=True, gc=False):
     oi: float = NAN
     volume_source: VolumeSource = VolumeSource.EXCHANGE
     complete: bool = True
+    bid: float = NAN
+    ask: float = NAN
 
 
 class BarOpening(Message, frozen=True, gc=False):

@@ -61,24 +61,31 @@ class Inbox:
 
 
 class Ref(pykka.ActorRef["Actor"]):
-    """Reference to an actor: `tell` goes straight to the handler's place in the runtime's queue."""
+    """Reference to a path of the cast: stays good when the actor there is restarted.
+
+    `tell` goes straight to the handler's place in the runtime's queue.
+    """
+
+    def __init__(self, actor: Actor) -> None:
+        super().__init__(actor)
+        self._runtime = actor.runtime
 
     def tell(self, message: Any) -> None:
         """Send a message. Never blocks. Raises UnhandledMessageError for a type the actor does not handle.
 
         A stopped actor's mail goes to the dead letters, where it can be seen, rather than up the sender's stack.
         """
-        actor = self._actor_weakref()
-        if actor is None:
-            raise pykka.ActorDeadError(f"{self} not found")
-        actor.runtime.deliver(actor, message)
+        runtime = self._runtime
+        runtime.deliver(runtime.actor(self.actor_urn), message)
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         """Send a message and get the answer: for edges and tests, never between actors (they would deadlock)."""
-        actor = self._actor_weakref()
-        if actor is None:
-            raise pykka.ActorDeadError(f"{self} not found")
-        return actor.runtime.ask(actor, message, block=block, timeout=timeout)
+        runtime = self._runtime
+        return runtime.ask(runtime.actor(self.actor_urn), message, block=block, timeout=timeout)
+
+    def is_alive(self) -> bool:
+        """Say whether an actor is at work under this path."""
+        return not self._runtime.actor(self.actor_urn).closed
 
 
 class Actor(pykka.Actor):

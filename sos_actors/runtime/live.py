@@ -43,6 +43,7 @@ class Group:
             if actor.closed:
                 runtime.redirect(handler, message)
                 continue
+            actor.handled += 1
             try:
                 handler(message)
             except Exception as error:  # noqa: BLE001 - supervision is the business of this very line
@@ -50,7 +51,6 @@ class Group:
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler must not end its neighbours
                 runtime.escalated = EscalatedError(f"{actor.path}: {error!r}")
                 logger.error("{} asked the process to end: {!r}", actor.path, error)
-            actor.handled += 1
             self._delivered += 1
 
     def report(self, replies: queue.SimpleQueue[int]) -> None:

@@ -72,13 +72,13 @@ class SimRuntime(Runtime):
                 if actor.closed:
                     self.redirect(handler, message)
                     continue
+                actor.handled += 1
                 try:
                     handler(message)
                 except Exception as error:
                     self.failed(actor, message, error)
                     if self.escalated is not None:
                         raise self.escalated from error
-                actor.handled += 1
         finally:
             self._draining = False
 

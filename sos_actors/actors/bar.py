@@ -1,0 +1,36 @@
+"""BarActor: ticks of one instrument to bars of one minute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sos_actors.market.bars import BarBuilder
+from sos_actors.messages import Bar, MinuteClosed, Tick
+from sos_actors.runtime import Actor, handles
+
+
+class BarActor(Actor):
+    """One instrument's bars, by exchange time; each is published when the clock says its minute is over."""
+
+    def __init__(self, builder: BarBuilder) -> None:
+        super().__init__()
+        self._builder = builder
+        self._bars = self.topic(Bar, builder.instrument)
+        self.subscribe(Tick, builder.instrument)
+        self.subscribe(MinuteClosed)
+
+    @handles(Tick)
+    def on_tick(self, message: Tick) -> None:
+        """Take a tick into the bar being built."""
+        self._builder.add(message)
+
+    @handles(MinuteClosed)
+    def on_minute(self, message: MinuteClosed) -> None:
+        """Publish the minute's bar, if the instrument traded."""
+        bar = self._builder.close(message.ts)
+        if bar is not None:
+            self._bars.publish(bar)
+
+    def inspect(self) -> dict[str, Any]:
+        """Say which instrument this is."""
+        return {"instrument": self._builder.instrument}

@@ -1,0 +1,137 @@
+"""ChainActor: one underlying's option chain, minute by minute."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from sos_actors.market.frames import FrameBuilder
+from sos_actors.market.ids import index_id
+from sos_actors.messages import (
+    NAN,
+    Bar,
+    ChainFrame,
+    ChainSnapshot,
+    MinuteClosed,
+    Phase,
+    SessionPhase,
+    Settle,
+    VolumeSource,
+)
+from sos_actors.quant.analyst import ChainAnalyst
+from sos_actors.runtime import Actor, handles
+
+MINUTE_NS = 60_000_000_000
+
+#: (expiry, now) -> years to expiry, by the configured convention.
+YearsToExpiry = Callable[[dt.date, int], float]
+
+
+class ChainActor(Actor):
+    """Turns frames into snapshots: Greeks, sentiment, regime; one snapshot a minute, also when nothing came.
+
+    Frames come whole from history, or are put together here from the bars of the contracts (`contracts`). With
+    `derive_index` the data has no index of its own: its bars are made from the chain's parity forward, one
+    price a minute, and published under the index's id.
+    """
+
+    def __init__(
+        self,
+        analyst: ChainAnalyst,
+        years_to_expiry: YearsToExpiry,
+        *,
+        contracts: FrameBuilder | None = None,
+        derive_index: bool = False,
+        future: str = "",
+    ) -> None:
+        super().__init__()
+        self._analyst = analyst
+        self._underlying = analyst.underlying
+        self._years = years_to_expiry
+        self._contracts = contracts
+        self._derive_index = derive_index
+        self._index = index_id(self._underlying)
+        self._future = future
+        self._last: dict[str, Bar] = {}
+        self._pending: dict[dt.date, ChainFrame] = {}
+        self._previous_spot = NAN
+        self._snapshots = self.topic(ChainSnapshot, self._underlying)
+        self._index_bars = self.topic(Bar, self._index)
+        self.subscribe(ChainFrame, self._underlying)
+        self.subscribe(MinuteClosed)
+        self.subscribe(SessionPhase)
+
+    @handles(SessionPhase)
+    def on_phase(self, message: SessionPhase) -> None:
+        """Start the analytics of a new day."""
+        if message.phase is Phase.PRE_OPEN:
+            self._analyst.new_day(message.day)
+            self._pending.clear()
+            self._last.clear()
+            self._previous_spot = NAN
+
+    @handles(ChainFrame)
+    def on_frame(self, message: ChainFrame) -> None:
+        """Keep the minute's frame until the minute is over."""
+        self._pending[message.expiry] = message
+
+    @handles(Bar)
+    def on_bar(self, message: Bar) -> None:
+        """Take a contract's bar into the frame being built, or note the index's and the future's price."""
+        if message.instrument in {self._index, self._future}:
+            self._last[message.instrument] = message
+        elif self._contracts is not None:
+            self._contracts.add(message)
+
+    @handles(MinuteClosed)
+    def on_minute(self, message: MinuteClosed) -> None:
+        """Wait until every bar of the minute is in."""
+        self.dispatcher.put((self.on_settled, Settle(message.ts)))
+
+    @handles(Settle)
+    def on_settled(self, message: Settle) -> None:
+        """Publish what the chain says of the minute; what it said before, marked stale, if nothing came."""
+        if self._contracts is not None:
+            self._build_frame(self._contracts, message.ts)
+        snapshot = self._snapshot(message.ts)
+        if snapshot is None:
+            return
+        if self._derive_index and "stale" not in snapshot.missing:
+            self._publish_index(snapshot)
+        self._snapshots.publish(snapshot)
+
+    def _build_frame(self, contracts: FrameBuilder, ts: int) -> None:
+        index = self._last.get(self._index)
+        spot = index.close if index is not None and index.end == ts else NAN
+        frame = contracts.flush(ts - MINUTE_NS, ts, spot, self._last.get(self._future))
+        if frame is not None:
+            self._pending[frame.expiry] = frame
+
+    def _snapshot(self, ts: int) -> ChainSnapshot | None:
+        """The front expiry's snapshot; a later expiry's frame is not used for the day's sentiment."""
+        if not self._pending:
+            return self._analyst.stale(ts)
+        frame = self._pending[min(self._pending)]
+        self._pending.clear()
+        return self._analyst.on_frame(frame, self._years(frame.expiry, frame.end))
+
+    def _publish_index(self, snapshot: ChainSnapshot) -> None:
+        spot = snapshot.spot
+        if spot != spot:
+            return
+        first = self._previous_spot
+        opened = spot if first != first else first
+        self._previous_spot = spot
+        bar = Bar(
+            self._index, snapshot.ts - MINUTE_NS, snapshot.ts, opened, max(opened, spot), min(opened, spot), spot,
+            volume_source=VolumeSource.NONE,
+        )  # fmt: skip
+        self._index_bars.publish(bar)
+
+    def inspect(self) -> dict[str, Any]:
+        """Say what the last snapshot said, arrays apart."""
+        last = self._analyst.last
+        if last is None:
+            return {"underlying": self._underlying}
+        return {name: value for name in last.__struct_fields__ if not hasattr(value := getattr(last, name), "shape")}
