@@ -1,0 +1,108 @@
+"""The paper broker: an exchange in the process, filling by stated, pessimistic rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sos_actors.messages import (
+    BarOpening,
+    BarRange,
+    CancelOrder,
+    Fill,
+    ModifyOrder,
+    OrderUpdate,
+    Phase,
+    SessionPhase,
+    SubmitOrder,
+    Tick,
+)
+from sos_actors.runtime import Actor, handles
+from sos_actors.trading.matching import PaperExchange
+
+
+def exchange_key(instrument: str) -> str:
+    """Key under which the feed shows the exchange a tick before anybody else sees it."""
+    return f"exchange:{instrument}"
+
+
+class PaperBrokerActor(Actor):
+    """Takes orders, fills them at later prices. It hears an instrument's prices only while an order of it waits."""
+
+    def __init__(self, exchange: PaperExchange) -> None:
+        super().__init__()
+        self._exchange = exchange
+        self._hearing: set[str] = set()
+        self._orders: dict[str, str] = {}
+        self._updates = self.topic(OrderUpdate)
+        self._fills = self.topic(Fill)
+        for kind in (SubmitOrder, ModifyOrder, CancelOrder, SessionPhase):
+            self.subscribe(kind)
+
+    @handles(SubmitOrder)
+    def on_submit(self, message: SubmitOrder) -> None:
+        """Take an order."""
+        self._orders[message.order_id] = message.instrument
+        self._tell(self._exchange.submit(message), message.instrument)
+
+    @handles(ModifyOrder)
+    def on_modify(self, message: ModifyOrder) -> None:
+        """Change an order."""
+        self._tell(self._exchange.modify(message), self._orders.get(message.order_id, ""))
+
+    @handles(CancelOrder)
+    def on_cancel(self, message: CancelOrder) -> None:
+        """Take an order back."""
+        self._tell(self._exchange.cancel(message), self._orders.get(message.order_id, ""))
+
+    @handles(BarOpening)
+    def on_opening(self, message: BarOpening) -> None:
+        """Match what waits against the first price of a bar."""
+        self._tell(self._exchange.open(message.bar, message.bid, message.ask), message.bar.instrument)
+
+    @handles(BarRange)
+    def on_range(self, message: BarRange) -> None:
+        """Match what waits against the rest of the bar."""
+        self._tell(self._exchange.range(message.bar), message.bar.instrument)
+
+    @handles(Tick)
+    def on_tick(self, message: Tick) -> None:
+        """Match what waits against a tick."""
+        self._tell(self._exchange.tick(message), message.instrument)
+
+    @handles(SessionPhase)
+    def on_phase(self, message: SessionPhase) -> None:
+        """End the day's orders."""
+        if message.phase is Phase.CLOSED:
+            self._publish(self._exchange.end_of_day(message.ts))
+            for instrument in sorted(self._hearing):
+                self._listen(instrument)
+            self._orders = {oid: name for oid, name in self._orders.items() if self._exchange.working(name)}
+
+    def _tell(self, events: Sequence[OrderUpdate | Fill], instrument: str) -> None:
+        self._publish(events)
+        self._listen(instrument)
+
+    def _publish(self, events: Sequence[OrderUpdate | Fill]) -> None:
+        for event in events:
+            if isinstance(event, Fill):
+                self._fills.publish(event)
+            else:
+                self._updates.publish(event)
+
+    def _listen(self, instrument: str) -> None:
+        working = self._exchange.working(instrument)
+        if working and instrument not in self._hearing:
+            self._hearing.add(instrument)
+            self.subscribe(BarOpening, instrument)
+            self.subscribe(BarRange, instrument)
+            self.subscribe(Tick, exchange_key(instrument))
+        elif not working and instrument in self._hearing:
+            self._hearing.discard(instrument)
+            self.unsubscribe(BarOpening, instrument)
+            self.unsubscribe(BarRange, instrument)
+            self.unsubscribe(Tick, exchange_key(instrument))
+
+    def inspect(self) -> dict[str, Any]:
+        """Say where orders wait."""
+        return {"working": sorted(self._hearing)}

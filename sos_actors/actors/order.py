@@ -1,0 +1,156 @@
+"""OrderActor: the account's trades, orders, positions and ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sos_actors.market.ids import index_id, parse_id
+from sos_actors.messages import (
+    Bar,
+    ExitReason,
+    Fill,
+    Flatten,
+    Message,
+    MinuteClosed,
+    OrderIntent,
+    OrderUpdate,
+    Phase,
+    Right,
+    SessionPhase,
+    Settle,
+    Subscribe,
+    Tick,
+    TradeClosed,
+    Unsubscribe,
+)
+from sos_actors.runtime import Actor, Topic, handles
+from sos_actors.trading.desk import OrderDesk
+
+
+class OrderActor(Actor):
+    """Forwards what happens to the desk and sends what the desk says. It hears the prices of what it holds.
+
+    `timed` is false where no exit and no entry depends on the time of day: then it need not be told every minute.
+    """
+
+    def __init__(self, desk: OrderDesk, *, timed: bool = True) -> None:
+        super().__init__()
+        self._desk = desk
+        self._hearing: set[str] = set()
+        self._topics: dict[type, Topic] = {}
+        self._index_closes: dict[str, float] = {}
+        self.subscribe(SessionPhase)
+        self.subscribe(OrderIntent)
+        self.subscribe(Flatten)
+        self.subscribe(OrderUpdate)
+        self.subscribe(Fill)
+        if timed:
+            self.subscribe(MinuteClosed)
+
+    @handles(OrderIntent)
+    def on_intent(self, message: OrderIntent) -> None:
+        """Enter a trade."""
+        plan = message.plan
+        out = self._desk.on_intent(message)
+        self._hear(plan.instrument)
+        if plan.right is not None:
+            self._hear(index_id(plan.underlying))
+        self._send(out)
+
+    @handles(Flatten)
+    def on_flatten(self, message: Flatten) -> None:
+        """Close what is open."""
+        self._send(self._desk.flatten(message.ts, message.reason, message.strategy))
+
+    @handles(OrderUpdate)
+    def on_update(self, message: OrderUpdate) -> None:
+        """Take what the broker says of an order."""
+        self._send(self._desk.on_update(message))
+
+    @handles(Fill)
+    def on_fill(self, message: Fill) -> None:
+        """Book a fill."""
+        self._send(self._desk.on_fill(message))
+
+    @handles(Bar)
+    def on_bar(self, message: Bar) -> None:
+        """Watch the levels of what is held."""
+        out = self._desk.on_bar(message)
+        if out:
+            self._send(out)
+
+    @handles(Tick)
+    def on_tick(self, message: Tick) -> None:
+        """Watch the levels of what is held, tick by tick."""
+        out = self._desk.on_tick(message)
+        if out:
+            self._send(out)
+
+    @handles(MinuteClosed)
+    def on_minute(self, message: MinuteClosed) -> None:
+        """Watch the time, and mark the account while something is open."""
+        self._send(self._desk.on_minute(message.ts))
+        if self._hearing:
+            self.publish(self._desk.mark(message.ts))
+
+    @handles(SessionPhase)
+    def on_phase(self, message: SessionPhase) -> None:
+        """Mark the account at the day's start; end the day once the broker's last word is in."""
+        if message.phase is Phase.PRE_OPEN:
+            self.publish(self._desk.mark(message.ts))
+        elif message.phase is Phase.CLOSED:
+            self.dispatcher.put((self.on_settled, Settle(message.ts)))
+
+    @handles(Settle)
+    def on_settled(self, message: Settle) -> None:
+        """Settle what expired today, close the day's books, mark the account."""
+        for instrument in self._desk.held():
+            price = self._expired_at(instrument, message.ts)
+            if price is not None:
+                self._send(self._desk.settle(message.ts, instrument, price, ExitReason.EXPIRY))
+        self._send(self._desk.end_of_day(message.ts))
+        self.publish(self._desk.mark(message.ts))
+
+    def _expired_at(self, instrument: str, ts: int) -> float | None:
+        """Give the settlement value of a contract that expires on the day that ends at `ts`: intrinsic value."""
+        parts = parse_id(instrument)
+        if parts.expiry is None or parts.expiry > self._desk.day(ts):
+            return None
+        spot = self._desk.price(index_id(parts.underlying))
+        if parts.strike is None or spot is None:
+            return self._desk.price(instrument)
+        return max(spot - parts.strike if parts.right is Right.CE else parts.strike - spot, 0.0)
+
+    def _send(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            kind = type(message)
+            topic = self._topics.get(kind)
+            if topic is None:
+                topic = self._topics[kind] = self.topic(kind)
+            topic.publish(message)
+            if kind is TradeClosed:
+                self._forget()
+
+    def _hear(self, instrument: str) -> None:
+        if instrument not in self._hearing:
+            self._hearing.add(instrument)
+            self.subscribe(Bar, instrument)
+            self.subscribe(Tick, instrument)
+            self.publish(Subscribe(instrument, "held"))
+
+    def _forget(self) -> None:
+        """Stop hearing prices nobody needs any more."""
+        held = self._desk.watched()
+        for instrument in sorted(self._hearing.difference(held)):
+            self._hearing.discard(instrument)
+            self.unsubscribe(Bar, instrument)
+            self.unsubscribe(Tick, instrument)
+            self.publish(Unsubscribe(instrument, "flat"))
+
+    def inspect(self) -> dict[str, Any]:
+        """Say the desk's state: cash, positions, trades."""
+        state: dict[str, Any] = msgspec.to_builtins(self._desk.state())
+        return state

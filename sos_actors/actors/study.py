@@ -1,0 +1,108 @@
+"""StudyActor: the indicators of one underlying, each computed once a bar for all strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from sos_actors.market.bars import Resampler
+from sos_actors.market.ids import index_id
+from sos_actors.messages import NAN, Bar, ChainSnapshot, Phase, SessionPhase, Studies, VolumeSource
+from sos_actors.quant.studies import StudyBook
+from sos_actors.runtime import Actor, Topic, handles
+
+MINUTE_S = 60
+
+
+class StudyActor(Actor):
+    """Turns the index's bars into `Studies`, one message a time frame, the longest first.
+
+    An index has no volume. Where a study wants one (`volume_source`), the bar gets the near future's volume of the
+    same minute, else the sum over the options of the chain; the bar then waits until that is known.
+    """
+
+    def __init__(
+        self, underlying: str, books: Mapping[int, StudyBook], volume_source: VolumeSource, *, future: str = ""
+    ) -> None:
+        """`books` by time frame in seconds; `future` is the id of the near future, for VolumeSource.FUTURE."""
+        super().__init__()
+        self._underlying = underlying
+        self._source = volume_source
+        self._frames: list[tuple[int, StudyBook, Resampler | None, Topic]] = [
+            (
+                seconds,
+                book,
+                Resampler(seconds // MINUTE_S) if seconds > MINUTE_S else None,
+                self.topic(Studies, f"{underlying}/{seconds}"),
+            )
+            for seconds, book in sorted(books.items(), reverse=True)
+        ]
+        self._previous: dict[int, Bar] = {}
+        self._seen = dict.fromkeys(books, 0)
+        self._waiting: Bar | None = None
+        self._volume: tuple[int, float] = (0, NAN)
+        self._future = future
+        self._index = index_id(underlying)
+        self.subscribe(SessionPhase)
+        self.subscribe(Bar, self._index)
+        if volume_source is VolumeSource.FUTURE:
+            self.subscribe(Bar, future)
+        elif volume_source is VolumeSource.OPTIONS:
+            self.subscribe(ChainSnapshot, underlying)
+
+    @handles(SessionPhase)
+    def on_phase(self, message: SessionPhase) -> None:
+        """Start what is kept by the day (VWAP, the day's open) afresh, and drop half-made longer bars."""
+        if message.phase is Phase.PRE_OPEN:
+            self._waiting = None
+            for _, book, resampler, _ in self._frames:
+                book.new_day()
+                if resampler is not None:
+                    resampler.new_day()
+
+    @handles(Bar)
+    def on_bar(self, message: Bar) -> None:
+        """Take the index's bar, or the future's volume."""
+        if message.instrument != self._index:
+            self._on_volume(message.end, message.volume)
+        elif self._source in {VolumeSource.NONE, VolumeSource.EXCHANGE}:
+            self._study(message)
+        elif self._volume[0] == message.end:
+            self._study(self._with_volume(message))
+        else:
+            self._waiting = message
+
+    @handles(ChainSnapshot)
+    def on_snapshot(self, message: ChainSnapshot) -> None:
+        """Take the volume traded in all options in the minute."""
+        stale = "stale" in message.missing
+        self._on_volume(message.ts, NAN if stale else message.ce_volume + message.pe_volume)
+
+    def _on_volume(self, end: int, volume: float) -> None:
+        self._volume = (end, volume)
+        waiting = self._waiting
+        if waiting is not None and waiting.end <= end:
+            self._waiting = None
+            self._study(self._with_volume(waiting) if waiting.end == end else waiting)
+
+    def _with_volume(self, bar: Bar) -> Bar:
+        return msgspec.structs.replace(bar, volume=self._volume[1], volume_source=self._source)
+
+    def _study(self, bar: Bar) -> None:
+        for seconds, book, resampler, topic in self._frames:
+            whole = bar if resampler is None or bar.end - bar.start >= seconds * 10**9 else resampler.add(bar)
+            if whole is None:
+                continue
+            values = book.update(whole)
+            seen = self._seen[seconds] = self._seen[seconds] + 1
+            previous = self._previous.get(seconds, whole)
+            self._previous[seconds] = whole
+            topic.publish(
+                Studies(self._underlying, seconds, whole.end, whole, previous, values, seen > book.warmup)
+            )
+
+    def inspect(self) -> dict[str, Any]:
+        """Say how many bars each time frame has seen, and where volume comes from."""
+        return {"underlying": self._underlying, "bars": dict(self._seen), "volume": self._source.value}
