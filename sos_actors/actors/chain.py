@@ -109,7 +109,7 @@ class ChainActor(Actor):
             self._pending[frame.expiry] = frame
 
     def _snapshot(self, ts: int) -> ChainSnapshot | None:
-        """The front expiry's snapshot; a later expiry's frame is not used for the day's sentiment."""
+        """Analyse the front expiry's frame; a later expiry's is not used for the day's sentiment."""
         if not self._pending:
             return self._analyst.stale(ts)
         frame = self._pending[min(self._pending)]

@@ -26,9 +26,11 @@ LoadDay = Callable[[dt.date], Sequence[MarketDay]]
 
 
 class FeedActor(Actor):
-    """Plays history. Index and future bars and chain frames go to whoever hears them; a contract's own bars only
-    while somebody has asked for them with `Subscribe`. The exchange (a paper broker with waiting orders) sees each
-    interval's prices before anybody else: see `Stage`.
+    """Plays history.
+
+    Index and future bars and chain frames go to whoever hears them; a contract's own bars only while somebody has
+    asked for them with `Subscribe`. The exchange (a paper broker with waiting orders) sees each interval's prices
+    before anybody else: see `Stage`.
     """
 
     def __init__(self, load_day: LoadDay) -> None:

@@ -99,9 +99,7 @@ class StudyActor(Actor):
             seen = self._seen[seconds] = self._seen[seconds] + 1
             previous = self._previous.get(seconds, whole)
             self._previous[seconds] = whole
-            topic.publish(
-                Studies(self._underlying, seconds, whole.end, whole, previous, values, seen > book.warmup)
-            )
+            topic.publish(Studies(self._underlying, seconds, whole.end, whole, previous, values, seen > book.warmup))
 
     def inspect(self) -> dict[str, Any]:
         """Say how many bars each time frame has seen, and where volume comes from."""

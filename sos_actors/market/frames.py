@@ -31,7 +31,9 @@ class FrameBuilder:
         self.strikes.setflags(write=False)
         place = {strike: k for k, strike in enumerate(self.strikes.tolist())}
         self._places = {
-            name: (CE if p.right is Right.CE else 1, place[p.strike]) for name, p in parts.items() if p.strike is not None
+            name: (CE if p.right is Right.CE else 1, place[p.strike])
+            for name, p in parts.items()
+            if p.strike is not None
         }
         self._values = np.full((len(CHAIN_FIELDS), 2, len(self.strikes)), NAN)
         self._fresh = False

@@ -51,7 +51,16 @@ class _BarRows:
             return None
         o, h, low, c = self._prices[row]
         return Bar(
-            self.instrument, self._start[row], self._end[row], o, h, low, c, self._volume[row], self._oi[row], self._source
+            self.instrument,
+            self._start[row],
+            self._end[row],
+            o,
+            h,
+            low,
+            c,
+            self._volume[row],
+            self._oi[row],
+            self._source,
         )
 
 
@@ -78,9 +87,7 @@ class _ChainRows:
             return None
         c, start = self.columns, self.starts[row]
         price, oi = (future.close, future.oi) if future is not None else (NAN, NAN)
-        return ChainFrame(
-            c.underlying, c.expiry, start, start + self.length, c.strikes, c.values[row], spot, price, oi
-        )
+        return ChainFrame(c.underlying, c.expiry, start, start + self.length, c.strikes, c.values[row], spot, price, oi)
 
     def quote(self, instrument: str, i: int) -> Quote | None:
         """Give one contract's bar and quotes at time i; None where it neither traded nor was quoted."""
