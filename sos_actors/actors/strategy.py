@@ -1,0 +1,125 @@
+"""StrategyActor: one strategy on one underlying."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sos_actors.messages import (
+    ChainSnapshot,
+    Flatten,
+    MarketStructure,
+    Phase,
+    SessionPhase,
+    Signal,
+    Studies,
+)
+from sos_actors.playbook.compiler import CompiledStrategy
+from sos_actors.playbook.machine import Setup, StrategyMachine
+from sos_actors.runtime import Actor, handles
+
+NS = 1_000_000_000
+
+
+class StrategyActor(Actor):
+    """Feeds one strategy machine, and turns its setups into signals.
+
+    It waits until everything the strategy reads of one minute is in, so that the order in which studies, snapshot and
+    levels arrive does not matter. `awaits` names which of 'chain', 'structure' and 'confirm' are in the cast; what the
+    strategy reads and the data does not have is simply unknown to it. Before `trade_from` it only warms up.
+    """
+
+    def __init__(
+        self, strategy: CompiledStrategy, underlying: str, awaits: frozenset[str], *, trade_from: int = 0
+    ) -> None:
+        super().__init__()
+        self._machine = StrategyMachine(strategy, underlying)
+        self._name = strategy.id
+        self._underlying = underlying
+        self._trade_from = trade_from
+        self._timeframe = strategy.timeframe
+        self._chain_awaited = "chain" in awaits
+        self._structure_awaited = "structure" in awaits
+        self._confirm_awaited = "confirm" in awaits
+        self._studies: Studies | None = None
+        self._snapshot: ChainSnapshot | None = None
+        self._structure: MarketStructure | None = None
+        self._confirm: Studies | None = None
+        self._signals = self.topic(Signal, underlying)
+        self._flatten = self.topic(Flatten)
+        self.subscribe(SessionPhase)
+        if self._chain_awaited:
+            self.subscribe(ChainSnapshot, underlying)
+        if self._structure_awaited:
+            self.subscribe(MarketStructure, underlying)
+        if self._confirm_awaited:
+            self.subscribe(Studies, f"{underlying}/{strategy.confirm_timeframe}")
+        self.subscribe(Studies, f"{underlying}/{strategy.timeframe}")
+
+    @handles(SessionPhase)
+    def on_phase(self, message: SessionPhase) -> None:
+        """Start a new day."""
+        if message.phase is Phase.PRE_OPEN:
+            self._studies = self._snapshot = self._structure = None
+            self._machine.new_day(message.day)
+
+    @handles(Studies)
+    def on_studies(self, message: Studies) -> None:
+        """Take a closed bar with its studies."""
+        if message.timeframe != self._timeframe:
+            self._confirm = message
+            return
+        self._studies = message
+        self._decide()
+
+    @handles(ChainSnapshot)
+    def on_snapshot(self, message: ChainSnapshot) -> None:
+        """Take the minute's chain."""
+        self._snapshot = message
+        self._decide()
+
+    @handles(MarketStructure)
+    def on_structure(self, message: MarketStructure) -> None:
+        """Take the minute's levels."""
+        self._structure = message
+        self._decide()
+
+    def _decide(self) -> None:
+        studies = self._studies
+        if studies is None:
+            return
+        ts = studies.ts
+        snapshot, structure = self._snapshot, self._structure
+        if self._chain_awaited and (snapshot is None or snapshot.ts < ts):
+            return
+        if self._structure_awaited and (structure is None or structure.ts < ts):
+            return
+        self._studies = None
+        setup = self._machine.on_studies(studies, snapshot, structure, self._confirm)
+        if setup is not None and ts >= self._trade_from:
+            self._send(setup, ts)
+
+    def _send(self, setup: Setup, ts: int) -> None:
+        if setup.direction is None:
+            self._flatten.publish(Flatten(ts, "FLIP", self._name))
+            return
+        self._signals.publish(
+            Signal(
+                f"{self._name}/{self._underlying}/{ts // NS}",
+                self._name,
+                self._underlying,
+                ts,
+                setup.direction,
+                setup.entry,
+                setup.stop,
+                setup.target,
+                setup.regime,
+                setup.quantity_mod,
+                setup.selection,
+                setup.flip,
+                setup.captured,
+            )
+        )
+
+    def inspect(self) -> dict[str, Any]:
+        """Say which phase the strategy is in and what it waits for."""
+        return self._machine.explain()
