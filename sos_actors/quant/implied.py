@@ -101,7 +101,7 @@ def _horner(x: Array, coefficients: tuple[float, ...]) -> Array:
 
 
 def _step(k: Array, s: Array, b: Array) -> tuple[Array, Array, Array]:
-    """Steps on ln b(s) − ln b as relative changes of s: Newton's and Householder's; and the slope d ln b(s) / d ln s.
+    """Give Newton's and Householder's step on ln b(s) − ln b, relative to s, and the slope d ln b(s) / d ln s.
 
     With E∓ = erfcx((h ∓ s/2)/√2), h = k/s: b(s) = ½·exp(−½(h² + s²/4))·(E− − E+), so the exponential cancels in
     b'/b = √(2/π) / (E− − E+), and b''/b' = (h² − s²/4)/s gives the higher derivatives.

@@ -119,7 +119,7 @@ def test_bracket_finds_the_answer_from_a_useless_guess():
 )
 @settings(max_examples=500, deadline=None)
 def test_ticked_price_reprices_within_rounding_or_gives_nothing(
-    forward, log_strike, minutes, total_vol, discount, is_call,
+    *, forward, log_strike, minutes, total_vol, discount, is_call,
 ):
     strike, years = forward * np.exp(log_strike), minutes / 525_600
     exact = float(price(forward, strike, years, total_vol / np.sqrt(years), discount, is_call))
@@ -172,7 +172,7 @@ def test_rises_with_the_price(part, log_strike, is_call):
     (5.0, 100.0, 100.0, 0.1, np.nan, True),
     (1e-310, 100.0, 200.0, 0.1, 1.0, True),  # too small for a double to hold exactly
 ])
-def test_no_information_gives_nan(value, forward, strike, years, discount, is_call):
+def test_no_information_gives_nan(*, value, forward, strike, years, discount, is_call):
     assert np.isnan(implied_vol(value, forward, strike, years, discount, is_call))
 
 
