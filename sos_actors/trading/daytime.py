@@ -1,4 +1,4 @@
-"""Time of day in India from a UTC time stamp. India has kept one offset, +05:30, since 1945: no zone table is needed."""
+"""Time of day in India from a UTC time stamp. India has kept one offset, +05:30, since 1945."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ Nothing here looks ahead: what a bar decides takes effect at prices after it. A 
 
 from __future__ import annotations
 
+from math import isnan
+
 import msgspec
 
 from sos_actors.messages import NAN, Bar, Direction, ExitReason, Side, TradePlan
@@ -107,7 +109,7 @@ class ExitPlan:
             gain, loss, adverse, favourable = high - self.entry, self.entry - low, low, high
         else:
             gain, loss, adverse, favourable = self.entry - low, high - self.entry, high, low
-        if loss > self.mae:
+        if loss > self.mae:  # noqa: PLR1730 - every bar of every position comes here: half the time of max()
             self.mae = loss
         if gain > self.mfe:
             self.mfe = gain
@@ -158,6 +160,7 @@ class ExitPlan:
     def _tighten(self, last: float) -> tuple[ExitAction, ...]:
         sign, stop, reason = self.sign, self.stop, self.stop_reason
         if self.mfe >= self.even_move:
+            self.even_move = NAN
             level = tick_nearest(self.entry, self.tick)
             if not (level - stop) * sign <= 0.0:
                 stop, reason = level, ExitReason.BREAK_EVEN
@@ -165,7 +168,7 @@ class ExitPlan:
             level = tick_nearest(self.best - sign * self.trail_by, self.tick)
             if not (level - stop) * sign <= 0.0:
                 stop, reason = level, ExitReason.TRAILING
-        if stop == self.stop or stop != stop:
+        if stop == self.stop or isnan(stop):
             return _NOTHING
         self.stop, self.stop_reason = stop, reason
         # A stop the price has passed already would be refused by an exchange: leave at once instead.

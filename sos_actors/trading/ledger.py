@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from math import isnan
 from typing import Protocol
 
 import msgspec
@@ -21,7 +22,9 @@ from sos_actors.messages import Fill, Side
 class ChargeModel(Protocol):
     """What one execution costs: brokerage, taxes and fees by the tariff of its day."""
 
-    def charge(self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date) -> int:
+    def charge(  # noqa: PLR0917 - what a tariff depends on
+        self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date,
+    ) -> int:
         """Total charges in paise. `kind` is INDEX, FUT or OPT; quantity in units, price in rupees."""
         ...
 
@@ -128,7 +131,7 @@ class Ledger:
         total = self.cash_paise
         for (_, instrument), position in self._open.items():
             price = prices.get(instrument)
-            if price is None or price != price:
+            if price is None or isnan(price):
                 total += position.cost_paise
             else:
                 total += position.quantity * round(price * 100.0)

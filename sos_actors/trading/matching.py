@@ -291,7 +291,9 @@ class PaperExchange:
                 self._cancel_siblings(order, ts, events)
         elif order.oco:
             for sibling in self._siblings(order):
-                sibling.quantity = max(sibling.quantity - quantity, sibling.filled)
+                sibling.quantity -= quantity
+                if sibling.quantity <= sibling.filled:
+                    events.append(self._cancel(sibling, ts, f"oco {order.order_id}"))
 
     def _siblings(self, order: PaperOrder) -> list[PaperOrder]:
         book = self._books.get(order.instrument, ())

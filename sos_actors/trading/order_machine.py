@@ -14,13 +14,15 @@ import enum
 
 import msgspec
 
-from sos_actors.messages import Fill, OrderRole, OrderStatus, OrderType, OrderUpdate, Side
+from sos_actors.messages import Fill, OrderStatus, OrderUpdate, SubmitOrder
 
 _S = OrderStatus
 
 #: From each state, the states a broker's update may lead to.
 STEPS: dict[OrderStatus, frozenset[OrderStatus]] = {
-    _S.INTENT: frozenset({_S.SUBMITTED, _S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN}),
+    _S.INTENT: frozenset({
+        _S.SUBMITTED, _S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN,
+    }),
     _S.SUBMITTED: frozenset({_S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN}),
     _S.OPEN: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN}),
     _S.PARTIALLY_FILLED: frozenset({_S.FILLED, _S.CANCELLED, _S.UNKNOWN}),
@@ -71,21 +73,17 @@ class OrderRecord:
     `cancelling` is set by the owner when it has asked to take the order back.
     """
 
-    __slots__ = ("cancelling", "fill_ids", "filled", "instrument", "intent_id", "order_id", "order_type", "quantity",
-                 "role", "sent_ts", "side", "status")
+    __slots__ = ("cancelling", "fill_ids", "filled", "instrument", "intent_id", "order_id", "quantity", "role",
+                  "sent_ts", "side", "status")
 
-    def __init__(
-        self, order_id: str, intent_id: str, instrument: str, side: Side, quantity: int, order_type: OrderType,
-        role: OrderRole, sent_ts: int,
-    ) -> None:
-        self.order_id = order_id
-        self.intent_id = intent_id
-        self.instrument = instrument
-        self.side = side
-        self.quantity = quantity
-        self.order_type = order_type
-        self.role = role
-        self.sent_ts = sent_ts
+    def __init__(self, order: SubmitOrder) -> None:
+        self.order_id = order.order_id
+        self.intent_id = order.intent_id
+        self.instrument = order.instrument
+        self.side = order.side
+        self.quantity = order.quantity
+        self.role = order.role
+        self.sent_ts = order.ts
         self.status = _S.INTENT
         self.filled = 0
         self.cancelling = False

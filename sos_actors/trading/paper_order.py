@@ -12,7 +12,7 @@ class PaperOrder:
     a market order.
     """
 
-    __slots__ = ("buy", "fills", "filled", "instrument", "live_from", "oco", "order_id", "order_type", "price",
+    __slots__ = ("buy", "filled", "fills", "instrument", "live_from", "oco", "order_id", "order_type", "price",
                  "quantity", "side", "trigger")
 
     def __init__(self, message: SubmitOrder, live_from: int) -> None:

@@ -20,7 +20,7 @@ def tick_down(price: float, tick: float) -> float:
 
 def tick_nearest(price: float, tick: float) -> float:
     """Nearest multiple of `tick`; NaN and `tick` 0 leave the price as it is."""
-    return price if tick <= 0.0 or price != price else round(round(price / tick) * tick, 9)
+    return price if tick <= 0.0 or math.isnan(price) else round(round(price / tick) * tick, 9)
 
 
 def on_tick(price: float, tick: float) -> bool:
