@@ -32,6 +32,7 @@ class Debounce:
         last = self._last.get(key)
         if last is not None and signal.ts - last < self._gap:
             seconds = (signal.ts - last) / NS_PER_SECOND
-            return Refusal(RefusalReason.DEBOUNCE, f"same side {seconds:.0f} s ago, {self._gap / NS_PER_SECOND:.0f} asked")
+            detail = f"{seconds:.0f} s after the last of its side, {self._gap / NS_PER_SECOND:.0f} s are asked"
+            return Refusal(RefusalReason.DEBOUNCE, detail)
         self._last[key] = signal.ts
         return None

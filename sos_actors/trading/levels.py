@@ -35,7 +35,7 @@ class Levels(NamedTuple):
     target: float
 
     def fault(self, side: Side) -> str:
-        """What is wrong with them for a trade on `side`; empty when stop, entry and target are in order."""
+        """Say what is wrong with them for a trade on `side`; empty when stop, entry and target are in order."""
         sign = side.sign
         if (self.entry - self.stop) * sign <= 0.0:
             return f"stop {self.stop:g} is not on the losing side of the entry {self.entry:g}"
@@ -45,7 +45,7 @@ class Levels(NamedTuple):
 
 
 def shifted_levels(signal: Signal, price: float, tick: float) -> Levels:
-    """The signal's own levels moved to an instrument that trades at `price`: the underlying or its future."""
+    """Give the signal's own levels moved to an instrument that trades at `price`: the underlying or its future."""
     shift = price - signal.entry
     if math.isnan(shift):
         shift = 0.0
@@ -54,7 +54,7 @@ def shifted_levels(signal: Signal, price: float, tick: float) -> Levels:
 
 
 def premium_levels(
-    signal: Signal, entry: float, delta: float, gamma: float, settings: LevelSettings, tick: float,
+    signal: Signal, entry: float, *, delta: float, gamma: float, settings: LevelSettings, tick: float,
 ) -> Levels:
     """Levels of a bought option that costs `entry`: the signal's through delta and gamma, at least one tick.
 

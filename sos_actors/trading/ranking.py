@@ -80,14 +80,14 @@ def rank(snapshot: ChainSnapshot, right: int, settings: RankingSettings) -> list
             usable &= oi_rank * 100.0 >= settings.min_oi_percentile
         if not np.isnan(spread).all():
             usable &= spread <= widest
-    score = _score(snapshot, right, steps / (most + 1.0), oi_rank, spread / widest, settings)
+    score = _score(snapshot, right, settings, distance=steps / (most + 1.0), oi_rank=oi_rank, width=spread / widest)
     columns = np.flatnonzero(usable & ~np.isnan(score))
     order = sorted(columns.tolist(), key=lambda column: (-float(score[column]), int(steps[column]), column))
     return [Ranked(column, float(strikes[column]), float(score[column])) for column in order]
 
 
 def _score(
-    snapshot: ChainSnapshot, right: int, distance: Floats, oi_rank: Floats, width: Floats, settings: RankingSettings,
+    snapshot: ChainSnapshot, right: int, settings: RankingSettings, *, distance: Floats, oi_rank: Floats, width: Floats,
 ) -> Floats:
     iv = snapshot.iv[right]
     known = iv[~np.isnan(iv)]

@@ -29,7 +29,7 @@ from sos_actors.messages import (
     Signal,
     TradePlan,
 )
-from sos_actors.trading.levels import Levels, LevelSettings, premium_levels, shifted_levels
+from sos_actors.trading.levels import LevelSettings, premium_levels, shifted_levels
 from sos_actors.trading.ranking import RankingSettings, rank
 from sos_actors.trading.ticks import tick_nearest
 
@@ -115,18 +115,15 @@ def select(
     if selection.how == "UNDERLYING":
         return _direct(signal, index_id(signal.underlying), "INDEX", signal.entry, 0.0)
     if selection.how == "FUTURE":
-        if future is None or not future[1] > 0.0:
-            return Refusal(RefusalReason.NO_PRICE, f"no price of the near future of {signal.underlying}")
-        return _direct(signal, future[0], "FUT", future[1], settings.tick)
+        instrument, price = future or (f"near future of {signal.underlying}", NAN)
+        return _direct(signal, instrument, "FUT", price, settings.tick)
     if snapshot is None or not len(snapshot.strikes):
         return Refusal(RefusalReason.NO_CHAIN, f"no option chain of {signal.underlying}")
     if "stale" in snapshot.missing:
         return Refusal(RefusalReason.STALE_DATA, f"the option chain of {signal.underlying} is stale")
     right = selection.right or (Right.CE if signal.direction is Direction.LONG else Right.PE)
     found = _column(selection, CE if right is Right.CE else PE, snapshot, settings)
-    if isinstance(found, Refusal):
-        return found
-    return _option(signal, snapshot, right, found, settings)
+    return found if isinstance(found, Refusal) else _option(signal, snapshot, right, found, settings)
 
 
 def plan(signal: Signal, choice: Choice, *, quantity: int, lot_size: int) -> TradePlan:
@@ -155,24 +152,25 @@ def _column(
     selection: Selection, right: int, snapshot: ChainSnapshot, settings: SelectionSettings,
 ) -> tuple[int, float] | Refusal:
     """Index of the strike in the snapshot's arrays and its score (NaN unless ranked)."""
-    strikes = snapshot.strikes
     if selection.how == "RANKED":
         ranked = rank(snapshot, right, settings.ranking)
-        if not ranked:
-            return Refusal(RefusalReason.NO_CONTRACT, "no strike near the money passes the ranking's filters")
-        return ranked[0].column, ranked[0].score
-    if selection.how == "DELTA":
+        if ranked:
+            return ranked[0].column, ranked[0].score
+        detail = "no strike near the money passes the ranking's filters"
+    elif selection.how == "DELTA":
         delta = np.abs(snapshot.delta[right])
-        if np.isnan(delta).all():
-            return Refusal(RefusalReason.NO_CONTRACT, "no strike has a delta")
-        return int(np.nanargmin(np.abs(delta - selection.number))), NAN
-    if math.isnan(snapshot.atm_strike):
-        return Refusal(RefusalReason.NO_CONTRACT, "the strike at the money is not known")
-    steps = int(selection.number) * {"ATM": 0, "OTM": 1, "ITM": -1}[selection.how]
-    column = int(np.argmin(np.abs(strikes - snapshot.atm_strike))) + (steps if right == CE else -steps)
-    if not 0 <= column < len(strikes):
-        return Refusal(RefusalReason.NO_CONTRACT, f"the chain has no strike {abs(steps)} steps from the money")
-    return column, NAN
+        if not np.isnan(delta).all():
+            return int(np.nanargmin(np.abs(delta - selection.number))), NAN
+        detail = "no strike has a delta"
+    else:
+        steps = int(selection.number) * {"ATM": 0, "OTM": 1, "ITM": -1}[selection.how]
+        detail = f"the chain has no strike {abs(steps)} steps from the money"
+        if not math.isnan(snapshot.atm_strike):
+            at_money = int(np.argmin(np.abs(snapshot.strikes - snapshot.atm_strike)))
+            column = at_money + (steps if right == CE else -steps)
+            if 0 <= column < len(snapshot.strikes):
+                return column, NAN
+    return Refusal(RefusalReason.NO_CONTRACT, detail)
 
 
 def _option(
@@ -182,27 +180,27 @@ def _option(
     row = CE if right is Right.CE else PE
     strike = float(snapshot.strikes[column])
     instrument = option_id(snapshot.underlying, snapshot.expiry, strike, right)
-    price, bid, ask, oi = (float(field[row, column]) for field in
-                           (snapshot.price, snapshot.bid, snapshot.ask, snapshot.oi))
+    price, bid, ask, delta, gamma = (float(field[row, column]) for field in (
+        snapshot.price, snapshot.bid, snapshot.ask, snapshot.delta, snapshot.gamma))
+    fault = _contract_fault(instrument, price, bid, ask, float(snapshot.oi[row, column]), settings=settings)
+    if fault is not None:
+        return fault
+    entry = tick_nearest(ask if 0.0 < bid <= ask else price, settings.tick)
+    levels = premium_levels(signal, entry, delta=delta, gamma=gamma, settings=settings.levels, tick=settings.tick)
+    wrong = levels.fault(Side.BUY)
+    if wrong:
+        return Refusal(RefusalReason.BAD_LEVELS, f"{instrument}: {wrong}")
+    return Choice(instrument, "OPT", Side.BUY, right, strike, levels.entry, levels.stop, levels.target, signal.stop,
+                  signal.target, delta, bid, ask, score)
+
+
+def _contract_fault(
+    instrument: str, price: float, bid: float, ask: float, oi: float, *, settings: SelectionSettings,
+) -> Refusal | None:
     if not price > 0.0:
         return Refusal(RefusalReason.NO_PRICE, f"{instrument}: no price")
     if oi < settings.min_oi:
         return Refusal(RefusalReason.NO_CONTRACT, f"{instrument}: open interest {oi:g} is under {settings.min_oi:g}")
-    quoted = 0.0 < bid <= ask
-    if quoted and (ask - bid) / ((ask + bid) / 2.0) > settings.max_spread:
+    if 0.0 < bid <= ask and (ask - bid) / ((ask + bid) / 2.0) > settings.max_spread:
         return Refusal(RefusalReason.SPREAD_TOO_WIDE, f"{instrument}: bid {bid:g}, ask {ask:g}")
-    entry = tick_nearest(ask if quoted else price, settings.tick)
-    delta, gamma = float(snapshot.delta[row, column]), float(snapshot.gamma[row, column])
-    levels = premium_levels(signal, entry, delta, gamma, settings.levels, settings.tick)
-    fault = levels.fault(Side.BUY)
-    if fault:
-        return Refusal(RefusalReason.BAD_LEVELS, f"{instrument}: {fault}")
-    return _choice(signal, instrument, right, strike, levels, delta=delta, bid=bid, ask=ask, score=score)
-
-
-def _choice(
-    signal: Signal, instrument: str, right: Right, strike: float, levels: Levels, *, delta: float, bid: float,
-    ask: float, score: float,
-) -> Choice:
-    return Choice(instrument, "OPT", Side.BUY, right, strike, levels.entry, levels.stop, levels.target, signal.stop,
-                  signal.target, delta, bid, ask, score)
+    return None
