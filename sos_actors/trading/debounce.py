@@ -1,0 +1,38 @@
+"""Signals that repeat themselves within moments are one signal."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sos_actors.messages import RefusalReason, Signal
+from sos_actors.trading.daytime import NS_PER_SECOND
+from sos_actors.trading.ranking import Mode
+from sos_actors.trading.selection import Refusal
+
+
+class DebounceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How close signals of one strategy and side may follow each other."""
+
+    #: Which of the pair applies.
+    mode: Mode = "scalp"
+    #: Seconds between two signals: scalp, intraday; 0 = off.
+    seconds: tuple[float, float] = (30.0, 60.0)
+
+
+class Debounce:
+    """Lets the first of a burst of signals of one (strategy, underlying, direction) through."""
+
+    def __init__(self, settings: DebounceSettings) -> None:
+        self._gap = round(settings.seconds[0 if settings.mode == "scalp" else 1] * NS_PER_SECOND)
+        self._last: dict[tuple[str, str, str], int] = {}
+
+    def check(self, signal: Signal) -> Refusal | None:
+        """None lets the signal through and starts its gap; a refused signal does not prolong the gap."""
+        key = (signal.strategy, signal.underlying, signal.direction.value)
+        last = self._last.get(key)
+        if last is not None and signal.ts - last < self._gap:
+            seconds = (signal.ts - last) / NS_PER_SECOND
+            detail = f"{seconds:.0f} s after the last of its side, {self._gap / NS_PER_SECOND:.0f} s are asked"
+            return Refusal(RefusalReason.DEBOUNCE, detail)
+        self._last[key] = signal.ts
+        return None

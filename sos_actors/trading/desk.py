@@ -1,0 +1,255 @@
+"""The order desk: the pure core of the order actor. Events in, messages out.
+
+It owns the trades, their orders, their exits and the ledger. The rules it keeps:
+
+* One order closes a trade at a time. Whoever wants out first takes the resting orders back, and sends the exit
+  only when their ends are known: two live orders for the same units would be a new position.
+* A flip is one order of both quantities where the opposite trade holds the same instrument, otherwise an exit and
+  an entry.
+* Whatever units a broker's late or doubled fill leaves behind are booked and closed at the market as a trade of
+  their own (a *stray*), never hidden.
+* An exit that was refused or ended short is sent again at the next minute; a stop that was refused is watched here.
+* Ids are functions of the intent's id, so a replay sends the same ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+
+import msgspec
+
+from sos_actors.messages import (
+    AccountMarked,
+    Bar,
+    ExitReason,
+    Fill,
+    Message,
+    OrderIntent,
+    OrderRole,
+    OrderStatus,
+    OrderUpdate,
+    PositionChanged,
+    Tick,
+)
+from sos_actors.trading.daytime import day_of
+from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.flow import DeskSettings, TradeFlow
+from sos_actors.trading.ledger import Ledger, LedgerEntry
+from sos_actors.trading.order_machine import Anomaly, AnomalyKind, advance
+from sos_actors.trading.trade import Execution, Trade, TradeView
+
+#: Strategy name under which fills of orders that are not ours (made by hand at the broker) are booked.
+EXTERNAL = "external"
+_ANOMALIES_KEPT = 1000
+
+
+class DeskState(msgspec.Struct, frozen=True):
+    """What an observer may know of the desk. Money in paise; positions as (strategy, instrument, signed units)."""
+
+    cash_paise: int
+    realised_paise: int
+    charges_paise: int
+    positions: tuple[tuple[str, str, int], ...]
+    trades: tuple[TradeView, ...]
+    anomalies: dict[str, int]
+
+
+class OrderDesk:
+    """Trades of one account. Every `on_...` gives the messages to send, in order; times are UTC ns.
+
+    `exits` holds the exit settings of strategies that have their own. `anomalies` keeps the last events that did
+    not fit (for the log), `anomaly_counts` how many of each kind there were.
+    """
+
+    def __init__(self, settings: DeskSettings, ledger: Ledger, exits: Mapping[str, ExitSettings] | None = None) -> None:
+        self.ledger = ledger
+        self.anomalies: deque[Anomaly] = deque(maxlen=_ANOMALIES_KEPT)
+        self.anomaly_counts: Counter[str] = Counter()
+        self._flow = TradeFlow(settings, exits or {})
+        self._prices: dict[str, float] = {}
+
+    # -- from the system ----------------------------------------------------------------------------------------------
+
+    def on_intent(self, intent: OrderIntent) -> list[Message]:
+        """Enter as `intent.plan` says. An intent seen before does nothing (and is noted)."""
+        flow = self._flow
+        if intent.intent_id in flow.trades:
+            self._note(Anomaly(AnomalyKind.DUPLICATE_INTENT, intent.intent_id, intent.ts, "intent seen before"))
+            return []
+        flow.begin(flow.admit(intent), intent.ts)
+        return flow.drain()
+
+    def on_bar(self, bar: Bar) -> list[Message]:
+        """Take a closed bar of an instrument held or of an underlying; call it after the broker has met the bar."""
+        flow = self._flow
+        instrument = bar.instrument
+        self._prices[instrument] = bar.close
+        held = flow.by_instrument.get(instrument)
+        if held is not None:
+            for trade in tuple(held):
+                if trade.exits is not None:
+                    actions = trade.exits.on_bar(bar)
+                    if actions:
+                        flow.act(trade, actions, bar.end)
+        watching = flow.by_index.get(instrument)
+        if watching is not None:
+            for trade in tuple(watching):
+                if trade.exits is not None:
+                    flow.act(trade, trade.exits.on_index_bar(bar), bar.end)
+        return flow.drain() if flow.out else []
+
+    def on_tick(self, tick: Tick) -> list[Message]:
+        """Take a tick of an instrument held or of an underlying: live, levels are watched tick by tick."""
+        flow = self._flow
+        price = tick.price
+        self._prices[tick.instrument] = price
+        for trade in tuple(flow.by_instrument.get(tick.instrument, ())):
+            if trade.exits is not None:
+                flow.act(trade, trade.exits.on_price(price, price, price), tick.ts)
+        for trade in tuple(flow.by_index.get(tick.instrument, ())):
+            if trade.exits is not None:
+                flow.act(trade, trade.exits.on_index_price(price, price), tick.ts)
+        return flow.drain() if flow.out else []
+
+    def on_minute(self, ts: int) -> list[Message]:
+        """Take the time: square-off, time stops, entries out of patience, exits to be sent again."""
+        flow = self._flow
+        for trade in tuple(flow.live.values()):
+            if trade.exits is not None and trade.reason is None:
+                actions = trade.exits.on_time(ts)
+                if actions:
+                    flow.act(trade, actions, ts)
+                    continue
+            if trade.working or trade.reason is not None:
+                flow.chase(trade, ts)
+        return flow.drain() if flow.out else []
+
+    def start_of_day(self, ts: int) -> list[Message]:
+        """Send stops and targets of what was held over night again. Call it before the first price."""
+        self._flow.protect_anew(ts)
+        return self._flow.drain()
+
+    def end_of_day(self) -> None:
+        """Forget ended trades and orders. Call it when the broker's day orders have ended and their updates are in."""
+        flow = self._flow
+        live = flow.live
+        flow.trades = dict(live)
+        flow.records = {order_id: record for order_id, record in flow.records.items()
+                        if record.intent_id in live and not record.ended}
+        held = {instrument for _, instrument in self.ledger.positions()}
+        self._prices = {instrument: price for instrument, price in self._prices.items() if instrument in held}
+
+    def flatten(self, ts: int, reason: str = ExitReason.FLATTEN, strategy: str = "") -> list[Message]:
+        """Close everything, or what `strategy` has; entries that wait are taken back.
+
+        `reason` is the exit reason where it names one, otherwise the reason is FLATTEN.
+        """
+        why = ExitReason(reason) if reason in ExitReason.__members__ else ExitReason.FLATTEN
+        for trade in tuple(self._flow.live.values()):
+            if not strategy or trade.plan.strategy == strategy:
+                self._flow.close(trade, why, ts)
+        return self._flow.drain()
+
+    def settle(self, ts: int, instrument: str, price: float, reason: ExitReason) -> list[Message]:
+        """Close what is held of `instrument` at `price` (rupees) without an order: expiry, or the end of the data."""
+        flow = self._flow
+        for trade in tuple(flow.by_instrument.get(instrument, ())):
+            flow.let_go(trade, ts)
+            units = trade.open
+            if units:
+                fill = Fill(f"{trade.intent_id}-{reason.value.lower()}", "", ts, instrument, trade.plan.side.opposite,
+                            units, price)
+                entry = self.ledger.apply(fill, trade.plan.strategy, day_of(ts))
+                if entry is not None:
+                    self._position_changed(trade, fill, entry)
+                    trade.reduce(Execution(fill, entry), units, reason)
+            flow.finish(trade, ts)
+        return flow.drain()
+
+    def mark(self, ts: int) -> AccountMarked:
+        """Mark the account to the last prices seen; what has none counts at cost."""
+        ledger = self.ledger
+        return AccountMarked(ts, ledger.cash_paise, ledger.equity(self._prices), ledger.open_positions)
+
+    def held(self) -> tuple[str, ...]:
+        """Instruments held or worked, in the order in which they came."""
+        return tuple(self._flow.by_instrument)
+
+    def state(self) -> DeskState:
+        """Give what an observer may know."""
+        ledger = self.ledger
+        positions = tuple((strategy, instrument, units) for (strategy, instrument), units in ledger.positions().items())
+        return DeskState(ledger.cash_paise, ledger.realised_paise, ledger.charges_paise, positions,
+                         tuple(trade.view() for trade in self._flow.live.values()), dict(self.anomaly_counts))
+
+    # -- from the broker ----------------------------------------------------------------------------------------------
+
+    def on_update(self, update: OrderUpdate) -> list[Message]:
+        """Take what the broker says of an order."""
+        flow = self._flow
+        record = flow.records.get(update.order_id)
+        if record is None:
+            self._note(Anomaly(AnomalyKind.UNKNOWN_ORDER, update.order_id, update.ts, f"update {update.status}"))
+            return []
+        anomaly = advance(record, update)
+        if anomaly is not None:
+            self._note(anomaly)
+        if not record.ended:
+            return []
+        trade = flow.trades[record.intent_id]
+        if trade.working.pop(record.order_id, None) is None:
+            return []
+        if record.status is OrderStatus.REJECTED:
+            self._note(Anomaly(AnomalyKind.ORDER_REFUSED, record.order_id, update.ts, update.detail))
+        flow.order_ended(trade, record, update.ts, update.detail)
+        return flow.drain()
+
+    def on_fill(self, fill: Fill) -> list[Message]:
+        """Book a fill. A duplicate does nothing; one of an order that is not ours is booked as `external`."""
+        flow = self._flow
+        record = flow.records.get(fill.order_id)
+        if record is None:
+            return self._external(fill)
+        anomaly = advance(record, fill)
+        if anomaly is not None:
+            self._note(anomaly)
+            if anomaly.kind is AnomalyKind.MISMATCH or anomaly.kind is AnomalyKind.DUPLICATE_FILL:
+                return []
+        trade = flow.trades[record.intent_id]
+        entry = self.ledger.apply(fill, trade.plan.strategy, day_of(fill.ts))
+        if entry is None:
+            return []
+        self._prices.setdefault(fill.instrument, fill.price)
+        self._position_changed(trade, fill, entry)
+        execution = Execution(fill, entry)
+        if record.role is OrderRole.ENTRY:
+            flow.entry_filled(trade, execution)
+        else:
+            flow.exit_filled(trade, record, execution)
+        if record.ended and trade.working.pop(record.order_id, None) is not None:
+            flow.order_ended(trade, record, fill.ts, "")
+        return flow.drain()
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _external(self, fill: Fill) -> list[Message]:
+        entry = self.ledger.apply(fill, EXTERNAL, day_of(fill.ts))
+        if entry is None:
+            return []
+        detail = f"{fill.side} {fill.quantity} {fill.instrument}"
+        self._note(Anomaly(AnomalyKind.UNKNOWN_ORDER, fill.order_id, fill.ts, detail))
+        self._prices.setdefault(fill.instrument, fill.price)
+        return [PositionChanged(fill.ts, EXTERNAL, "", fill.instrument, entry.position, entry.average_price,
+                                entry.total_realised_paise, entry.cash_paise)]
+
+    def _note(self, anomaly: Anomaly) -> None:
+        self.anomalies.append(anomaly)
+        self.anomaly_counts[anomaly.kind.value] += 1
+
+    def _position_changed(self, trade: Trade, fill: Fill, entry: LedgerEntry) -> None:
+        plan = trade.plan
+        self._flow.out.append(PositionChanged(
+            fill.ts, plan.strategy, plan.underlying, fill.instrument, entry.position, entry.average_price,
+            entry.total_realised_paise, entry.cash_paise,
+        ))

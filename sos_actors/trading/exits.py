@@ -1,0 +1,177 @@
+"""When to leave a position: break-even, trailing stop, index levels, time stop, square-off; worst and best excursion.
+
+Nothing here looks ahead: what a bar decides takes effect at prices after it. A stop only ever tightens.
+"""
+
+from __future__ import annotations
+
+from math import isnan
+
+import msgspec
+
+from sos_actors.messages import NAN, Bar, Direction, ExitReason, Side, TradePlan
+from sos_actors.trading.daytime import NS_PER_SECOND, ns_of_day, parse_hhmm
+from sos_actors.trading.ticks import tick_nearest
+
+_NEVER = 1 << 62
+
+
+class ExitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How open positions are managed. None switches a rule off."""
+
+    #: Fraction of the way to the target at which the stop moves to the entry price.
+    break_even_at: float | None = 0.5
+    #: Distance of the trailing stop behind the best price, as a fraction of the initial risk.
+    trailing: float | None = None
+    #: Minutes after the first fill at which the position is closed.
+    time_stop_min: float | None = 30.0
+    #: Time of day (HH:MM, Indian time) from which positions are closed.
+    square_off: str | None = "15:15"
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        for name in ("break_even_at", "trailing", "time_stop_min"):
+            value = getattr(self, name)
+            if value is not None and value <= 0.0:
+                raise ValueError(f"exits.{name} is {value}: write a number above 0, or null for off")
+        if self.square_off is not None:
+            parse_hhmm(self.square_off)
+
+
+class MoveStop(msgspec.Struct, frozen=True, gc=False):
+    """Tighten the stop to `price`."""
+
+    price: float
+    reason: ExitReason
+
+
+class ExitNow(msgspec.Struct, frozen=True, gc=False):
+    """Close the position at the next price."""
+
+    reason: ExitReason
+
+
+ExitAction = MoveStop | ExitNow
+_NOTHING: tuple[ExitAction, ...] = ()
+
+
+class ExitPlan:
+    """The exit side of one open trade, from its first fill on.
+
+    `sign` is +1 for units bought, -1 for units sold; `view` the sign of the underlying's direction. Prices are
+    rupees; NaN: no such level. `mae` and `mfe` are the worst and best excursion in rupees a unit, both >= 0.
+    `watch_stop` / `watch_target` say that no order rests at the broker for that level, so that it is watched
+    here. `stop_reason` tells what a fill of the stop means: STOP, BREAK_EVEN or TRAILING.
+    """
+
+    __slots__ = ("best", "entry", "even_move", "has_index", "index_stop", "index_target", "initial_risk", "leave_ts",
+                 "mae", "mfe", "opened_ts", "settings", "sign", "square_off_ns", "stop", "stop_reason", "target",
+                 "tick", "trail_by", "view", "watch_stop", "watch_target")
+
+    def __init__(self, plan: TradePlan, opened_ts: int, entry: float, settings: ExitSettings, tick: float) -> None:
+        self.settings = settings
+        self.tick = tick
+        self.sign = 1 if plan.side is Side.BUY else -1
+        self.view = 1 if plan.direction is Direction.LONG else -1
+        self.opened_ts = opened_ts
+        self.stop = plan.stop
+        self.target = plan.target
+        self.index_stop = plan.index_stop
+        self.index_target = plan.index_target
+        self.has_index = self.index_stop == self.index_stop or self.index_target == self.index_target
+        self.stop_reason = ExitReason.STOP
+        self.mae = self.mfe = 0.0
+        self.watch_stop = self.watch_target = False
+        minutes = settings.time_stop_min
+        self.leave_ts = _NEVER if minutes is None else opened_ts + round(minutes * 60 * NS_PER_SECOND)
+        self.square_off_ns = _NEVER if settings.square_off is None else parse_hhmm(settings.square_off)
+        self.set_entry(entry)
+
+    def set_entry(self, entry: float) -> None:
+        """Take the average entry price, rupees; called again while the entry is still filling."""
+        self.entry = entry
+        self.best = entry
+        self.initial_risk = max((entry - self.stop) * self.sign, 0.0) if self.stop == self.stop else NAN
+        reach = (self.target - entry) * self.sign
+        fraction = self.settings.break_even_at
+        self.even_move = NAN if fraction is None or not reach > 0.0 else fraction * reach
+        self.trail_by = NAN if self.settings.trailing is None else self.settings.trailing * self.initial_risk
+
+    def on_bar(self, bar: Bar) -> tuple[ExitAction, ...]:
+        """Take a closed bar of the instrument held. Of a bar that began before the entry only the close counts."""
+        if bar.start < self.opened_ts:
+            return self.on_price(bar.close, bar.close, bar.close)
+        return self.on_price(bar.high, bar.low, bar.close)
+
+    def on_price(self, high: float, low: float, last: float) -> tuple[ExitAction, ...]:
+        """Take what the instrument held did since the last call (for a tick all three are its price)."""
+        if self.sign > 0:
+            gain, loss, adverse, favourable = high - self.entry, self.entry - low, low, high
+        else:
+            gain, loss, adverse, favourable = self.entry - low, high - self.entry, high, low
+        if loss > self.mae:  # noqa: PLR1730 - every bar of every position comes here: half the time of max()
+            self.mae = loss
+        if gain > self.mfe:
+            self.mfe = gain
+            self.best = favourable
+        if self.watch_stop and (adverse - self.stop) * self.sign <= 0.0:
+            return (ExitNow(self.stop_reason),)
+        if self.watch_target and (favourable - self.target) * self.sign >= 0.0:
+            return (ExitNow(ExitReason.TARGET),)
+        # Comparisons with NaN (a rule that is off) are false.
+        if self.mfe >= self.even_move or self.trail_by > 0.0:
+            return self._tighten(last)
+        return _NOTHING
+
+    def on_index_bar(self, bar: Bar) -> tuple[ExitAction, ...]:
+        """Take a closed bar of the underlying: the index stop is looked at before the index target."""
+        if bar.start < self.opened_ts:
+            return self.on_index_price(bar.close, bar.close)
+        return self.on_index_price(bar.high, bar.low)
+
+    def on_index_price(self, high: float, low: float) -> tuple[ExitAction, ...]:
+        """Take what the underlying did since the last call (for a tick both are its price)."""
+        if self.view > 0:
+            if low <= self.index_stop:
+                return (ExitNow(ExitReason.INDEX_STOP),)
+            if high >= self.index_target:
+                return (ExitNow(ExitReason.INDEX_TARGET),)
+        else:
+            if high >= self.index_stop:
+                return (ExitNow(ExitReason.INDEX_STOP),)
+            if low <= self.index_target:
+                return (ExitNow(ExitReason.INDEX_TARGET),)
+        return _NOTHING
+
+    def on_time(self, ts: int) -> tuple[ExitAction, ...]:
+        """Take the time, UTC ns: square-off first, then the time stop."""
+        if self.square_off_ns is not _NEVER and ns_of_day(ts) >= self.square_off_ns:
+            return (ExitNow(ExitReason.SQUARE_OFF),)
+        if ts >= self.leave_ts:
+            return (ExitNow(ExitReason.TIME_STOP),)
+        return _NOTHING
+
+    def note_exit(self, price: float) -> None:
+        """Count an exit's price among the excursions."""
+        gain = (price - self.entry) * self.sign
+        self.mfe = max(self.mfe, gain)
+        self.mae = max(self.mae, -gain)
+
+    def _tighten(self, last: float) -> tuple[ExitAction, ...]:
+        sign, stop, reason = self.sign, self.stop, self.stop_reason
+        if self.mfe >= self.even_move:
+            self.even_move = NAN
+            level = tick_nearest(self.entry, self.tick)
+            if not (level - stop) * sign <= 0.0:
+                stop, reason = level, ExitReason.BREAK_EVEN
+        if self.trail_by > 0.0:
+            level = tick_nearest(self.best - sign * self.trail_by, self.tick)
+            if not (level - stop) * sign <= 0.0:
+                stop, reason = level, ExitReason.TRAILING
+        if stop == self.stop or isnan(stop):
+            return _NOTHING
+        self.stop, self.stop_reason = stop, reason
+        # A stop the price has passed already would be refused by an exchange: leave at once instead.
+        if (last - stop) * sign <= 0.0:
+            return (ExitNow(reason),)
+        return (MoveStop(stop, reason),)

@@ -1,0 +1,356 @@
+"""How trades go through their lives: entry, protection, exit, flip, and what to do with units nobody wanted.
+
+`OrderDesk` takes events apart and calls these; what is to be sent gathers in `TradeFlow.out`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sos_actors.messages import (
+    NAN,
+    CancelOrder,
+    Direction,
+    ExitReason,
+    Message,
+    ModifyOrder,
+    OrderIntent,
+    OrderRole,
+    OrderStatus,
+    OrderType,
+    RefusalReason,
+    Refused,
+    SubmitOrder,
+    TradePlan,
+)
+from sos_actors.trading.daytime import NS_PER_SECOND
+from sos_actors.trading.exits import ExitAction, ExitNow, ExitPlan, ExitSettings
+from sos_actors.trading.order_machine import OrderRecord
+from sos_actors.trading.ticks import tick_down, tick_nearest, tick_up
+from sos_actors.trading.trade import Execution, Trade
+
+ENTRY, STOP, TARGET, EXIT = OrderRole.ENTRY, OrderRole.STOP, OrderRole.TARGET, OrderRole.EXIT
+
+
+class DeskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How entries are sent and positions protected."""
+
+    #: How an entry is priced: MARKET, or LIMIT at the plan's entry price.
+    entry_order: OrderType = OrderType.MARKET
+    #: Seconds after which what is left of an entry is taken back; 0 = it stays.
+    entry_patience_s: int = 60
+    #: Whether the target rests at the broker beside the stop; otherwise it is watched here (half the margin).
+    rest_target: bool = True
+    #: Price grid in rupees to which stops and targets are rounded; 0 = none.
+    tick: float = 0.05
+    #: How positions are left, unless the strategy says otherwise.
+    exits: ExitSettings = ExitSettings()
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        if self.entry_order is OrderType.STOP:
+            raise ValueError("desk.entry_order is STOP: write MARKET or LIMIT")
+        if self.entry_patience_s < 0 or self.tick < 0:
+            raise ValueError("desk.entry_patience_s and desk.tick: write 0 or more")
+
+
+class TradeFlow:
+    """The trades of one account and the orders they need. Times are UTC ns.
+
+    `trades` are those of the day by intent id, `live` those not ended, `records` every order of the day.
+    """
+
+    def __init__(self, settings: DeskSettings, exits: Mapping[str, ExitSettings]) -> None:
+        self.settings = settings
+        self.out: list[Message] = []
+        self.records: dict[str, OrderRecord] = {}
+        self.trades: dict[str, Trade] = {}
+        self.live: dict[str, Trade] = {}
+        self.by_instrument: dict[str, list[Trade]] = {}
+        self.by_index: dict[str, list[Trade]] = {}
+        self._exits = dict(exits)
+
+    def drain(self) -> list[Message]:
+        """Give what is to be sent, in order, and begin anew."""
+        out, self.out = self.out, []
+        return out
+
+    # -- entry --------------------------------------------------------------------------------------------------------
+
+    def admit(self, intent: OrderIntent) -> Trade:
+        """Put a new trade into the tables."""
+        trade = Trade(intent)
+        self.trades[intent.intent_id] = trade
+        self.live[intent.intent_id] = trade
+        self.by_instrument.setdefault(intent.plan.instrument, []).append(trade)
+        if trade.index:
+            self.by_index.setdefault(trade.index, []).append(trade)
+        return trade
+
+    def begin(self, trade: Trade, ts: int) -> None:
+        """Send the entry, or for a flip first see to the opposite trades."""
+        if trade.plan.flip:
+            self._turn(trade, ts)
+        if trade.replaces is None or not trade.replaces.working:
+            self._send_entry(trade, ts)
+
+    def _turn(self, trade: Trade, ts: int) -> None:
+        """Close the strategy's opposite trades: one in the same instrument by the entry order itself."""
+        plan = trade.plan
+        for old in tuple(self.live.values()):
+            other = old.plan
+            if (other.strategy != plan.strategy or other.underlying != plan.underlying
+                    or other.direction is plan.direction or old.reason is not None):
+                continue
+            same = other.instrument == plan.instrument and other.side is not plan.side
+            if same and trade.replaces is None and old.open:
+                old.reason, old.flip_to, trade.replaces = ExitReason.FLIP, trade, old
+                self._take_back(old, ts)
+            else:
+                self.close(old, ExitReason.FLIP, ts)
+
+    def _send_entry(self, trade: Trade, ts: int) -> None:
+        plan, settings = trade.plan, self.settings
+        quantity = plan.quantity + (trade.replaces.open if trade.replaces is not None else 0)
+        price = NAN
+        if settings.entry_order is OrderType.LIMIT:
+            price = tick_up(plan.entry, settings.tick) if trade.sign > 0 else tick_down(plan.entry, settings.tick)
+        self._send(trade, ENTRY, quantity, settings.entry_order, ts, price=price)
+
+    def entry_filled(self, trade: Trade, execution: Execution) -> None:
+        """Share out a fill of an entry order: first what it closes (a flip), then what the plan wants, then strays."""
+        old = trade.replaces
+        ts = execution.fill.ts
+        if old is not None and old.open:
+            old.reduce(execution, min(old.open, execution.units), ExitReason.FLIP)
+            if not old.open:
+                old.flip_to = trade.replaces = None
+                self.finish(old, ts)
+        wanted = trade.plan.quantity - trade.opened if trade.intent_id in self.live else 0
+        units = min(execution.units, wanted)
+        if units > 0:
+            trade.add(execution, units)
+            if trade.exits is None:
+                settings = self._exits.get(trade.plan.strategy, self.settings.exits)
+                trade.exits = ExitPlan(trade.plan, ts, trade.average_entry, settings, self.settings.tick)
+            else:
+                trade.exits.set_entry(trade.average_entry)
+            if trade.reason is None:
+                self.protect(trade, ts)
+        if execution.units:
+            self._stray(trade.plan, execution)
+
+    # -- protection ---------------------------------------------------------------------------------------------------
+
+    def protect(self, trade: Trade, ts: int) -> None:
+        """See to it that stop and target rest at the broker for just the units held, or are watched here."""
+        exits, units, tick = trade.exits, trade.open, self.settings.tick
+        if exits is None or not units:
+            return
+        oco = f"{trade.intent_id}-oco"
+        if exits.stop == exits.stop and not exits.watch_stop:
+            if trade.stop_order is None or trade.stop_order.ended:
+                level = tick_nearest(exits.stop, tick)
+                trade.stop_order = self._send(trade, STOP, units, OrderType.STOP, ts, trigger=level, oco=oco)
+            else:
+                self._resize(trade.stop_order, units, ts)
+        if exits.target == exits.target and not exits.watch_target:
+            if not self.settings.rest_target:
+                exits.watch_target = True
+            elif trade.target_order is None or trade.target_order.ended:
+                level = tick_nearest(exits.target, tick)
+                trade.target_order = self._send(trade, TARGET, units, OrderType.LIMIT, ts, price=level, oco=oco)
+            else:
+                self._resize(trade.target_order, units, ts)
+
+    def protect_anew(self, ts: int) -> None:
+        """On a new day send stops and targets of what stayed open again: the broker's orders ended with the day."""
+        for trade in tuple(self.live.values()):
+            if trade.exits is not None and trade.reason is None:
+                trade.exits.watch_stop = trade.exits.watch_target = False
+                self.protect(trade, ts)
+
+    def _resize(self, record: OrderRecord, units: int, ts: int) -> None:
+        wanted = record.filled + units
+        if wanted != record.quantity and not record.cancelling:
+            record.quantity = wanted
+            self.out.append(ModifyOrder(record.order_id, ts, quantity=wanted))
+
+    def act(self, trade: Trade, actions: tuple[ExitAction, ...], ts: int) -> None:
+        """Do what the exit plan decided, unless the trade is being closed already."""
+        for action in actions:
+            if trade.reason is not None or not trade.open:
+                return
+            if isinstance(action, ExitNow):
+                self.close(trade, action.reason, ts)
+            elif trade.stop_order is None or trade.stop_order.ended:
+                self.protect(trade, ts)
+            else:
+                self.out.append(ModifyOrder(trade.stop_order.order_id, ts, trigger=action.price))
+
+    # -- exit ---------------------------------------------------------------------------------------------------------
+
+    def close(self, trade: Trade, reason: ExitReason, ts: int) -> None:
+        """Begin to close a trade: take its orders back, and when their ends are known leave at the market."""
+        if trade.reason is None:
+            trade.reason = reason
+            self._take_back(trade, ts)
+            if not trade.working:
+                self.next_step(trade, ts)
+
+    def _take_back(self, trade: Trade, ts: int) -> None:
+        for record in trade.working.values():
+            self._cancel(record, ts)
+
+    def _cancel(self, record: OrderRecord, ts: int) -> None:
+        if not record.cancelling and record.role is not EXIT:
+            record.cancelling = True
+            self.out.append(CancelOrder(record.order_id, ts))
+
+    def next_step(self, trade: Trade, ts: int) -> None:
+        """Go on with a trade that is being closed and has no order working."""
+        if not trade.open:
+            self.finish(trade, ts)
+        elif trade.flip_to is None:
+            self._send(trade, EXIT, trade.open, OrderType.MARKET, ts)
+        elif not trade.flip_to.sent:
+            self._send_entry(trade.flip_to, ts)
+
+    def exit_filled(self, trade: Trade, record: OrderRecord, execution: Execution) -> None:
+        """Share out a fill of a stop, target or exit order; what exceeds the trade is a stray."""
+        units = min(trade.open, execution.units)
+        if units:
+            trade.reduce(execution, units, _why(trade, record))
+        if execution.units:
+            self._stray(trade.plan, execution)
+        if trade.open and trade.reason is None:
+            other = trade.target_order if record is trade.stop_order else trade.stop_order
+            if other is not None and not other.ended:
+                self._resize(other, trade.open, execution.fill.ts)
+
+    def order_ended(self, trade: Trade, record: OrderRecord, ts: int, detail: str) -> None:
+        """Draw the consequences of an order's end; it is no longer among the working ones."""
+        role = record.role
+        if role is ENTRY:
+            self._entry_ended(trade, record, ts, detail)
+        elif not trade.open:
+            self._flat(trade, ts)
+        elif trade.reason is not None:
+            # An exit that ended short waits for the next minute, so that a broker who refuses is not hammered.
+            if not trade.working and role is not EXIT:
+                self.next_step(trade, ts)
+        elif record.status is OrderStatus.FILLED:
+            self.close(trade, _why(trade, record), ts)
+        elif trade.exits is not None:
+            trade.exits.watch_stop |= role is STOP
+            trade.exits.watch_target |= role is TARGET
+
+    def _entry_ended(self, trade: Trade, record: OrderRecord, ts: int, detail: str) -> None:
+        old, trade.replaces = trade.replaces, None
+        if not trade.open:
+            self.finish(trade, ts, detail or f"entry {record.status.value.lower()}")
+        elif trade.reason is not None and not trade.working:
+            self.next_step(trade, ts)
+        if old is not None:
+            old.flip_to = None
+            self.next_step(old, ts)
+
+    def _flat(self, trade: Trade, ts: int) -> None:
+        """Finish a flat trade, once nothing can open it again: an entry still filling is taken back first."""
+        filling = [record for record in trade.working.values() if record.role is ENTRY]
+        for record in filling:
+            self._cancel(record, ts)
+        if not filling:
+            self.finish(trade, ts)
+
+    def finish(self, trade: Trade, ts: int, detail: str = "entry taken back") -> None:
+        """End a trade that holds nothing: TradeClosed, or Refused where it never opened. A waiting flip goes on.
+
+        The other half of a stop and target pair is cancelled by the broker (`oco`) and only let go here.
+        """
+        if trade.intent_id not in self.live:
+            return
+        plan = trade.plan
+        self._forget(trade)
+        if trade.opened:
+            self.out.append(trade.summary())
+        else:
+            self.out.append(Refused(ts, plan.strategy, plan.underlying, RefusalReason.EXCHANGE_REJECTED,
+                                    f"{plan.instrument}: {detail}", plan.signal_id))
+        successor, trade.flip_to = trade.flip_to, None
+        if successor is not None:
+            successor.replaces = None
+            if not successor.sent:
+                self._send_entry(successor, ts)
+        if trade.replaces is not None:
+            trade.replaces.flip_to = None
+
+    def _forget(self, trade: Trade) -> None:
+        del self.live[trade.intent_id]
+        for table, key in ((self.by_instrument, trade.plan.instrument), (self.by_index, trade.index)):
+            trades = table.get(key)
+            if trades is not None:
+                trades.remove(trade)
+                if not trades:
+                    del table[key]
+
+    def chase(self, trade: Trade, ts: int) -> None:
+        """Once a minute: take back entries out of patience, send exits that ended short once more."""
+        if trade.reason is not None and not trade.working:
+            self.next_step(trade, ts)
+            return
+        patience = self.settings.entry_patience_s * NS_PER_SECOND
+        for record in trade.working.values():
+            if patience and record.role is ENTRY and ts - record.sent_ts >= patience:
+                self._cancel(record, ts)
+
+    def let_go(self, trade: Trade, ts: int) -> None:
+        """Take a trade's orders back without waiting for their ends, and part it from a flip."""
+        for record in trade.working.values():
+            if not record.cancelling:
+                record.cancelling = True
+                self.out.append(CancelOrder(record.order_id, ts))
+        trade.working.clear()
+        if trade.flip_to is not None:
+            trade.flip_to.replaces, trade.flip_to = None, None
+
+    # -- the rest -----------------------------------------------------------------------------------------------------
+
+    def _stray(self, plan: TradePlan, execution: Execution) -> None:
+        """Take units nobody wanted as a trade of their own and close it at the market."""
+        fill = execution.fill
+        direction = plan.direction
+        if fill.side is not plan.side:
+            direction = Direction.SHORT if direction is Direction.LONG else Direction.LONG
+        stray = msgspec.structs.replace(
+            plan, side=fill.side, quantity=execution.units, direction=direction, entry=fill.price, stop=NAN, target=NAN,
+            index_stop=NAN, index_target=NAN, flip=False,
+        )
+        trade = self.admit(OrderIntent(f"{fill.fill_id}-stray", fill.ts, stray))
+        trade.add(execution, execution.units)
+        trade.exits = ExitPlan(stray, fill.ts, fill.price, self.settings.exits, self.settings.tick)
+        self.close(trade, ExitReason.FLATTEN, fill.ts)
+
+    def _send(
+        self, trade: Trade, role: OrderRole, quantity: int, kind: OrderType, ts: int, *,
+        price: float = NAN, trigger: float = NAN, oco: str = "",
+    ) -> OrderRecord:
+        plan = trade.plan
+        side = plan.side if role is ENTRY else plan.side.opposite
+        order = SubmitOrder(trade.next_order_id(role), trade.intent_id, ts, plan.instrument, side, quantity, kind, role,
+                            price, trigger, oco)
+        record = OrderRecord(order)
+        self.records[order.order_id] = record
+        trade.working[order.order_id] = record
+        self.out.append(order)
+        return record
+
+
+def _why(trade: Trade, record: OrderRecord) -> ExitReason:
+    if record.role is STOP and trade.exits is not None:
+        return trade.exits.stop_reason
+    if record.role is TARGET:
+        return ExitReason.TARGET
+    return trade.reason or ExitReason.FLATTEN

@@ -1,0 +1,157 @@
+"""The account's books: cash and positions in integer paise, fill by fill.
+
+Two identities hold after every fill, to the paisa:
+
+    cash = start + sum(sell value) - sum(buy value) - sum(charges)
+    sum(sell value) - sum(buy value) = realised - cost of what is still open
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from math import isnan
+from typing import Protocol
+
+import msgspec
+
+from sos_actors.market.ids import parse_id
+from sos_actors.messages import Fill, Side
+
+
+class ChargeModel(Protocol):
+    """What one execution costs: brokerage, taxes and fees by the tariff of its day."""
+
+    def charge(  # noqa: PLR0917 - what a tariff depends on
+        self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date,
+    ) -> int:
+        """Total charges in paise. `kind` is INDEX, FUT or OPT; quantity in units, price in rupees."""
+        ...
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
+    """What one fill did to the books. Money in paise; `quantity` is signed units, `position` and `cost` after it."""
+
+    quantity: int
+    price_paise: int
+    charges_paise: int
+    realised_paise: int
+    position: int
+    cost_paise: int
+    total_realised_paise: int
+    cash_paise: int
+
+    @property
+    def average_price(self) -> float:
+        """Average cost of the open position in rupees a unit; 0 when flat."""
+        return self.cost_paise / self.position / 100.0 if self.position else 0.0
+
+
+class LedgerPosition:
+    """What one strategy holds of one instrument: signed units, their signed cost and what was realised, in paise."""
+
+    __slots__ = ("cost_paise", "quantity", "realised_paise")
+
+    def __init__(self) -> None:
+        self.quantity = 0
+        self.cost_paise = 0
+        self.realised_paise = 0
+
+
+class Ledger:
+    """Cash, positions per (strategy, instrument) at average cost, realised profit, charges.
+
+    `charges` None trades free of charge. The average is kept as an integer total cost, so nothing drifts: a
+    part that is closed takes its share of the cost rounded down, and the last part takes what remains.
+    """
+
+    def __init__(self, cash_paise: int, charges: ChargeModel | None = None) -> None:
+        self.start_paise = cash_paise
+        self.cash_paise = cash_paise
+        self.charges_paise = 0
+        self.realised_paise = 0
+        self.duplicates = 0
+        self._charges = charges
+        self._positions: dict[tuple[str, str], LedgerPosition] = {}
+        self._open: dict[tuple[str, str], LedgerPosition] = {}
+        self._seen: set[str] = set()
+
+    def apply(self, fill: Fill, strategy: str, day: dt.date) -> LedgerEntry | None:
+        """Book one fill; None (and counted) when its `fill_id` is already in the books.
+
+        The price is taken to the nearest paisa. `day` is the Indian date whose tariff applies.
+        """
+        if fill.fill_id in self._seen:
+            self.duplicates += 1
+            return None
+        self._seen.add(fill.fill_id)
+        instrument, quantity = fill.instrument, fill.quantity
+        paise = round(fill.price * 100.0)
+        signed = quantity if fill.side is Side.BUY else -quantity
+        key = (strategy, instrument)
+        position = self._positions.get(key)
+        if position is None:
+            position = self._positions[key] = LedgerPosition()
+        realised = _book(position, signed, paise)
+        if position.quantity:
+            self._open[key] = position
+        else:
+            self._open.pop(key, None)
+        charges = 0
+        if self._charges is not None:
+            parts = parse_id(instrument)
+            charges = self._charges.charge(parts.kind, parts.exchange, fill.side, quantity, fill.price, day)
+            self.charges_paise += charges
+        self.realised_paise += realised
+        self.cash_paise -= signed * paise + charges
+        return LedgerEntry(signed, paise, charges, realised, position.quantity, position.cost_paise,
+                           position.realised_paise, self.cash_paise)
+
+    def position(self, strategy: str, instrument: str) -> int:
+        """Signed units `strategy` holds of `instrument`."""
+        position = self._open.get((strategy, instrument))
+        return position.quantity if position is not None else 0
+
+    def positions(self) -> dict[tuple[str, str], int]:
+        """Signed units of every open position, by (strategy, instrument), oldest first."""
+        return {key: position.quantity for key, position in self._open.items()}
+
+    @property
+    def open_positions(self) -> int:
+        """How many (strategy, instrument) pairs are not flat."""
+        return len(self._open)
+
+    @property
+    def open_cost_paise(self) -> int:
+        """Signed cost of everything open."""
+        return sum(position.cost_paise for position in self._open.values())
+
+    def equity(self, prices: Mapping[str, float]) -> int:
+        """Cash plus open positions at `prices` (rupees by instrument), in paise; at cost where no price is known."""
+        total = self.cash_paise
+        for (_, instrument), position in self._open.items():
+            price = prices.get(instrument)
+            if price is None or isnan(price):
+                total += position.cost_paise
+            else:
+                total += position.quantity * round(price * 100.0)
+        return total
+
+
+def _book(position: LedgerPosition, signed: int, paise: int) -> int:
+    """Add `signed` units at `paise` to the position; the realised profit in paise. A flip closes, then opens."""
+    held = position.quantity
+    after = held + signed
+    position.quantity = after
+    if held == 0 or (held > 0) == (signed > 0):
+        position.cost_paise += signed * paise
+        return 0
+    if (held > 0) == (after > 0) and after != 0:
+        released = position.cost_paise * -signed // held
+        position.cost_paise -= released
+        realised = -signed * paise - released
+    else:
+        realised = held * paise - position.cost_paise
+        position.cost_paise = after * paise
+    position.realised_paise += realised
+    return realised

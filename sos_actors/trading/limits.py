@@ -1,0 +1,348 @@
+"""What an entry has to pass before it becomes an order. Exits are never asked.
+
+Everything accepted counts from the moment it is accepted until its trade is closed or refused, so that what is in
+flight is inside every limit. The legs of one signal count as one trade.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import msgspec
+
+from sos_actors.messages import (
+    AccountMarked,
+    FeedStatus,
+    OrderIntent,
+    Phase,
+    PositionChanged,
+    RefusalReason,
+    Refused,
+    SetTradingState,
+    TradeClosed,
+    TradePlan,
+    TradingState,
+)
+from sos_actors.trading.daytime import NS_PER_SECOND, ns_of_day, parse_hhmm
+from sos_actors.trading.rate import TokenBucket
+
+_SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+
+
+class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Limits of the account. 0 (null for times) switches a limit off."""
+
+    #: Fraction of the equity at the start of the day that may be lost before entries end.
+    daily_loss: float = 0.03
+    #: Trades open or in flight, in the whole account.
+    open_positions: int = 5
+    #: The same, per strategy.
+    strategy_positions: int = 1
+    #: The same, per underlying.
+    underlying_positions: int = 3
+    #: Seconds between an entry or its close and the next entry of the same strategy, underlying and side.
+    cooldown_s: float = 300.0
+    #: Trades a day, in the whole account.
+    trades_per_day: int = 40
+    #: Trades a day of one strategy, unless it says otherwise.
+    strategy_trades_per_day: int = 10
+    #: Orders a second, on the average of a burst's length.
+    orders_per_s: float = 8.0
+    #: Orders that may go out at once.
+    order_burst: int = 10
+    #: Part of the burst that entries leave for exits, as a fraction.
+    exit_reserve: float = 0.3
+    #: Most an entry price may differ from the last good quote, as a fraction.
+    price_band: float = 0.10
+    #: Age in seconds beyond which a plan or its instrument's last quote is stale.
+    stale_after_s: float = 90.0
+    #: Time of day (HH:MM, Indian time) before which nothing is entered.
+    first_entry: str | None = "09:15"
+    #: Time of day (HH:MM, Indian time) from which nothing is entered any more.
+    last_entry: str | None = "15:00"
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, str):
+                parse_hhmm(value)
+            elif value is not None and value < 0:
+                raise ValueError(f"risk.{name} is {value}: write 0 or more")
+
+
+class Breach(NamedTuple):
+    """Why an entry may not be made, with one line of detail."""
+
+    reason: RefusalReason
+    detail: str
+
+
+class _Group:
+    """The trades of one signal: how many of its intents have not ended."""
+
+    __slots__ = ("direction", "intents", "strategy", "underlying")
+
+    def __init__(self, strategy: str, underlying: str, direction: str) -> None:
+        self.strategy = strategy
+        self.underlying = underlying
+        self.direction = direction
+        self.intents = 0
+
+
+class RiskBook:
+    """Limits of one account and what counts against them. Times are UTC ns, money paise.
+
+    Life of an entry: `check` -> `on_intent` -> `on_trade` when it is closed, or `on_refused` / `on_intent_end`.
+    """
+
+    def __init__(self, settings: RiskSettings) -> None:
+        self.settings = settings
+        self.entries_on = True
+        self.phase = Phase.OPEN
+        self.start_equity_paise = 0
+        self.equity_paise = 0
+        self._first = -1 if settings.first_entry is None else parse_hhmm(settings.first_entry)
+        self._last = 1 << 62 if settings.last_entry is None else parse_hhmm(settings.last_entry)
+        self._stale = round(settings.stale_after_s * NS_PER_SECOND) or 1 << 62
+        self._cooldown = round(settings.cooldown_s * NS_PER_SECOND)
+        self._bucket = TokenBucket(settings.orders_per_s, settings.order_burst)
+        self._reserve = settings.exit_reserve * settings.order_burst
+        self._states: dict[tuple[str, str], TradingState] = {}
+        self._groups: dict[str, _Group] = {}
+        self._intents: dict[str, tuple[str, tuple[str, str]]] = {}
+        self._covered: dict[tuple[str, str], int] = {}
+        self._per_strategy: dict[str, int] = {}
+        self._per_underlying: dict[str, int] = {}
+        self._side_ts: dict[tuple[str, str, str], int] = {}
+        self._trades_today = 0
+        self._strategy_trades: dict[str, int] = {}
+        self._dead_feeds: dict[str, str] = {}
+        self._quotes: dict[str, tuple[float, int]] = {}
+        self._loss_hit = False
+
+    # -- the question -------------------------------------------------------------------------------------------------
+
+    def check(self, plan: TradePlan, now: int, *, strategy_trades: int = 0, orders: int = 0) -> Breach | None:
+        """Why `plan` may not be entered at `now`; None: it may. Changes nothing.
+
+        `strategy_trades` is the strategy's own limit of trades a day (0: the account's). `orders` is how many orders
+        the entry will need (0: told from the plan); ask for the first leg of several with the sum of all.
+        """
+        settings = self.settings
+        return (self._state_breach(plan) or self._time_breach(plan, now) or self._count_breach(plan)
+                or self._pace_breach(plan, now, strategy_trades or settings.strategy_trades_per_day, orders)
+                or self._price_breach(plan, now))
+
+    def check_all(self, plans: tuple[TradePlan, ...], now: int, *, strategy_trades: int = 0) -> Breach | None:
+        """Ask for the legs of one signal together: the first breach of any, with the orders of all."""
+        orders = sum(orders_of(plan) for plan in plans)
+        for plan in plans:
+            breach = self.check(plan, now, strategy_trades=strategy_trades, orders=orders)
+            if breach is not None:
+                return breach
+        return None
+
+    def trading_state(self, strategy: str = "", underlying: str = "") -> TradingState:
+        """Give the strictest of the account's, the strategy's and the underlying's state."""
+        states = self._states
+        if not states:
+            return TradingState.ACTIVE
+        found = (states.get(scope, TradingState.ACTIVE) for scope in
+                 (("", ""), (strategy, ""), ("", underlying), (strategy, underlying)))
+        return max(found, key=_SEVERITY.__getitem__)
+
+    # -- what happened ------------------------------------------------------------------------------------------------
+
+    def on_intent(self, intent: OrderIntent) -> None:
+        """Count an accepted entry: in flight from now on."""
+        plan = intent.plan
+        if intent.intent_id in self._intents:
+            return
+        group = self._groups.get(plan.signal_id)
+        if group is None:
+            group = self._open(plan.signal_id, plan.strategy, plan.underlying, plan.direction.value)
+            self._trades_today += 1
+            self._strategy_trades[plan.strategy] = self._strategy_trades.get(plan.strategy, 0) + 1
+        group.intents += 1
+        key = (plan.strategy, plan.instrument)
+        self._intents[intent.intent_id] = (plan.signal_id, key)
+        self._covered[key] = self._covered.get(key, 0) + 1
+        self._side_ts[plan.strategy, plan.underlying, plan.direction.value] = intent.ts
+        self._bucket.take(intent.ts, orders_of(plan))
+
+    def on_trade(self, trade: TradeClosed) -> None:
+        """Take a closed trade off the counts; its side's cooldown begins anew."""
+        self._side_ts[trade.strategy, trade.underlying, trade.direction.value] = trade.exit_ts
+        self.on_intent_end(trade.intent_id)
+
+    def on_intent_end(self, intent_id: str) -> None:
+        """Take one intent off the counts: closed, or never opened."""
+        found = self._intents.pop(intent_id, None)
+        if found is None:
+            return
+        signal_id, key = found
+        left = self._covered.pop(key) - 1
+        if left:
+            self._covered[key] = left
+        group = self._groups[signal_id]
+        group.intents -= 1
+        if not group.intents:
+            self._drop(signal_id)
+
+    def on_refused(self, refused: Refused) -> None:
+        """Take what the order desk or the exchange refused off the counts (all legs of the signal)."""
+        if refused.signal_id in self._groups:
+            for intent_id in [key for key, (signal_id, _) in self._intents.items() if signal_id == refused.signal_id]:
+                self.on_intent_end(intent_id)
+
+    def on_position(self, change: PositionChanged) -> None:
+        """Count positions no intent of ours explains: found on start, or made by hand at the broker."""
+        key = (change.strategy, change.instrument)
+        if key in self._covered:
+            return
+        name = f"position {change.strategy} {change.instrument}"
+        if change.quantity and name not in self._groups:
+            self._open(name, change.strategy, change.underlying, "")
+        elif not change.quantity and name in self._groups:
+            self._drop(name)
+
+    def on_mark(self, marked: AccountMarked) -> bool:
+        """Take the account's value; True just once a day, when the daily loss is reached: flatten then."""
+        self.equity_paise = marked.equity_paise
+        if not self.start_equity_paise:
+            self.start_equity_paise = marked.equity_paise
+        if self._loss_hit or not self.settings.daily_loss:
+            return False
+        loss = self.start_equity_paise - marked.equity_paise
+        self._loss_hit = loss >= self.settings.daily_loss * self.start_equity_paise
+        return self._loss_hit
+
+    def on_quote(self, instrument: str, price: float, ts: int) -> None:
+        """Remember a good quote (rupees) of an instrument, for the price band."""
+        if price > 0.0:
+            self._quotes[instrument] = (price, ts)
+
+    def on_feed(self, status: FeedStatus) -> None:
+        """Note whether an underlying's data can be trusted."""
+        if status.live:
+            self._dead_feeds.pop(status.underlying, None)
+        else:
+            self._dead_feeds[status.underlying] = status.detail or "feed not live"
+
+    def on_state(self, change: SetTradingState) -> None:
+        """Change what may be done, for the account, a strategy, an underlying, or one strategy on one underlying."""
+        scope = (change.strategy, change.underlying)
+        if change.state is TradingState.ACTIVE:
+            self._states.pop(scope, None)
+        else:
+            self._states[scope] = change.state
+
+    def on_exit_orders(self, now: int, orders: int = 1) -> None:
+        """Count orders that exits sent: they are never refused, but use up the rate."""
+        self._bucket.take(now, orders)
+
+    def new_day(self, equity_paise: int) -> None:
+        """Begin a day: counts of the day, cooldowns and quotes are forgotten; open trades and states stay."""
+        self.start_equity_paise = self.equity_paise = equity_paise
+        self._loss_hit = False
+        self._trades_today = 0
+        self._strategy_trades.clear()
+        self._side_ts.clear()
+        self._quotes.clear()
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _state_breach(self, plan: TradePlan) -> Breach | None:
+        if not self.entries_on:
+            return Breach(RefusalReason.ENTRIES_OFF, "entries are off: warming up")
+        if self._states:
+            state = self.trading_state(plan.strategy, plan.underlying)
+            if state is not TradingState.ACTIVE:
+                return Breach(RefusalReason[state.name], f"{plan.strategy} on {plan.underlying} is {state}")
+        if self._loss_hit:
+            lost = (self.start_equity_paise - self.equity_paise) / 100
+            return Breach(RefusalReason.DAILY_LOSS, f"{lost:.2f} rupees lost since the start of the day")
+        return None
+
+    def _time_breach(self, plan: TradePlan, now: int) -> Breach | None:
+        if self.phase is not Phase.OPEN:
+            return Breach(RefusalReason.NOT_TRADING_HOURS, f"the session is {self.phase}")
+        time_of_day = ns_of_day(now)
+        if time_of_day < self._first:
+            return Breach(RefusalReason.NOT_TRADING_HOURS, f"before {self.settings.first_entry}")
+        if time_of_day >= self._last:
+            return Breach(RefusalReason.TOO_LATE_IN_DAY, f"no entries from {self.settings.last_entry}")
+        if self._dead_feeds and plan.underlying in self._dead_feeds:
+            return Breach(RefusalReason.STALE_DATA, self._dead_feeds[plan.underlying])
+        if now - plan.ts > self._stale:
+            return Breach(RefusalReason.STALE_DATA, f"the plan is {(now - plan.ts) / NS_PER_SECOND:.0f} s old")
+        return None
+
+    def _count_breach(self, plan: TradePlan) -> Breach | None:
+        groups, settings = self._groups, self.settings
+        if not groups or plan.signal_id in groups:
+            return None
+        strategy, underlying = plan.strategy, plan.underlying
+        replaced = 0
+        if plan.flip:
+            replaced = len([group for group in groups.values() if group.strategy == strategy
+                            and group.underlying == underlying and group.direction not in {"", plan.direction.value}])
+        for reason, count, limit in (
+            (RefusalReason.OPEN_POSITIONS, len(groups), settings.open_positions),
+            (RefusalReason.STRATEGY_POSITIONS, self._per_strategy.get(strategy, 0), settings.strategy_positions),
+            (RefusalReason.UNDERLYING_POSITIONS, self._per_underlying.get(underlying, 0),
+             settings.underlying_positions),
+        ):
+            if limit and count - replaced >= limit:
+                return Breach(reason, f"{count} open or in flight, {limit} allowed")
+        return None
+
+    def _pace_breach(self, plan: TradePlan, now: int, strategy_trades: int, orders: int) -> Breach | None:
+        settings = self.settings
+        if plan.signal_id not in self._groups:
+            if self._cooldown:
+                last = self._side_ts.get((plan.strategy, plan.underlying, plan.direction.value))
+                if last is not None and now - last < self._cooldown:
+                    left = (self._cooldown - (now - last)) / NS_PER_SECOND
+                    return Breach(RefusalReason.COOLDOWN, f"{left:.0f} s left for {plan.direction} of {plan.strategy}")
+            if settings.trades_per_day and self._trades_today >= settings.trades_per_day:
+                return Breach(RefusalReason.TRADES_PER_DAY, f"{self._trades_today} trades today")
+            taken = self._strategy_trades.get(plan.strategy, 0)
+            if strategy_trades and taken >= strategy_trades:
+                return Breach(RefusalReason.STRATEGY_TRADES_PER_DAY, f"{taken} trades of {plan.strategy} today")
+        if self._bucket.rate and self._bucket.level(now) - self._reserve < (orders or orders_of(plan)):
+            return Breach(RefusalReason.ORDER_RATE, f"more than {settings.orders_per_s:g} orders a second")
+        return None
+
+    def _price_breach(self, plan: TradePlan, now: int) -> Breach | None:
+        band = self.settings.price_band
+        good, ts = self._quotes.get(plan.instrument, (0.0, now))
+        if not good or now - ts > self._stale:
+            if 0.0 < plan.bid <= plan.ask:
+                good = (plan.bid + plan.ask) / 2.0
+            elif good:
+                detail = f"the last quote of {plan.instrument} is {(now - ts) / NS_PER_SECOND:.0f} s old"
+                return Breach(RefusalReason.STALE_DATA, detail)
+            else:
+                return None
+        if band and math.fabs(plan.entry - good) > band * good:
+            return Breach(RefusalReason.PRICE_BAND, f"entry {plan.entry:g} is too far from the quote {good:g}")
+        return None
+
+    def _open(self, name: str, strategy: str, underlying: str, direction: str) -> _Group:
+        group = self._groups[name] = _Group(strategy, underlying, direction)
+        self._per_strategy[strategy] = self._per_strategy.get(strategy, 0) + 1
+        self._per_underlying[underlying] = self._per_underlying.get(underlying, 0) + 1
+        return group
+
+    def _drop(self, name: str) -> None:
+        group = self._groups.pop(name)
+        self._per_strategy[group.strategy] -= 1
+        self._per_underlying[group.underlying] -= 1
+
+
+def orders_of(plan: TradePlan) -> int:
+    """How many orders an entry needs: itself, its stop, its target."""
+    return 1 + int(plan.stop == plan.stop) + int(plan.target == plan.target)

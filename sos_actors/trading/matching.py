@@ -1,0 +1,326 @@
+"""A paper exchange: fills against bars or ticks by stated, pessimistic rules.
+
+A bar is walked as a path, so that what an order's fill sets off still takes part in the rest of the bar:
+
+    open(bar)    orders that waited meet the first price: market orders at the open, worse by half the spread and
+                 the slippage; stops the open has passed likewise (a gap is paid); limits it has passed, at it
+    range(bar)   then the rest: stops first (at the trigger, worse by half spread and slippage), then limits, and
+                 these only if the price traded *through* them by `limit_through_ticks`
+
+Which of high and low came first is unknown, so of a stop and a target inside one bar the stop is taken. A market
+order that arrives within a bar waits for the next open or tick. Volume caps hold for bars; a tick says too little
+about the size on offer. The whole is a function of the messages: no clock, no randomness.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from sos_actors.messages import (
+    NAN,
+    Bar,
+    CancelOrder,
+    Fill,
+    ModifyOrder,
+    OrderStatus,
+    OrderType,
+    OrderUpdate,
+    SubmitOrder,
+    Tick,
+)
+from sos_actors.trading.paper_order import PaperOrder
+from sos_actors.trading.ticks import on_tick, tick_down, tick_up
+
+MARKET, LIMIT, STOP = OrderType.MARKET, OrderType.LIMIT, OrderType.STOP
+ExchangeEvent = OrderUpdate | Fill
+_NS_PER_MS = 1_000_000
+_UNCAPPED = 1 << 60
+
+
+class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How pessimistic paper fills are."""
+
+    #: Ticks a market order or a triggered stop loses beyond the spread.
+    slippage_ticks: float = 1.0
+    #: Half the spread as a fraction of the price, where bid and ask are not known.
+    half_spread: float = 0.001
+    #: Most of a bar's volume that our orders may take, as a fraction; 0 = no cap. Unknown volume is not capped.
+    volume_cap: float = 0.1
+    #: Ticks by which the price must pass a limit before it fills.
+    limit_through_ticks: float = 1.0
+    #: Price grid in rupees; 0 = no grid (prices of an index).
+    tick: float = 0.05
+    #: Milliseconds before the exchange has an order; ticks before that pass it by. Bars stand above it.
+    latency_ms: float = 0.0
+    #: Whether orders end with the day; false keeps them until they fill or are cancelled.
+    day_orders: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        for name in ("slippage_ticks", "half_spread", "volume_cap", "limit_through_ticks", "tick", "latency_ms"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"paper.{name} is {getattr(self, name)}: write 0 or more")
+
+
+class PaperExchange:
+    """Working orders of every instrument and the rules that fill them.
+
+    `lot_size(instrument)` gives units a lot, 0 for an instrument it does not know; without it every quantity and
+    instrument is accepted. Every call gives the events it caused, in order. Ids of fills are `order_id#n`.
+    """
+
+    def __init__(self, settings: PaperSettings, lot_size: Callable[[str], int] | None = None) -> None:
+        self.settings = settings
+        self.duplicates = 0
+        self._lot_size = lot_size
+        self._books: dict[str, list[PaperOrder]] = {}
+        self._orders: dict[str, PaperOrder] = {}
+        self._ended: dict[str, OrderStatus] = {}
+        self._slip = settings.slippage_ticks * settings.tick
+        self._through = settings.limit_through_ticks * settings.tick
+        self._latency = round(settings.latency_ms * _NS_PER_MS)
+        self._budget = _UNCAPPED
+        self._budget_bar: tuple[str, int] = ("", -1)
+        self._half = 0.0
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    def submit(self, message: SubmitOrder) -> list[ExchangeEvent]:
+        """Take an order: OPEN, or REJECTED with the reason. An id seen before is ignored and counted."""
+        order_id = message.order_id
+        if order_id in self._orders or order_id in self._ended:
+            self.duplicates += 1
+            return []
+        fault = self._fault(message)
+        if fault:
+            self._ended[order_id] = OrderStatus.REJECTED
+            return [OrderUpdate(order_id, message.ts, OrderStatus.REJECTED, fault)]
+        order = PaperOrder(message, message.ts + self._latency)
+        self._orders[order_id] = order
+        self._books.setdefault(message.instrument, []).append(order)
+        return [OrderUpdate(order_id, message.ts, OrderStatus.OPEN)]
+
+    def modify(self, message: ModifyOrder) -> list[ExchangeEvent]:
+        """Change a working order; `quantity` is the total, filled units included. Refused changes leave it as it is."""
+        order = self._orders.get(message.order_id)
+        if order is None:
+            return self._not_working(message.order_id, message.ts, "modify")
+        price = order.price if message.price != message.price else message.price
+        trigger = order.trigger if message.trigger != message.trigger else message.trigger
+        quantity = message.quantity or order.quantity
+        if quantity <= order.filled:
+            fault = f"quantity {quantity} is not above the {order.filled} already filled"
+        else:
+            fault = self._fault_of(order.instrument, quantity, order.order_type, price, trigger)
+        if fault:
+            status = OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.OPEN
+            return [OrderUpdate(message.order_id, message.ts, status, f"modify refused: {fault}")]
+        order.price, order.trigger, order.quantity = price, trigger, quantity
+        return []
+
+    def cancel(self, message: CancelOrder) -> list[ExchangeEvent]:
+        """Take a working order back; for one that has ended, say how it ended."""
+        order = self._orders.get(message.order_id)
+        if order is None:
+            return self._not_working(message.order_id, message.ts, "cancel")
+        return [self._cancel(order, message.ts, "cancelled")]
+
+    # -- prices -------------------------------------------------------------------------------------------------------
+
+    def open(self, bar: Bar, bid: float = NAN, ask: float = NAN) -> list[ExchangeEvent]:
+        """Meet waiting orders with the bar's first price. `bid`, `ask`: the quote whose width is the spread."""
+        book = self._books.get(bar.instrument)
+        if not book:
+            return []
+        price = bar.open
+        self._start_bar(bar, bid, ask)
+        events: list[ExchangeEvent] = []
+        for order in tuple(book) if len(book) > 1 else (book[0],):
+            if order.order_id not in self._orders:
+                continue
+            if order.order_type is MARKET:
+                self._fill(order, self._worse(price, order.buy), bar.start, events)
+            elif order.order_type is STOP:
+                if price >= order.trigger if order.buy else price <= order.trigger:
+                    self._trigger(order, price, bar.start, events)
+            else:
+                self._limit_at_open(order, price, bar.start, events)
+        return events
+
+    def range(self, bar: Bar) -> list[ExchangeEvent]:
+        """Meet working orders with the rest of the bar: stops before limits. Filled at the bar's end."""
+        book = self._books.get(bar.instrument)
+        if not book:
+            return []
+        if self._budget_bar != (bar.instrument, bar.start):
+            self._start_bar(bar, NAN, NAN)
+        events: list[ExchangeEvent] = []
+        waiting = tuple(book)
+        for order in waiting:
+            if order.order_type is STOP and order.order_id in self._orders:
+                # A stop that came within the bar may lie beyond its open already: then the open is what it gets.
+                if order.buy and bar.high >= order.trigger:
+                    self._trigger(order, max(order.trigger, bar.open), bar.end, events)
+                elif not order.buy and bar.low <= order.trigger:
+                    self._trigger(order, min(order.trigger, bar.open), bar.end, events)
+        for order in waiting:
+            if order.order_type is LIMIT and order.order_id in self._orders:
+                reached = bar.low <= order.price - self._through if order.buy else \
+                    bar.high >= order.price + self._through
+                if reached:
+                    self._fill(order, order.price, bar.end, events)
+        return events
+
+    def tick(self, tick: Tick) -> list[ExchangeEvent]:
+        """Meet working orders with one tick: market orders at the far side of its quote, else half spread off."""
+        book = self._books.get(tick.instrument)
+        if not book:
+            return []
+        price = tick.price
+        self._budget, self._budget_bar = _UNCAPPED, ("", -1)
+        self._half = _half_spread(price, NAN, NAN, self.settings.half_spread)
+        bid = tick.bid if tick.bid > 0.0 else price - self._half
+        ask = tick.ask if tick.ask > 0.0 else price + self._half
+        events: list[ExchangeEvent] = []
+        for order in sorted(book, key=_stops_first):
+            if tick.ts < order.live_from or order.order_id not in self._orders:
+                continue
+            buy = order.buy
+            if order.order_type is LIMIT:
+                if (price <= order.price - self._through or tick.ask <= order.price) if buy else \
+                        (price >= order.price + self._through or tick.bid >= order.price):
+                    self._fill(order, order.price, tick.ts, events)
+                continue
+            if order.order_type is STOP:
+                if price < order.trigger if buy else price > order.trigger:
+                    continue
+                order.order_type = MARKET
+                self._cancel_siblings(order, tick.ts, events)
+            self._fill(order, self._slipped(ask if buy else bid, buy), tick.ts, events)
+        return events
+
+    def end_of_day(self, ts: int) -> list[ExchangeEvent]:
+        """Cancel what still works, and forget the ids of the day; nothing where orders outlive the day."""
+        if not self.settings.day_orders:
+            return []
+        events: list[ExchangeEvent] = [self._cancel(order, ts, "end of day") for order in tuple(self._orders.values())]
+        self._ended.clear()
+        return events
+
+    def working(self, instrument: str) -> bool:
+        """Whether any order of this instrument works."""
+        return instrument in self._books
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _fault(self, message: SubmitOrder) -> str:
+        if message.quantity <= 0:
+            return f"quantity {message.quantity} is not positive"
+        if self._lot_size is not None and self._lot_size(message.instrument) <= 0:
+            return f"unknown instrument {message.instrument}"
+        return self._fault_of(message.instrument, message.quantity, message.order_type, message.price, message.trigger)
+
+    def _fault_of(self, instrument: str, quantity: int, kind: OrderType, price: float, trigger: float) -> str:
+        if self._lot_size is not None and quantity % self._lot_size(instrument):
+            return f"quantity {quantity} is not a multiple of the lot {self._lot_size(instrument)}"
+        if kind is MARKET:
+            return ""
+        name, level = ("trigger", trigger) if kind is STOP else ("price", price)
+        if not (0.0 < level < math.inf):
+            return f"{name} {level} is not a price"
+        if not on_tick(level, self.settings.tick):
+            return f"{name} {level} is off the tick {self.settings.tick}"
+        return ""
+
+    def _not_working(self, order_id: str, ts: int, what: str) -> list[ExchangeEvent]:
+        status = self._ended.get(order_id, OrderStatus.REJECTED)
+        known = "ended already" if order_id in self._ended else "no such order"
+        return [OrderUpdate(order_id, ts, status, f"{what} refused: {known}")]
+
+    def _start_bar(self, bar: Bar, bid: float, ask: float) -> None:
+        settings = self.settings
+        self._half = _half_spread(bar.open, bid, ask, settings.half_spread)
+        self._budget_bar = (bar.instrument, bar.start)
+        if settings.volume_cap <= 0.0 or bar.volume != bar.volume:
+            self._budget = _UNCAPPED
+        else:
+            lot = 1 if self._lot_size is None else max(self._lot_size(bar.instrument), 1)
+            self._budget = int(bar.volume * settings.volume_cap) // lot * lot
+
+    def _worse(self, price: float, buy: bool) -> float:
+        return self._slipped(price + self._half if buy else price - self._half, buy)
+
+    def _slipped(self, price: float, buy: bool) -> float:
+        # With no cost set the price stays what traded, on the grid or not; never below one tick.
+        tick = self.settings.tick
+        if self._half == 0.0 and self._slip == 0.0:
+            return price
+        return tick_up(price + self._slip, tick) if buy else max(tick_down(price - self._slip, tick), tick)
+
+    def _limit_at_open(self, order: PaperOrder, price: float, ts: int, events: list[ExchangeEvent]) -> None:
+        tick = self.settings.tick
+        if order.buy:
+            touch = price + self._half
+            if touch <= order.price - self._through:
+                self._fill(order, min(order.price, tick_up(touch, tick) if self._half else touch), ts, events)
+        else:
+            touch = price - self._half
+            if touch >= order.price + self._through:
+                self._fill(order, max(order.price, tick_down(touch, tick) if self._half else touch), ts, events)
+
+    def _trigger(self, order: PaperOrder, price: float, ts: int, events: list[ExchangeEvent]) -> None:
+        order.order_type = MARKET
+        self._cancel_siblings(order, ts, events)
+        self._fill(order, self._worse(price, order.buy), ts, events)
+
+    def _fill(self, order: PaperOrder, price: float, ts: int, events: list[ExchangeEvent]) -> None:
+        quantity = min(order.quantity - order.filled, self._budget)
+        if quantity <= 0:
+            return
+        self._budget -= quantity
+        order.filled += quantity
+        order.fills += 1
+        events.append(Fill(f"{order.order_id}#{order.fills}", order.order_id, ts, order.instrument, order.side,
+                           quantity, price))
+        if order.filled == order.quantity:
+            self._end(order, OrderStatus.FILLED)
+            if order.oco:
+                self._cancel_siblings(order, ts, events)
+        elif order.oco:
+            for sibling in self._siblings(order):
+                sibling.quantity -= quantity
+                if sibling.quantity <= sibling.filled:
+                    events.append(self._cancel(sibling, ts, f"oco {order.order_id}"))
+
+    def _siblings(self, order: PaperOrder) -> list[PaperOrder]:
+        book = self._books.get(order.instrument, ())
+        return [other for other in book if other.oco == order.oco and other is not order]
+
+    def _cancel_siblings(self, order: PaperOrder, ts: int, events: list[ExchangeEvent]) -> None:
+        if order.oco:
+            events.extend(self._cancel(sibling, ts, f"oco {order.order_id}") for sibling in self._siblings(order))
+
+    def _cancel(self, order: PaperOrder, ts: int, detail: str) -> OrderUpdate:
+        self._end(order, OrderStatus.CANCELLED)
+        return OrderUpdate(order.order_id, ts, OrderStatus.CANCELLED, detail)
+
+    def _end(self, order: PaperOrder, status: OrderStatus) -> None:
+        del self._orders[order.order_id]
+        self._ended[order.order_id] = status
+        book = self._books[order.instrument]
+        book.remove(order)
+        if not book:
+            del self._books[order.instrument]
+
+
+def _half_spread(price: float, bid: float, ask: float, fallback: float) -> float:
+    if 0.0 < bid <= ask:
+        return (ask - bid) / 2.0
+    return price * fallback
+
+
+def _stops_first(order: PaperOrder) -> int:
+    return 1 if order.order_type is LIMIT else 0

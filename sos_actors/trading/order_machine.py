@@ -1,0 +1,144 @@
+"""The life of one order: every state, every legal step, in this file.
+
+    INTENT -> SUBMITTED -> OPEN -> PARTIALLY_FILLED -> FILLED | CANCELLED | REJECTED
+                    any of them, not knowing -> UNKNOWN -> any of them, once found out
+
+The broker's word comes late, twice and out of order, so a step that only repeats or lags behind what is known is
+*stale* and ignored; a step that contradicts it is an `Anomaly`, returned and never raised. A fill is the truth
+about money whatever the order's state: it is always counted, once.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from sos_actors.messages import Fill, OrderStatus, OrderUpdate, SubmitOrder
+
+_S = OrderStatus
+
+#: From each state, the states a broker's update may lead to.
+STEPS: dict[OrderStatus, frozenset[OrderStatus]] = {
+    _S.INTENT: frozenset({
+        _S.SUBMITTED, _S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN,
+    }),
+    _S.SUBMITTED: frozenset({_S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN}),
+    _S.OPEN: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN}),
+    _S.PARTIALLY_FILLED: frozenset({_S.FILLED, _S.CANCELLED, _S.UNKNOWN}),
+    _S.UNKNOWN: frozenset({_S.SUBMITTED, _S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED}),
+    _S.FILLED: frozenset(),
+    _S.CANCELLED: frozenset(),
+    _S.REJECTED: frozenset(),
+}
+
+#: Updates that say no more than is known already: they lag behind and are ignored.
+STALE: dict[OrderStatus, frozenset[OrderStatus]] = {
+    _S.INTENT: frozenset({_S.INTENT}),
+    _S.SUBMITTED: frozenset({_S.INTENT, _S.SUBMITTED}),
+    _S.OPEN: frozenset({_S.INTENT, _S.SUBMITTED, _S.OPEN}),
+    _S.PARTIALLY_FILLED: frozenset({_S.INTENT, _S.SUBMITTED, _S.OPEN, _S.PARTIALLY_FILLED}),
+    _S.UNKNOWN: frozenset({_S.INTENT, _S.UNKNOWN}),
+    _S.FILLED: frozenset({_S.INTENT, _S.SUBMITTED, _S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.UNKNOWN}),
+    _S.CANCELLED: frozenset({_S.INTENT, _S.SUBMITTED, _S.OPEN, _S.PARTIALLY_FILLED, _S.CANCELLED, _S.UNKNOWN}),
+    _S.REJECTED: frozenset({_S.INTENT, _S.SUBMITTED, _S.OPEN, _S.REJECTED, _S.UNKNOWN}),
+}
+
+
+class AnomalyKind(enum.StrEnum):
+    """What was odd about an event."""
+
+    ILLEGAL_STEP = "ILLEGAL_STEP"
+    DUPLICATE_FILL = "DUPLICATE_FILL"
+    LATE_FILL = "LATE_FILL"
+    OVERFILL = "OVERFILL"
+    MISMATCH = "MISMATCH"
+    UNKNOWN_ORDER = "UNKNOWN_ORDER"
+    DUPLICATE_INTENT = "DUPLICATE_INTENT"
+    ORDER_REFUSED = "ORDER_REFUSED"
+
+
+class Anomaly(msgspec.Struct, frozen=True, gc=False):
+    """An event that does not fit what is known. `ts` is the event's, UTC ns; `detail` one line for the log."""
+
+    kind: AnomalyKind
+    order_id: str
+    ts: int
+    detail: str
+
+
+class OrderRecord:
+    """All that is known of one order. `quantity` and `filled` in units; only `advance` changes the state.
+
+    `cancelling` is set by the owner when it has asked to take the order back.
+    """
+
+    __slots__ = ("cancelling", "fill_ids", "filled", "instrument", "intent_id", "order_id", "quantity", "role",
+                  "sent_ts", "side", "status")
+
+    def __init__(self, order: SubmitOrder) -> None:
+        self.order_id = order.order_id
+        self.intent_id = order.intent_id
+        self.instrument = order.instrument
+        self.side = order.side
+        self.quantity = order.quantity
+        self.role = order.role
+        self.sent_ts = order.ts
+        self.status = _S.INTENT
+        self.filled = 0
+        self.cancelling = False
+        self.fill_ids: list[str] = []
+
+    @property
+    def remaining(self) -> int:
+        """Units not filled yet."""
+        return self.quantity - self.filled
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is expected: cancelled, rejected, or filled and every fill is here."""
+        status = self.status
+        return status is _S.CANCELLED or status is _S.REJECTED or (status is _S.FILLED and self.filled >= self.quantity)
+
+
+def advance(record: OrderRecord, event: OrderUpdate | Fill) -> Anomaly | None:
+    """Take one event into the record; an `Anomaly` when it does not fit.
+
+    A fill counts unless its id was seen before (DUPLICATE_FILL) or it is another instrument's or side's
+    (MISMATCH). LATE_FILL and OVERFILL are counted *and* reported: the owner decides what to do about them.
+    """
+    if isinstance(event, Fill):
+        return _advance_fill(record, event)
+    status = record.status
+    wanted = event.status
+    if wanted in STEPS[status]:
+        record.status = wanted
+        return None
+    if wanted in STALE[status]:
+        return None
+    return Anomaly(AnomalyKind.ILLEGAL_STEP, record.order_id, event.ts, f"{status} -> {wanted} {event.detail}".rstrip())
+
+
+def _advance_fill(record: OrderRecord, fill: Fill) -> Anomaly | None:
+    if fill.instrument != record.instrument or fill.side is not record.side or fill.quantity <= 0:
+        detail = f"{fill.side} {fill.quantity} {fill.instrument} for {record.side} {record.instrument}"
+        return Anomaly(AnomalyKind.MISMATCH, record.order_id, fill.ts, detail)
+    if fill.fill_id in record.fill_ids:
+        return Anomaly(AnomalyKind.DUPLICATE_FILL, record.order_id, fill.ts, fill.fill_id)
+    record.fill_ids.append(fill.fill_id)
+    record.filled += fill.quantity
+    status = record.status
+    if record.filled > record.quantity:
+        record.status = _S.FILLED
+        detail = f"{record.filled} of {record.quantity} units filled"
+        return Anomaly(AnomalyKind.OVERFILL, record.order_id, fill.ts, detail)
+    if status is _S.CANCELLED or status is _S.REJECTED:
+        detail = f"{fill.quantity} units filled after {status}"
+        if record.filled == record.quantity:
+            record.status = _S.FILLED
+        return Anomaly(AnomalyKind.LATE_FILL, record.order_id, fill.ts, detail)
+    if record.filled == record.quantity:
+        record.status = _S.FILLED
+    elif status is not _S.FILLED:
+        record.status = _S.PARTIALLY_FILLED
+    return None

@@ -1,0 +1,140 @@
+"""One trade: an intent, the orders that serve it, the units it holds and what they cost."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sos_actors.market.ids import parse_id
+from sos_actors.messages import NAN, ExitReason, Fill, OrderIntent, OrderRole, Side, TradeClosed
+from sos_actors.trading.exits import ExitPlan
+from sos_actors.trading.ledger import LedgerEntry
+from sos_actors.trading.order_machine import OrderRecord
+
+#: Letter of an order's id by what the order is for: `intent-e`, `intent-s`, `intent-t`, `intent-x1`.
+ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t", OrderRole.EXIT: "x"}
+
+
+class TradeView(msgspec.Struct, frozen=True):
+    """What an observer may know of a live trade. Quantities in units, prices in rupees."""
+
+    intent_id: str
+    strategy: str
+    instrument: str
+    side: Side
+    open: int
+    entry_price: float
+    stop: float
+    target: float
+    closing: str
+    orders: tuple[tuple[str, str, int, int], ...]
+
+
+class Execution:
+    """A booked fill whose units are shared out: `units` and `charges_paise` are what is left of it."""
+
+    __slots__ = ("charges_paise", "fill", "price_paise", "units")
+
+    def __init__(self, fill: Fill, entry: LedgerEntry) -> None:
+        self.fill = fill
+        self.price_paise = entry.price_paise
+        self.units = fill.quantity
+        self.charges_paise = entry.charges_paise
+
+    def take(self, units: int) -> int:
+        """Take `units` away; their share of the charges in paise, the last units paying what remains."""
+        share = self.charges_paise if units == self.units else self.charges_paise * units // self.units
+        self.units -= units
+        self.charges_paise -= share
+        return share
+
+
+class Trade:
+    """A trade from its intent to flat. Units: `opened` in, `closed` out; money in paise.
+
+    `working` are its orders that have not ended. `reason` is set once it is being closed. `replaces` is the
+    opposite trade that this one's entry order closes first (a flip); `flip_to` the other end of that.
+    """
+
+    __slots__ = ("charges_paise", "closed", "closed_by", "entry_paise", "entry_ts", "exit_paise", "exit_ts", "exits",
+                 "flip_to", "index", "intent_id", "opened", "plan", "reason", "replaces", "sent", "sign", "stop_order",
+                 "target_order", "working")
+
+    def __init__(self, intent: OrderIntent) -> None:
+        plan = intent.plan
+        self.intent_id = intent.intent_id
+        self.plan = plan
+        self.sign = 1 if plan.side is Side.BUY else -1
+        self.opened = self.closed = 0
+        self.entry_paise = self.exit_paise = self.charges_paise = 0
+        self.entry_ts = self.exit_ts = 0
+        self.exits: ExitPlan | None = None
+        self.stop_order: OrderRecord | None = None
+        self.target_order: OrderRecord | None = None
+        self.working: dict[str, OrderRecord] = {}
+        self.sent: dict[OrderRole, int] = {}
+        self.reason: ExitReason | None = None
+        self.closed_by: ExitReason | None = None
+        self.replaces: Trade | None = None
+        self.flip_to: Trade | None = None
+        self.index = ""
+        if plan.index_stop == plan.index_stop or plan.index_target == plan.index_target:
+            index = f"{parse_id(plan.instrument).exchange}|INDEX|{plan.underlying}"
+            self.index = index if index != plan.instrument else ""
+
+    @property
+    def open(self) -> int:
+        """Units held now."""
+        return self.opened - self.closed
+
+    @property
+    def average_entry(self) -> float:
+        """Average entry price, rupees."""
+        return self.entry_paise / self.opened / 100.0
+
+    def next_order_id(self, role: OrderRole) -> str:
+        """Id of the next order of this role: a function of the intent and of how many there were."""
+        count = self.sent.get(role, 0) + 1
+        self.sent[role] = count
+        number = str(count) if role is OrderRole.EXIT or count > 1 else ""
+        return f"{self.intent_id}-{ROLE_LETTERS[role]}{number}"
+
+    def add(self, execution: Execution, units: int) -> None:
+        """Take `units` of the execution in."""
+        if not self.opened:
+            self.entry_ts = execution.fill.ts
+        self.opened += units
+        self.entry_paise += units * execution.price_paise
+        self.charges_paise += execution.take(units)
+
+    def reduce(self, execution: Execution, units: int, reason: ExitReason) -> None:
+        """Give `units` of the execution out."""
+        self.closed += units
+        self.exit_paise += units * execution.price_paise
+        self.charges_paise += execution.take(units)
+        self.exit_ts = execution.fill.ts
+        self.closed_by = reason
+        if self.exits is not None:
+            self.exits.note_exit(execution.fill.price)
+
+    def summary(self) -> TradeClosed:
+        """Give the round trip as a message, once flat."""
+        plan, exits = self.plan, self.exits
+        gross = self.sign * (self.exit_paise - self.entry_paise)
+        return TradeClosed(
+            self.intent_id, self.intent_id, plan.strategy, plan.underlying, plan.instrument, plan.direction, plan.side,
+            self.opened, self.entry_ts, self.exit_ts, self.average_entry, self.exit_paise / self.closed / 100.0, gross,
+            self.charges_paise, gross - self.charges_paise, self.closed_by or ExitReason.FLATTEN, plan.regime,
+            NAN if exits is None else exits.initial_risk, 0.0 if exits is None else exits.mae,
+            0.0 if exits is None else exits.mfe,
+        )
+
+    def view(self) -> TradeView:
+        """Give what an observer may know."""
+        plan, exits = self.plan, self.exits
+        return TradeView(
+            self.intent_id, plan.strategy, plan.instrument, plan.side, self.open,
+            self.average_entry if self.opened else NAN, plan.stop if exits is None else exits.stop, plan.target,
+            "" if self.reason is None else self.reason.value,
+            tuple((order.order_id, order.status.value, order.filled, order.quantity)
+                  for order in self.working.values()),
+        )
