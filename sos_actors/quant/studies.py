@@ -61,8 +61,8 @@ _MAKERS: dict[str, Callable[[int], Any]] = {
 }
 
 
-#: How a study's value is written where it is more than one field through its indicator; `mean` and `part` are the last
-#: two studies it needs.
+#: How a study's value is written where it is more than one field through its indicator; `mean` and `part`
+#: are the last two studies it needs.
 _TEMPLATES: dict[str, str] = {
     "bb_upper": "{mean} + {k!r} * {part}",
     "bb_lower": "{mean} - {k!r} * {part}",
