@@ -1,7 +1,7 @@
 """From a strategy file to functions: every expression parsed, checked and compiled once.
 
-All strategies of one playbook share a table of studies for each time frame, so that one study used by five of them has one
-slot. Older spellings are understood and reported as warnings.
+All strategies of one playbook share a table of studies for each time frame, so that one study used by five of
+them has one slot. Older spellings are understood and reported as warnings.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ class Phase:
 class CompiledStrategy:
     """A strategy ready to run. `timeframe` and `confirm_timeframe` are seconds (0: no confirmation).
 
-    `levels` are (place, expression) for entry, stop and target in the order they must be computed; they are kept behind the
-    captured values, at `places` (place of entry, sl, tp, risk). `required` holds what the strategy reads: 'chain', 'structure',
-    'confirm', 'volume', 'oi'. `warmup` is the number of bars after which all its studies are known.
+    `levels` are (place, expression) for entry, stop and target in the order they must be computed; they are kept
+    behind the captured values, at `places` (of entry, sl, tp, risk; -1 where there is none). `required` holds what the
+    strategy reads: 'chain', 'structure', 'confirm', 'volume', 'oi'. `warmup` is the number of bars after which all its
+    studies are known.
     """
 
     id: str
@@ -131,7 +132,7 @@ class _Compiler:
         required = scope.uses & {"chain", "structure", "confirm", "volume", "oi"}
         if definition.regime_config:
             required |= {"chain"}
-        self._warnings += [f"{warning}" for warning in dict.fromkeys(scope.warnings)]
+        self._warnings += dict.fromkeys(scope.warnings)
         return CompiledStrategy(
             id=definition.pattern_id, file=self._file, definition=definition, timeframe=self._timeframe,
             confirm_timeframe=self._confirm, direction=self._direction(), phases=phases, stance=stance,
@@ -169,7 +170,8 @@ class _Compiler:
     def _capture(self, phase: str, name: str, source: str) -> tuple[int, Expression]:
         place = f"phase {phase}, capture {name}"
         if not _NAME.fullmatch(name) or name == "screener":
-            raise StrategyError("a captured name is 1 to 40 letters, digits and '_', and not 'screener'", self._file, place)
+            problem = "a captured name is 1 to 40 letters, digits and '_', and not 'screener'"
+            raise StrategyError(problem, self._file, place)
         lowered = self._lower(place, source, "")
         known = self._scope.variables.get(name)
         if known and known.kind != lowered.kind:
@@ -207,25 +209,28 @@ class _Compiler:
             if "risk" not in scope.levels and {"entry", "sl"} <= scope.levels.keys():
                 done.append((place["risk"], compile_text(f"abs(v[{place['entry']}] - v[{place['sl']}])")))
                 scope.levels["risk"] = Variable(place["risk"], NUMBER)
-        return tuple(done), (place["entry"], place["sl"], place["tp"], place["risk"])
+        entry, stop, target, risk = (place[name] if name in scope.levels else -1 for name in (*_LEVELS, "risk"))
+        return tuple(done), (entry, stop, target, risk)
 
     def _direction(self) -> Direction | None:
         side = self._definition.execution.side.strip().upper()
         if not side and self._definition.stance:
             return None
         if side not in _SIDES:
-            raise StrategyError(f"unknown side '{side}'; expected BUY (LONG) or SELL (SHORT)", self._file, "execution.side")
+            problem = f"unknown side '{side}'; expected BUY (LONG) or SELL (SHORT)"
+            raise StrategyError(problem, self._file, "execution.side")
         if side in ("LONG", "SHORT"):
             self._warnings.append(f"side {side}: the modern spelling is {'BUY' if side == 'LONG' else 'SELL'}")
         return _SIDES[side]
 
     def _selections(self) -> dict[Direction, str]:
-        """What either view buys. Long premium: a right written against the view is corrected, with a warning."""
+        """Say what either view buys: long premium, so a right written against the view is corrected, with a warning."""
         text = self._definition.execution.option_selection
         try:
             selection = parse_selection(text)
             for leg in self._definition.legs:
-                if parse_selection(leg.option_selection) and (leg.side not in ("BUY", "SELL") or not 1 <= leg.lots <= 50):
+                parse_selection(leg.option_selection)
+                if leg.side not in ("BUY", "SELL") or not 1 <= leg.lots <= 50:
                     raise StrategyError("a leg has side BUY or SELL and 1 to 50 lots")
         except StrategyError as error:
             raise StrategyError(error.problem, self._file, "execution.option_selection or legs") from None
