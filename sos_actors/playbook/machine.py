@@ -1,0 +1,248 @@
+"""One strategy on one underlying: bar by bar from its phases, or its stance, to a setup.
+
+Phases: when all conditions of the current phase are true on a bar, what it captures is captured and the next
+phase is tested from the next bar on: one phase a bar. Else the bar counts against the phase's timeout, and when that is
+reached the pattern starts over at the next bar. After the last phase the pattern is complete: a setup, if regime, time
+window, cooldown, the day's count and the levels allow it, and the pattern starts over in any case.
+
+Everything here depends on the bars and messages alone, never on a clock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Any
+
+from sos_actors.messages import (
+    NAN,
+    ChainSnapshot,
+    Direction,
+    MarketStructure,
+    RefusalReason,
+    Studies,
+)
+from sos_actors.playbook.compiler import CompiledStrategy
+from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Declined, Leave, Outcome, Setup
+from sos_actors.playbook.regimes import ANY
+
+_MINUTE_NS = 60_000_000_000
+_IST_MINUTES = 330  # Asia/Kolkata is UTC + 5:30, without summer time
+
+
+class StrategyMachine:
+    """The progress of one strategy on one underlying."""
+
+    __slots__ = (
+        "_at", "_held", "_last", "_last_setup", "_phases", "_refused", "_today", "_values", "_waited", "declined",
+        "strategy", "underlying",
+    )
+
+    def __init__(self, strategy: CompiledStrategy, underlying: str) -> None:
+        self.strategy = strategy
+        self.underlying = underlying
+        #: How often each reason kept a complete pattern from becoming a setup.
+        self.declined: dict[RefusalReason, int] = {}
+        self._phases = strategy.phases
+        self._values: list[Any] = []
+        self._last: tuple[Any, ...] = ()
+        self._today = 0
+        self._last_setup = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget progress, stance, cooldown and the day's count, as at the start; a stance is announced anew.
+
+        For use when entries are switched on after a warm-up.
+        """
+        self._start_over()
+        self._held = 0
+        self._refused = 0
+        self._today = 0
+        self._last_setup = 0
+
+    def new_day(self, day: dt.date) -> None:  # noqa: ARG002 - the day itself does not matter, only that it is new
+        """Begin a trading day: patterns do not outlive the night, nor does a stance that is squared off."""
+        self._start_over()
+        self._today = 0
+        self._refused = 0
+        if self.strategy.definition.exits.square_off != "off":
+            self._held = 0
+
+    def on_studies(
+        self, studies: Studies, snapshot: ChainSnapshot | None = None, structure: MarketStructure | None = None,
+        confirm: Studies | None = None,
+    ) -> Outcome | None:
+        """Take one closed bar with all that is known at its end.
+
+        `confirm` is the latest closed bar of the confirming time frame. What is missing is unknown: NaN, or '' for
+        texts.
+        """
+        strategy = self.strategy
+        bar = studies.bar
+        chain = NO_CHAIN if snapshot is None else snapshot
+        rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
+        minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
+        given = self._last = (
+            studies.values, bar, studies.previous, self._values, chain,
+            NO_STRUCTURE if structure is None else structure, rule, NO_STUDIES if confirm is None else confirm, minute,
+        )
+        try:
+            if strategy.stance is not None:
+                want = strategy.stance(*given)
+                if want is None or want == self._held or want != want:  # noqa: PLR0124 - NaN: no view
+                    return None
+                return self._take_stance(want)
+            phase = self._phases[self._at]
+            if phase.test(*given):
+                for place, expression in phase.captures:
+                    self._values[place] = expression(*given)
+                self._waited = 0
+                self._at += 1
+                return None if self._at < len(self._phases) else self._complete()
+        except ArithmeticError as error:  # overflow: the expression has no value, so the condition is not true
+            return self._decline(RefusalReason.BAD_LEVELS, f"arithmetic: {error}")
+        if phase.timeout:
+            self._waited += 1
+            if self._waited >= phase.timeout:
+                self._start_over()
+        return None
+
+    def _start_over(self) -> None:
+        strategy = self.strategy
+        self._at = 0
+        self._waited = 0
+        self._values = [NAN] * (len(strategy.names) + 4)
+
+    def _complete(self) -> Outcome:
+        """After the last phase."""
+        direction = self.strategy.direction
+        assert direction is not None  # the compiler demands a side where there are phases
+        outcome = self._refusal() or self._setup(direction, flip=False)
+        self._start_over()
+        return outcome
+
+    def _take_stance(self, want: float) -> Outcome | None:
+        """Turn to the stance wanted, which is not the position held; one refusal is told once."""
+        side = 0 if want == 0 else 1 if want > 0 else -1
+        held, self._held = self._held, 0
+        if side == 0:
+            self._refused = 0
+            return Leave("stance 0") if held else None
+        entering = self._refusal() or self._setup(Direction.LONG if side > 0 else Direction.SHORT, flip=True)
+        if isinstance(entering, Setup):
+            self._held, self._refused = side, 0
+            return entering
+        told, self._refused = self._refused == side, side
+        if held:
+            return Leave(f"stance turned, no entry: {entering.reason.value}")
+        return None if told else entering
+
+    def _decline(self, reason: RefusalReason, detail: str) -> Declined:
+        self.declined[reason] = self.declined.get(reason, 0) + 1
+        return Declined(reason, detail)
+
+    def _refusal(self) -> Declined | None:
+        """Say why no entry may be made on this bar, whatever its levels; None when one may."""
+        strategy, definition = self.strategy, self.strategy.definition
+        bar, chain, minute = self._last[1], self._last[4], self._last[8]
+        if not strategy.rules[chain.regime].allow_entry:
+            return self._decline(RefusalReason.REGIME, f"no entry in regime {chain.regime.value}")
+        if strategy.windows and not any(begin <= minute < end for begin, end in strategy.windows):
+            return self._decline(RefusalReason.NOT_TRADING_HOURS, "outside the strategy's time windows")
+        if definition.max_trades_per_day and self._today >= definition.max_trades_per_day:
+            return self._decline(RefusalReason.STRATEGY_TRADES_PER_DAY, f"{self._today} signals today")
+        if self._last_setup and bar.end - self._last_setup < definition.cooldown * _MINUTE_NS:
+            detail = f"less than {definition.cooldown:g} minutes since the last signal"
+            return self._decline(RefusalReason.COOLDOWN, detail)
+        return None
+
+    def _setup(self, direction: Direction, *, flip: bool) -> Setup | Declined:
+        """Compute the levels and check them."""
+        strategy = self.strategy
+        values, chain = self._values, self._last[4]
+        rule = strategy.rules[chain.regime]
+        given = (*self._last[:6], rule, *self._last[7:])
+        for place, expression in strategy.levels:
+            values[place] = expression(*given)
+        entry, stop, target = (values[place] if place >= 0 else NAN for place in strategy.places[:3])
+        if strategy.places[2] >= 0 and strategy.scale_target:
+            target = entry + (target - entry) * rule.tp_mult
+        if strategy.places[1] >= 0 and strategy.atr_slot >= 0 and rule.buffer_atr:
+            stop -= direction.sign * rule.buffer_atr * self._last[0][strategy.atr_slot]
+        fault = _fault(direction.sign, entry, stop if strategy.places[1] >= 0 else None,
+                       target if strategy.places[2] >= 0 else None)
+        if fault:
+            return self._decline(RefusalReason.BAD_LEVELS, fault)
+        self._today += 1
+        self._last_setup = self._last[1].end
+        return Setup(
+            direction, entry, stop, target, chain.regime, rule.quantity_mod, rule.tp_mult,
+            strategy.selections[direction], flip, tuple(zip(strategy.names, values, strict=False)),
+        )
+
+    def explain(self) -> dict[str, Any]:
+        """Say where the strategy stands and what it waits for, after the last bar.
+
+        `waiting_for` is the first condition of the current phase that was false on that bar, with the values it saw.
+        """
+        strategy = self.strategy
+        told: dict[str, Any] = {
+            "strategy": strategy.id, "underlying": self.underlying, "signals_today": self._today,
+            "declined": {reason.value: count for reason, count in self.declined.items()},
+        }
+        if strategy.stance is not None:
+            return told | {"stance": strategy.definition.stance, "held": self._held}
+        phase = self._phases[self._at]
+        told |= {
+            "phase": phase.id, "phase_number": self._at + 1, "phases": len(self._phases), "bars_waited": self._waited,
+            "timeout": phase.timeout, "captured": self._captured(), "waiting_for": None,
+        }
+        given = (*self._last[:3], self._values, *self._last[4:])
+        for condition in phase.conditions if self._last else ():
+            if not _safely(condition.test, given):
+                seen = {name: _safely(expression, given) for name, expression in condition.inputs}
+                return told | {"waiting_for": {"condition": condition.source, "values": seen}}
+        return told
+
+    def _captured(self) -> dict[str, float | str]:
+        """Give what the phases passed so far have captured."""
+        places = {place for phase in self._phases[: self._at] for place, _ in phase.captures}
+        return {name: self._values[place] for place, name in enumerate(self.strategy.names) if place in places}
+
+    def state(self) -> dict[str, Any]:
+        """Give all that a later bar depends on, as plain values, for a checkpoint."""
+        return {
+            "phase": self._at, "waited": self._waited, "values": list(self._values), "held": self._held,
+            "refused": self._refused, "today": self._today, "last_setup": self._last_setup,
+            "declined": {reason.value: count for reason, count in self.declined.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state()` gave for the same strategy."""
+        self._at, self._waited = state["phase"], state["waited"]
+        self._held, self._refused = state["held"], state["refused"]
+        self._values = list(state["values"])
+        self._today, self._last_setup = state["today"], state["last_setup"]
+        self.declined = {RefusalReason(reason): count for reason, count in state["declined"].items()}
+
+
+def _fault(sign: int, entry: float, stop: float | None, target: float | None) -> str:
+    """Say what is wrong with the levels, '' if nothing. None: the strategy has no such level."""
+    for name, value in (("entry", entry), ("stop", stop), ("target", target)):
+        if value is not None and not math.isfinite(value):
+            return f"the {name} is unknown"
+    if entry <= 0:
+        return f"the entry {entry:g} is no price"
+    if stop is not None and (entry - stop) * sign <= 0:
+        return f"the stop {stop:.2f} is on the wrong side of the entry {entry:.2f}"
+    if target is not None and (target - entry) * sign <= 0:
+        return f"the target {target:.2f} is on the wrong side of the entry {entry:.2f}"
+    return ""
+
+
+def _safely(expression: Any, given: tuple[Any, ...]) -> Any:
+    try:
+        return expression(*given)
+    except ArithmeticError:
+        return NAN
