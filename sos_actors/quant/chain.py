@@ -21,20 +21,21 @@ Ints = NDArray[np.int64]
 
 def totals(values: Floats) -> Floats:
     """Sum over strikes, [..., 2, K] -> [..., 2]: calls and puts; NaN where no contract of that right is known."""
-    known = values == values
+    known = ~np.isnan(values)
     summed = np.add.reduce(np.where(known, values, 0.0), axis=-1)
     result: Floats = np.where(known.any(axis=-1), summed, NAN)
     return result
 
 
 def put_call_ratio(sums: Floats) -> Floats:
-    """Puts over calls, [..., 2] -> [...], of open interest, volume or change of open interest.
+    """Divide puts by calls, [..., 2] -> [...], of open interest, volume or change of open interest.
 
     NaN where either is unknown, where calls are zero, and where either is negative: open interest that was
     closed on one side and opened on the other has no meaningful ratio.
     """
     call, put = sums[..., CE], sums[..., PE]
-    return np.divide(put, call, out=np.full(call.shape, NAN), where=(call > 0.0) & (put >= 0.0))
+    ratio: Floats = np.divide(put, call, out=np.full(call.shape, NAN), where=(call > 0.0) & (put >= 0.0))
+    return ratio
 
 
 def max_pain(strikes: Floats, oi: Floats) -> Floats:
@@ -74,7 +75,7 @@ def oi_walls(strikes: Floats, oi: Floats, spot: Floats | float, reach: int) -> W
     above_oi, below_oi = np.maximum.reduce(calls, axis=-1), np.maximum.reduce(puts, axis=-1)
     above = strikes[calls.argmax(axis=-1)]
     below = strikes[strikes.size - 1 - puts[..., ::-1].argmax(axis=-1)]
-    real = np.asarray(spot) == spot
+    real = ~np.isnan(spot)
     has_above, has_below = real & (above_oi > 0.0), real & (below_oi > 0.0)
     return Walls(np.where(has_above, above, NAN), np.where(has_below, below, NAN),
                  np.where(has_above, above_oi, NAN), np.where(has_below, below_oi, NAN))
@@ -94,7 +95,7 @@ def atm_index(strikes: Floats, price: Floats | float) -> Ints:
 
 
 def at_strike(values: Floats, index: Ints | int) -> Floats:
-    """Calls and puts at one strike each, [..., 2, K] and positions [...] -> [..., 2]; NaN where the position is -1."""
+    """Pick calls and puts at one strike each, [..., 2, K] and positions [...] -> [..., 2]; NaN where the position is -1."""
     if isinstance(index, int):
         picked: Floats = values[..., index] if index >= 0 else np.full(values.shape[:-1], NAN)
         return picked
@@ -110,7 +111,7 @@ def straddle(price: Floats, index: Ints | int) -> Floats:
 
 
 def contract_price(close: Floats, bid: Floats, ask: Floats, spread_fraction: float, spread_points: float) -> Floats:
-    """What a contract is worth now, elementwise: the middle of a sane quote, else the last trade, else NaN.
+    """Say what a contract is worth now, elementwise: the middle of a sane quote, else the last trade, else NaN.
 
     A quote is sane when bid > 0, ask >= bid and the spread is at most `spread_fraction` of the middle or at most
     `spread_points` rupees (a penny option one tick wide is sane). A crossed quote (bid > ask > 0) gives NaN, since
@@ -136,7 +137,7 @@ def above_intrinsic(strikes: Floats, price: Floats, forward: Floats | float, dis
 
 
 def on_strikes(values: Floats, old: Floats, new: Floats) -> Floats:
-    """Values [..., K] over strikes `old` read at strikes `new` [J] -> [..., J]; NaN at strikes that are not in `old`."""
+    """Read values [..., K] over strikes `old` at strikes `new` [J] -> [..., J]; NaN at strikes not in `old`."""
     where = np.minimum(old.searchsorted(new), old.size - 1)
     result: Floats = np.where(old[where] == new, values[..., where], NAN)
     return result

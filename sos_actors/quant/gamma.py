@@ -20,7 +20,7 @@ def gamma_exposure(gamma: Floats, oi: Floats, spot: Floats | float) -> Floats:
     NaN where spot, every gamma or every OI is unknown.
     """
     held = gamma * oi
-    known = held == held
+    known = ~np.isnan(held)
     summed = np.add.reduce(np.where(known, held, 0.0), axis=-1)
     net = np.where(known.any(axis=(-1, -2)), summed[..., CE] - summed[..., PE], NAN)
     result: Floats = net * np.square(spot) * 0.01
@@ -34,7 +34,7 @@ def gamma_profile(levels: Floats, strikes: Floats, smile: Floats, net_oi: Floats
     Black's gamma, phi(d1) / (F sigma sqrt T), is the same for a call and a put of one strike. Strikes whose IV or OI
     is unknown are left out.
     """
-    use = (smile > 0.0) & (net_oi == net_oi) & (net_oi != 0.0)
+    use = (smile > 0.0) & ~np.isnan(net_oi) & (net_oi != 0.0)
     strikes, deviation, net_oi = strikes[use], smile[use] * np.sqrt(years), net_oi[use]
     d1 = np.log(levels[:, None] / strikes) / deviation + 0.5 * deviation
     total: Floats = np.add.reduce(np.exp(-0.5 * d1 * d1) * (net_oi / deviation), axis=-1) * levels
@@ -50,7 +50,7 @@ def gamma_flip(strikes: Floats, smile: Floats, oi: Floats, forward: float, years
     """
     if not (forward > 0.0 and years > 0.0):
         return NAN
-    known = oi == oi
+    known = ~np.isnan(oi)
     filled = np.where(known, oi, 0.0)
     net = np.where(known.any(axis=0), filled[CE] - filled[PE], NAN)
     levels = forward * np.linspace(1.0 - reach, 1.0 + reach, steps)

@@ -1,17 +1,21 @@
 """The Money Matrix: what a change of price together with a change of open interest says.
 
-    price   open interest   code
-    up      up              Long Buildup      buyers open positions
-    up      down            Short Covering    sellers close positions
-    down    up              Short Buildup     sellers open positions
-    down    down            Long Unwinding    buyers close positions
-    a change not above its threshold          Neutral
-    a change not known                        unknown (label '')
+=========  ==============  ===============  =======================
+price      open interest   code             what it means
+=========  ==============  ===============  =======================
+up         up              Long Buildup     buyers open positions
+up         down            Short Covering   sellers close positions
+down       up              Short Buildup    sellers open positions
+down       down            Long Unwinding   buyers close positions
+=========  ==============  ===============  =======================
+
+Neutral where a change is not above its threshold; unknown (label '') where a change is not known.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from math import isnan
 from typing import Literal
 
 import msgspec
@@ -75,13 +79,12 @@ def buildup(price_change: Floats, oi_change: Floats, price_threshold: Floats | f
     price_step = 1 + (price_change > price_threshold).view(np.int8) - (price_change < -price_threshold).view(np.int8)
     oi_step = 1 + (oi_change > oi_threshold).view(np.int8) - (oi_change < -oi_threshold).view(np.int8)
     codes: NDArray[np.int8] = _CODES[3 * price_step + oi_step]
-    known = (price_change == price_change) & (oi_change == oi_change)
-    return np.where(known, codes, np.int8(Buildup.UNKNOWN))
+    return np.where(np.isnan(price_change + oi_change), np.int8(Buildup.UNKNOWN), codes)
 
 
 def classify(price_change: float, oi_change: float, price_threshold: float, oi_threshold: float) -> Buildup:
     """Give the code of one pair of changes: `buildup` for single numbers."""
-    if price_change != price_change or oi_change != oi_change:
+    if isnan(price_change) or isnan(oi_change):
         return Buildup.UNKNOWN
     if abs(price_change) <= price_threshold or abs(oi_change) <= oi_threshold:
         return Buildup.NEUTRAL

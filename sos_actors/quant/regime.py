@@ -99,10 +99,9 @@ class Evidence(NamedTuple):
 def components(evidence: Evidence, settings: RegimeSettings) -> tuple[tuple[float, float], ...]:
     """(value in [-1, 1] or NaN, weight) of each component, in the order of the table above."""
     call_wall, put_wall = evidence.call_wall_oi, evidence.put_wall_oi
-    pcr = math.log(evidence.pcr) / math.log(settings.pcr_full) if evidence.pcr > 0.0 else evidence.pcr * math.inf
     walls = (put_wall - call_wall) / (put_wall + call_wall) if put_wall + call_wall > 0.0 else NAN
     return (
-        (_cut(-1.0 if evidence.pcr == 0.0 else pcr), settings.pcr_weight),
+        (_of_pcr(evidence.pcr, settings.pcr_full), settings.pcr_weight),
         (_cut(evidence.pcr_velocity / settings.pcr_velocity_full), settings.pcr_velocity_weight),
         (_cut(_away(evidence.price, evidence.previous_close) / settings.previous_close_full),
          settings.previous_close_weight),
@@ -116,7 +115,7 @@ def score(evidence: Evidence, settings: RegimeSettings) -> float:
     """Weighted mean of the known components, -1 to 1; NaN when they weigh less than `minimum_weight`."""
     total = weight = 0.0
     for value, share in components(evidence, settings):
-        if value == value and share > 0.0:
+        if not math.isnan(value) and share > 0.0:
             total += value * share
             weight += share
     return total / weight if weight > 0.0 and weight >= settings.minimum_weight else NAN
@@ -141,9 +140,9 @@ class RegimeTracker:
     def update(self, ts: int, evidence: Evidence) -> Regime:
         """Take the evidence at `ts` (UTC ns, later than before) and give the regime."""
         raw = score(evidence, self._settings)
-        if raw != raw:
+        if math.isnan(raw):
             return Regime.UNKNOWN
-        if self.score != self.score:
+        if math.isnan(self.score):
             self.score, self._since = raw, ts
         else:
             minutes = (ts - self._last) / _MINUTE
@@ -164,10 +163,17 @@ class RegimeTracker:
         return min(self._level, bisect_right(self._bounds, self.score + margin))
 
 
+def _of_pcr(pcr: float, full: float) -> float:
+    """PCR on a logarithmic scale, so that 1.3 and 1 / 1.3 weigh alike; no puts at all is as bearish as can be."""
+    if pcr > 0.0:
+        return _cut(math.log(pcr) / math.log(full))
+    return -1.0 if pcr == 0.0 else NAN
+
+
 def _away(price: float, level: float) -> float:
     """Distance of a price from a level as a fraction of the level; NaN where either is unknown."""
     return price / level - 1.0 if level > 0.0 else NAN
 
 
 def _cut(value: float) -> float:
-    return min(max(value, -1.0), 1.0) if value == value else NAN
+    return NAN if math.isnan(value) else min(max(value, -1.0), 1.0)

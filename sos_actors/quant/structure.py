@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
+from math import isnan
 from typing import NamedTuple
 
 import msgspec
@@ -123,7 +124,7 @@ class StructureTracker:
         self._range = PivotRange(NAN, NAN, NAN)
         if previous is not None:
             self._range = pivot_range(previous.high, previous.low, previous.close)
-        self._virgin = self._range.pivot == self._range.pivot
+        self._virgin = not isnan(self._range.pivot)
         self._opens = opens
         self._opening_ends = 0
         self._opening = (NAN, NAN)
@@ -138,7 +139,7 @@ class StructureTracker:
 
     def on_bar(self, bar: Bar) -> None:
         """Take the next closed bar of the day."""
-        if self._open != self._open:
+        if isnan(self._open):
             self._begin(bar)
         else:
             self._high, self._low = max(self._high, bar.high), min(self._low, bar.low)
@@ -198,7 +199,7 @@ class StructureTracker:
     def _hurdles(self) -> tuple[float, float]:
         """Nearest stalling level or wall strictly above and strictly below the last close."""
         close, stalls = self._close, self._stalls
-        if close != close:
+        if isnan(close):
             return NAN, NAN
         above, below = self._wall_above, self._wall_below
         over, under = bisect_right(stalls, close), bisect_left(stalls, close)

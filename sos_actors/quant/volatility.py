@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from math import isnan
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def atm_iv(iv: Floats, index: Ints | int) -> Floats:
     """Mean of the call's and the put's IV at the money, [..., 2, K] -> [...]; one of them where the other is NaN."""
     pair = at_strike(iv, index)
     call, put = pair[..., CE], pair[..., PE]
-    call, put = np.where(call == call, call, put), np.where(put == put, put, call)
+    call, put = np.where(np.isnan(call), put, call), np.where(np.isnan(put), call, put)
     result: Floats = 0.5 * (call + put)
     return result
 
@@ -28,7 +29,7 @@ def smile(strikes: Floats, iv: Floats, forward: Floats | float) -> Floats:
     call, put = iv[..., CE, :], iv[..., PE, :]
     upper = strikes >= np.asarray(forward)[..., None]
     outer, inner = np.where(upper, call, put), np.where(upper, put, call)
-    result: Floats = np.where(outer == outer, outer, inner)
+    result: Floats = np.where(np.isnan(outer), inner, outer)
     return result
 
 
@@ -37,7 +38,7 @@ def iv_at_delta(size: Floats, iv: Floats, target: float) -> Floats:
 
     `size` is |delta| of one right. NaN where no contract with an IV lies on one of the sides.
     """
-    known = iv == iv
+    known = ~np.isnan(iv)
     over = np.where(known & (size >= target), size - target, np.inf)
     under = np.where(known & (size < target), target - size, np.inf)
     high, low = over.argmin(axis=-1)[..., None], under.argmin(axis=-1)[..., None]
@@ -65,14 +66,14 @@ def iv_rank(value: float, ordered: Sequence[float]) -> float:
 
     NaN for an empty or flat history.
     """
-    if not ordered or value != value or ordered[-1] <= ordered[0]:
+    if not ordered or isnan(value) or ordered[-1] <= ordered[0]:
         return NAN
     return min(max(100.0 * (value - ordered[0]) / (ordered[-1] - ordered[0]), 0.0), 100.0)
 
 
 def iv_percentile(value: float, ordered: Sequence[float]) -> float:
     """Share of `ordered` (ascending) that lies below `value`, 0 to 100; NaN for an empty history."""
-    if not ordered or value != value:
+    if not ordered or isnan(value):
         return NAN
     return 100.0 * bisect_left(ordered, value) / len(ordered)
 
