@@ -27,7 +27,7 @@ from sos_actors.quant.chain import (
     totals,
 )
 from sos_actors.quant.forward import parity_forward
-from sos_actors.quant.matrix import MatrixSettings, SmartTrend, buildup, majority
+from sos_actors.quant.matrix import LABELS, MatrixSettings, SmartTrend, buildup, majority
 from sos_actors.quant.memory import ChainMemory, Past, SessionVolume, pcr_velocity
 from sos_actors.quant.model import ChainModel, chain_model, no_model
 from sos_actors.quant.regime import Evidence, RegimeSettings, RegimeTracker
@@ -40,7 +40,7 @@ class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """How a chain is read."""
 
     greeks: bool = True
-    """Whether IV, Greeks and all that follows from them are computed; else they are NaN."""
+    """Whether IV, Greeks and what follows from them are computed; else NaN, as the forward is where spot is known."""
     rate: float = 0.065
     """Interest rate for discounting, fraction per year, continuously compounded."""
     spread_fraction: float = 0.10
@@ -143,7 +143,8 @@ class ChainAnalyst:
 
     def _begin(self, prev_close: float, iv_history: Sequence[float]) -> None:
         self._previous_close = prev_close
-        self._ivs = sorted(float(iv) for iv in iv_history if not math.isnan(iv)) if self._settings.iv_rank_basis == "days" else []
+        supplied = iv_history if self._settings.iv_rank_basis == "days" else ()
+        self._ivs = sorted(float(iv) for iv in supplied if not math.isnan(iv))
         self._volume = SessionVolume()
         self._last: ChainSnapshot | None = None
         self._forget_chain()
@@ -178,20 +179,19 @@ class ChainAnalyst:
                                 discount=now.discount, years=years, skew_delta=settings.skew_delta, flip_reach=settings.flip_reach,
                                 flip_steps=settings.flip_steps)
         flow = self._flow(now, frame.column("volume"))
-        above, below, call_wall_oi, put_wall_oi = map(
-            float, oi_walls(now.strikes, now.oi, now.reference, settings.wall_strikes))
+        walls = oi_walls(now.strikes, now.oi, now.reference, settings.wall_strikes)
+        (above, below), (call_wall_oi, put_wall_oi) = walls.strike.tolist(), walls.oi.tolist()
         regime = self._regime.update(now.ts, Evidence(
-            flow.pcr, flow.pcr_velocity, now.reference, self._previous_close if now.spot > 0.0 else NAN, self._volume.vwap,
-            flow.trend, call_wall_oi, put_wall_oi))
+            flow.pcr, flow.pcr_velocity, now.reference, self._previous_close if now.spot > 0.0 else NAN,
+            self._volume.vwap, flow.trend, call_wall_oi, put_wall_oi))
         options_oi = sum(flow.oi)
         self._memory.add(Past(now.ts, now.strikes, now.price, now.oi, now.spot, now.forward, flow.pcr, options_oi,
                               now.future_oi))
-        at_money = now.atm >= 0
         rank, percentile = self._rank(model.atm_iv)
         bid, ask = frame.column("bid"), frame.column("ask")
         self._last = ChainSnapshot(
             underlying=self.underlying, expiry=frame.expiry, ts=now.ts, years=years, spot=now.spot, forward=now.forward,
-            atm_strike=float(now.strikes[now.atm]) if at_money else NAN, straddle=float(straddle(now.price, now.atm)),
+            atm_strike=float(now.strikes[now.atm]) if now.atm >= 0 else NAN, straddle=float(straddle(now.price, now.atm)),
             atm_iv=model.atm_iv, iv_skew=model.skew, iv_rank=rank, iv_percentile=percentile,
             ce_oi=flow.oi[CE], pe_oi=flow.oi[PE], ce_oi_change=flow.oi_change[CE], pe_oi_change=flow.oi_change[PE],
             ce_volume=flow.volume[CE], pe_volume=flow.volume[PE],
@@ -199,7 +199,7 @@ class ChainAnalyst:
             max_pain=float(max_pain(now.strikes, now.oi)), oi_wall_above=above, oi_wall_below=below,
             gamma_exposure=model.exposure, gamma_flip=model.flip,
             proxy_oi=now.future_oi if now.future_oi > 0.0 else options_oi, breadth_ratio=breadth,
-            smart_trend="" if flow.trend is Buildup.UNKNOWN else flow.trend.label, regime=regime,
+            smart_trend=LABELS[flow.trend], regime=regime,
             missing=self._missing(now, flow, model, quoted=bool((bid > 0.0).any()), breadth=breadth),
             strikes=now.strikes, price=now.price, bid=bid, ask=ask, iv=model.iv, delta=model.delta, gamma=model.gamma,
             theta=model.theta, vega=model.vega, rho=model.rho, oi=now.oi, oi_change=flow.contract_oi_change,
@@ -214,14 +214,18 @@ class ChainAnalyst:
         discount = math.exp(-settings.rate * years)
         price = contract_price(values[_CLOSE], values[_BID], values[_ASK], settings.spread_fraction,
                                settings.spread_points)
-        forward = self._forward(strikes, price, frame.spot, discount)
-        price = above_intrinsic(strikes, price, forward, discount)
+        forward = NAN
+        if settings.greeks or not frame.spot > 0.0:
+            forward = self._forward(strikes, price, frame.spot, discount)
+            price = above_intrinsic(strikes, price, forward, discount)
         reference = frame.spot if frame.spot > 0.0 else forward
         return _Reading(frame.end, strikes, price, oi, frame.spot, forward, reference, discount,
                         int(atm_index(strikes, reference)), frame.future_oi)
 
     def _forward(self, strikes: Floats, price: Floats, spot: float, discount: float) -> float:
-        return parity_forward(strikes, price[CE], price[PE], discount)
+        """Forward from put-call parity, else from the spot by cost of carry (without dividends)."""
+        forward, _ = parity_forward(strikes, price[CE], price[PE], discount, spot_hint=spot, fallback=spot / discount)
+        return float(forward)
 
     def _flow(self, now: _Reading, volume: Floats) -> _Flow:
         """Totals, ratios and changes of one frame; adds its volume to the day's."""
@@ -229,8 +233,8 @@ class ChainAnalyst:
         before = self._memory.ago(now.ts, settings.matrix.window_minutes)
         window_oi, codes = self._codes(now, before)
         earlier = self._memory.ago(now.ts, settings.oi_change_minutes)
-        oi_change = now.oi - earlier.on(now.strikes).oi if earlier else np.full(now.oi.shape, NAN)
-        sums = totals(np.stack((now.oi, volume, oi_change, window_oi)))
+        oi_change = now.oi - earlier.on(now.strikes).oi if earlier else no_model(now.strikes.size).iv
+        sums = totals(np.array((now.oi, volume, oi_change, window_oi)))
         volume_known = self._volume.add(sums[1].tolist(), now.reference, on_spot=now.spot > 0.0)
         sums[1] = self._volume.traded
         pcr, pcr_volume, pcr_change = put_call_ratio(sums[:3]).tolist()
@@ -274,7 +278,8 @@ class ChainAnalyst:
             insort(self._ivs, iv)
         return result
 
-    def _missing(self, now: _Reading, flow: _Flow, model: ChainModel, *, quoted: bool, breadth: float) -> tuple[str, ...]:
+    def _missing(self, now: _Reading, flow: _Flow, model: ChainModel, *, quoted: bool,
+                 breadth: float) -> tuple[str, ...]:
         absent = (
             ("spot", not now.spot > 0.0),
             ("previous_close", math.isnan(self._previous_close)),

@@ -8,6 +8,7 @@ unknown contracts are left out of sums, and a sum of nothing but unknowns is NaN
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +22,11 @@ Ints = NDArray[np.int64]
 
 def totals(values: Floats) -> Floats:
     """Sum over strikes, [..., 2, K] -> [..., 2]: calls and puts; NaN where no contract of that right is known."""
+    summed: Floats = np.add.reduce(values, axis=-1)
+    if not np.isnan(summed).any():  # nothing unknown: the usual case, and half the work
+        return summed
     known = ~np.isnan(values)
-    summed = np.add.reduce(np.where(known, values, 0.0), axis=-1)
-    result: Floats = np.where(known.any(axis=-1), summed, NAN)
-    return result
+    return np.where(known.any(axis=-1), np.add.reduce(np.where(known, values, 0.0), axis=-1), NAN)
 
 
 def put_call_ratio(sums: Floats) -> Floats:
@@ -45,7 +47,7 @@ def max_pain(strikes: Floats, oi: Floats) -> Floats:
     below) - (puts struck above). It is least at the first strike where calls and puts struck at or below together
     reach the total of puts. Of several equally good strikes the lowest. NaN without open interest.
     """
-    known = np.where(oi > 0.0, oi, 0.0)
+    known = np.fmax(oi, 0.0)  # an unknown contract counts as none
     puts = np.add.reduce(known[..., PE, :], axis=-1)
     reached = np.add.accumulate(known[..., CE, :] + known[..., PE, :], axis=-1)
     where = (reached >= puts[..., None]).argmax(axis=-1)
@@ -54,31 +56,34 @@ def max_pain(strikes: Floats, oi: Floats) -> Floats:
 
 
 class Walls(NamedTuple):
-    """Where most is written near the price: strikes and their open interest, each [...]; NaN where there is none."""
+    """Where most is written near the price: strike and open interest [..., 2], call wall above, put wall below."""
 
-    above: Floats
-    below: Floats
-    above_oi: Floats
-    below_oi: Floats
+    strike: Floats
+    oi: Floats
+
+
+@lru_cache(maxsize=64)
+def _positions(size: int) -> Ints:
+    positions = np.arange(size)
+    positions.setflags(write=False)
+    return positions
 
 
 def oi_walls(strikes: Floats, oi: Floats, spot: Floats | float, reach: int) -> Walls:
     """Strike with the most call OI among the `reach` strikes at or above `spot`, with the most put OI at or below.
 
-    `oi` [..., 2, K], `spot` [...]. Of equals the nearest to the price. NaN where spot is NaN or nothing is written.
+    `oi` [..., 2, K] and `spot` a number or [T], one a minute. Of equals the nearest to the price. NaN where the
+    spot is NaN or nothing is written within reach.
     """
-    position = np.arange(strikes.size)
-    first = strikes.searchsorted(spot, side="left")[..., None]
-    last = strikes.searchsorted(spot, side="right")[..., None] - 1
-    calls = np.where((position >= first) & (position < first + reach) & (oi[..., CE, :] > 0.0), oi[..., CE, :], 0.0)
-    puts = np.where((position <= last) & (position > last - reach) & (oi[..., PE, :] > 0.0), oi[..., PE, :], 0.0)
-    above_oi, below_oi = np.maximum.reduce(calls, axis=-1), np.maximum.reduce(puts, axis=-1)
-    above = strikes[calls.argmax(axis=-1)]
-    below = strikes[strikes.size - 1 - puts[..., ::-1].argmax(axis=-1)]
-    real = ~np.isnan(spot)
-    has_above, has_below = real & (above_oi > 0.0), real & (below_oi > 0.0)
-    return Walls(np.where(has_above, above, NAN), np.where(has_below, below, NAN),
-                 np.where(has_above, above_oi, NAN), np.where(has_below, below_oi, NAN))
+    price = np.asarray(spot)
+    first, last = strikes.searchsorted(price, side="left"), strikes.searchsorted(price, side="right")
+    start = np.array((first, last - reach)).T[..., None]
+    position = _positions(strikes.size)
+    shown = np.fmax(np.where((position >= start) & (position < start + reach), oi, 0.0), 0.0)
+    most = np.maximum.reduce(shown, axis=-1)
+    where = np.array((shown[..., CE, :].argmax(axis=-1), strikes.size - 1 - shown[..., PE, ::-1].argmax(axis=-1))).T
+    found = (most > 0.0) & ~np.isnan(price)[..., None]
+    return Walls(np.where(found, strikes[where], NAN), np.where(found, most, NAN))
 
 
 def atm_index(strikes: Floats, price: Floats | float) -> Ints:
@@ -95,7 +100,7 @@ def atm_index(strikes: Floats, price: Floats | float) -> Ints:
 
 
 def at_strike(values: Floats, index: Ints | int) -> Floats:
-    """Pick calls and puts at one strike each, [..., 2, K] and positions [...] -> [..., 2]; NaN where the position is -1."""
+    """Pick calls and puts at positions [...] of [..., 2, K] -> [..., 2]; NaN where the position is -1."""
     if isinstance(index, int):
         picked: Floats = values[..., index] if index >= 0 else np.full(values.shape[:-1], NAN)
         return picked
@@ -120,9 +125,8 @@ def contract_price(close: Floats, bid: Floats, ask: Floats, spread_fraction: flo
     middle, spread = 0.5 * (bid + ask), ask - bid
     limit = np.maximum(spread_fraction * middle, spread_points)
     price = np.where((bid > 0.0) & (spread >= 0.0) & (spread <= limit), middle, close)
-    crossed = (spread < 0.0) & (ask > 0.0)
-    result: Floats = np.where((price > 0.0) & ~crossed, price, NAN)
-    return result
+    np.putmask(price, ((spread < 0.0) & (ask > 0.0)) | (price <= 0.0), NAN)
+    return price
 
 
 def above_intrinsic(strikes: Floats, price: Floats, forward: Floats | float, discount: Floats | float) -> Floats:

@@ -26,12 +26,8 @@ from sos_actors.errors import InputError
 from sos_actors.messages import CE, PE, Buildup
 from sos_actors.quant.chain import Floats
 
-#: Code by 3 x (price: 0 down, 1 flat, 2 up) + (open interest, likewise).
-_CODES = np.array([
-    Buildup.LONG_UNWINDING, Buildup.NEUTRAL, Buildup.SHORT_BUILDUP,
-    Buildup.NEUTRAL, Buildup.NEUTRAL, Buildup.NEUTRAL,
-    Buildup.SHORT_COVERING, Buildup.NEUTRAL, Buildup.LONG_BUILDUP,
-], dtype=np.int8)
+#: What strategies read: 'Long Buildup' ... 'Neutral', '' for UNKNOWN.
+LABELS = {code: "" if code is Buildup.UNKNOWN else code.label for code in Buildup}
 
 #: What a put's code says of the index: its price goes the other way, its open interest the same way.
 _OF_INDEX = {
@@ -76,10 +72,12 @@ def buildup(price_change: Floats, oi_change: Floats, price_threshold: Floats | f
     A change counts when its size is **above** its threshold, both in the same units; UNKNOWN (-1) where either
     change is NaN.
     """
-    price_step = 1 + (price_change > price_threshold).view(np.int8) - (price_change < -price_threshold).view(np.int8)
-    oi_step = 1 + (oi_change > oi_threshold).view(np.int8) - (oi_change < -oi_threshold).view(np.int8)
-    codes: NDArray[np.int8] = _CODES[3 * price_step + oi_step]
-    return np.where(np.isnan(price_change + oi_change), np.int8(Buildup.UNKNOWN), codes)
+    counts = (np.abs(price_change) > price_threshold) & (np.abs(oi_change) > oi_threshold)
+    falling, closing = (price_change < 0.0).view(np.int8), (oi_change < 0.0).view(np.int8)
+    # LONG_BUILDUP 1, SHORT_COVERING 2, SHORT_BUILDUP 3, LONG_UNWINDING 4: open interest turns one bit, price the other.
+    codes: NDArray[np.int8] = (1 + closing + falling + falling) * counts.view(np.int8)
+    np.putmask(codes, np.isnan(price_change + oi_change), Buildup.UNKNOWN)
+    return codes
 
 
 def classify(price_change: float, oi_change: float, price_threshold: float, oi_threshold: float) -> Buildup:
