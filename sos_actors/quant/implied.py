@@ -40,7 +40,7 @@ MAX_STEPS = 100
 EPSILON = float(np.finfo(np.float64).eps)
 
 
-def implied_vol(
+def implied_vol(  # noqa: PLR0917 - the six quantities of the formula
     price: ArrayLike, forward: ArrayLike, strike: ArrayLike, years: ArrayLike, discount: ArrayLike, is_call: ArrayLike,
 ) -> Array:
     """Volatility (fraction a year) at which Black-76 gives `price`; arguments as in `black.price`, broadcast shape.
@@ -53,7 +53,7 @@ def implied_vol(
     return in_blocks(_implied_vol, 1, (price, forward, strike, years, discount, is_call))[0]
 
 
-def _implied_vol(
+def _implied_vol(  # noqa: PLR0917 - the six quantities of the formula
     price: Array, forward: Array, strike: Array, years: Array, discount: Array, is_call: NDArray[np.bool_],
 ) -> tuple[Array]:
     undiscounted = price / discount
@@ -120,7 +120,7 @@ def _step(k: Array, s: Array, b: Array) -> tuple[Array, Array]:
 
 
 def _refine(k: Array, s: Array, b: Array) -> tuple[Array, Array]:
-    """Steps within a bracket until each element has settled; NaN for one that never does. All arrays [n].
+    """Step within a bracket until each element has settled; NaN for one that never does. All arrays [n].
 
     b(s) rises with s, so the sign of each step tells on which side the answer lies; a step that leaves the bracket is
     replaced by its middle, or by doubling while there is no upper end.
