@@ -1,0 +1,312 @@
+"""The pure state behind the chain actor: a frame in, a snapshot out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from bisect import insort
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sos_actors.errors import DataError, InputError
+from sos_actors.market.day import ChainColumns
+from sos_actors.messages import CE, CHAIN_FIELDS, NAN, PE, Buildup, ChainFrame, ChainSnapshot
+from sos_actors.quant.chain import (
+    Floats,
+    above_intrinsic,
+    atm_index,
+    contract_price,
+    max_pain,
+    oi_walls,
+    put_call_ratio,
+    straddle,
+    totals,
+)
+from sos_actors.quant.forward import parity_forward
+from sos_actors.quant.matrix import LABELS, MatrixSettings, SmartTrend, buildup, majority
+from sos_actors.quant.memory import ChainMemory, Past, SessionVolume, pcr_velocity
+from sos_actors.quant.model import ChainModel, chain_model, no_model
+from sos_actors.quant.regime import Evidence, RegimeSettings, RegimeTracker
+from sos_actors.quant.volatility import iv_percentile, iv_rank
+
+_CLOSE, _VOLUME, _OI, _BID, _ASK = (CHAIN_FIELDS.index(name) for name in ("close", "volume", "oi", "bid", "ask"))
+
+
+class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a chain is read."""
+
+    greeks: bool = True
+    """Whether IV, Greeks and what follows from them are computed; else NaN, as the forward is where spot is known."""
+    rate: float = 0.065
+    """Interest rate for discounting, fraction per year, continuously compounded."""
+    spread_fraction: float = 0.10
+    """Widest bid-ask spread whose middle is a price, as a fraction of the middle ..."""
+    spread_points: float = 0.5
+    """... or in rupees; the wider of the two counts."""
+    wall_strikes: int = 10
+    """Strikes on each side of the price among which the walls of open interest are looked for."""
+    oi_change_minutes: int = 5
+    """Minutes over which `oi_change`, `ce_oi_change`, `pe_oi_change` and PCR by change of OI are taken."""
+    pcr_velocity_minutes: int = 5
+    """Minutes over which PCR velocity is taken; it is stated per minute."""
+    gap_minutes: int = 10
+    """A window may be this much longer than asked for where frames are rare; beyond, there is no change."""
+    oi_carry_minutes: int = 15
+    """Minutes for which a contract's last published open interest stands when it is not published again."""
+    skew_delta: float = 0.25
+    """|delta| at which the skew is read."""
+    iv_rank_basis: Literal["days", "session"] = "days"
+    """What IV rank and percentile compare with: daily ATM IVs supplied at the start of day, or today's minutes."""
+    iv_rank_minimum: int = 20
+    """Values of that history below which there is no rank."""
+    flip_reach: float = 0.05
+    """How far from the forward the gamma flip is looked for, as a fraction of it."""
+    flip_steps: int = 41
+    """Levels at which the gamma profile is taken within that reach."""
+    matrix: MatrixSettings = msgspec.field(default_factory=MatrixSettings)
+    """The Money Matrix and the smart trend."""
+    regime: RegimeSettings = msgspec.field(default_factory=RegimeSettings)
+    """The seven regimes."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a value makes no sense."""
+        for name in ("wall_strikes", "oi_change_minutes", "pcr_velocity_minutes", "iv_rank_minimum"):
+            if getattr(self, name) < 1:
+                raise InputError(f"chain.{name}: {getattr(self, name)} must be 1 or more")
+        if self.flip_steps < 2 or not 0.0 < self.flip_reach < 1.0:
+            raise InputError("chain: flip_steps must be 2 or more and flip_reach between 0 and 1")
+        if not 0.0 < self.skew_delta < 0.5:
+            raise InputError(f"chain.skew_delta: {self.skew_delta} is not between 0 and 0.5")
+
+
+class _Reading(NamedTuple):
+    """One frame made ready: arrays [2, K] over `strikes`. `reference` is spot, or the forward where spot is unknown."""
+
+    ts: int
+    strikes: Floats
+    price: Floats
+    oi: Floats
+    spot: float
+    forward: float
+    reference: float
+    discount: float
+    atm: int
+    future_oi: float
+
+
+class _Flow(NamedTuple):
+    """Totals of calls and puts, and what moved. `window_*` are over the Money Matrix's window."""
+
+    oi: list[float]
+    volume: list[float]
+    oi_change: list[float]
+    pcr: float
+    pcr_volume: float
+    pcr_oi_change: float
+    pcr_velocity: float
+    contract_oi_change: Floats
+    buildup: NDArray[np.int8]
+    trend: Buildup
+    volume_known: bool
+
+
+class ChainAnalyst:
+    """Reads the frames of one underlying's chain, in order of time, and says what they mean.
+
+    Pure state: no clock and no randomness, and each snapshot depends on the frames up to it alone. One expiry at a
+    time: a frame of another expiry starts the changes, the trend and the regime afresh.
+
+    Words in `ChainSnapshot.missing`, each naming what was absent: 'spot', 'previous_close', 'oi', 'oi_history' (no
+    frame old enough for the change of OI), 'volume', 'bid_ask' (no quote in the frame), 'future_oi', 'forward',
+    'greeks' (switched off, or no contract has an IV), 'iv_history' (too few values for a rank), 'breadth' (no
+    constituents), 'stale' (see `stale`).
+    """
+
+    def __init__(self, underlying: str, settings: ChainSettings) -> None:
+        self.underlying = underlying
+        self._settings = settings
+        windows = (settings.matrix.window_minutes, settings.oi_change_minutes, settings.pcr_velocity_minutes)
+        self._memory = ChainMemory(max(windows), settings.gap_minutes, settings.oi_carry_minutes)
+        self._trend = SmartTrend(settings.matrix)
+        self._regime = RegimeTracker(settings.regime)
+        self._begin(NAN, ())
+
+    def new_day(self, day: dt.date, prev_close: float = NAN, iv_history: Sequence[float] = ()) -> None:
+        """Begin `day`: the index's close the day before, and at-the-money IVs of earlier days in any order."""
+        if prev_close <= 0.0:
+            raise DataError(f"{self.underlying} {day}: previous close {prev_close} is not a price; leave it out")
+        self._begin(prev_close, iv_history)
+
+    def _begin(self, prev_close: float, iv_history: Sequence[float]) -> None:
+        self._previous_close = prev_close
+        supplied = iv_history if self._settings.iv_rank_basis == "days" else ()
+        self._ivs = sorted(float(iv) for iv in supplied if not math.isnan(iv))
+        self._volume = SessionVolume()
+        self._last: ChainSnapshot | None = None
+        self._forget_chain()
+
+    def _forget_chain(self) -> None:
+        self._memory.clear()
+        self._trend.reset()
+        self._regime.reset()
+
+    def stale(self, ts: int) -> ChainSnapshot | None:
+        """Give the last snapshot again, stamped `ts` and with 'stale' in `missing`; None when there was none today."""
+        last = self._last
+        if last is None:
+            return None
+        missing = last.missing if "stale" in last.missing else (*last.missing, "stale")
+        return msgspec.structs.replace(last, ts=ts, missing=missing)
+
+    def on_frame(self, frame: ChainFrame, years: float, breadth: float = NAN) -> ChainSnapshot:
+        """Read the next frame; `years` to expiry at its end, `breadth` advancing over declining shares of the index.
+
+        Raises DataError when the frame has no strikes.
+        """
+        settings = self._settings
+        if not frame.strikes.size:
+            raise DataError(f"{frame.underlying} {frame.expiry}: a chain frame without strikes")
+        if self._last is not None and frame.expiry != self._last.expiry:
+            self._forget_chain()
+        now = self._read(frame, years)
+        model = no_model(now.strikes.size)
+        if settings.greeks:
+            model = chain_model(now.strikes, now.price, now.oi, atm=now.atm, spot=now.spot, forward=now.forward,
+                                discount=now.discount, years=years, skew_delta=settings.skew_delta, flip_reach=settings.flip_reach,
+                                flip_steps=settings.flip_steps)
+        flow = self._flow(now, frame.column("volume"))
+        walls = oi_walls(now.strikes, now.oi, now.reference, settings.wall_strikes)
+        (above, below), (call_wall_oi, put_wall_oi) = walls.strike.tolist(), walls.oi.tolist()
+        regime = self._regime.update(now.ts, Evidence(
+            flow.pcr, flow.pcr_velocity, now.reference, self._previous_close if now.spot > 0.0 else NAN,
+            self._volume.vwap, flow.trend, call_wall_oi, put_wall_oi))
+        options_oi = sum(flow.oi)
+        self._memory.add(Past(now.ts, now.strikes, now.price, now.oi, now.spot, now.forward, flow.pcr, options_oi,
+                              now.future_oi))
+        rank, percentile = self._rank(model.atm_iv)
+        bid, ask = frame.column("bid"), frame.column("ask")
+        self._last = ChainSnapshot(
+            underlying=self.underlying, expiry=frame.expiry, ts=now.ts, years=years, spot=now.spot, forward=now.forward,
+            atm_strike=float(now.strikes[now.atm]) if now.atm >= 0 else NAN, straddle=float(straddle(now.price, now.atm)),
+            atm_iv=model.atm_iv, iv_skew=model.skew, iv_rank=rank, iv_percentile=percentile,
+            ce_oi=flow.oi[CE], pe_oi=flow.oi[PE], ce_oi_change=flow.oi_change[CE], pe_oi_change=flow.oi_change[PE],
+            ce_volume=flow.volume[CE], pe_volume=flow.volume[PE],
+            pcr=flow.pcr, pcr_volume=flow.pcr_volume, pcr_oi_change=flow.pcr_oi_change, pcr_velocity=flow.pcr_velocity,
+            max_pain=float(max_pain(now.strikes, now.oi)), oi_wall_above=above, oi_wall_below=below,
+            gamma_exposure=model.exposure, gamma_flip=model.flip,
+            proxy_oi=now.future_oi if now.future_oi > 0.0 else options_oi, breadth_ratio=breadth,
+            smart_trend=LABELS[flow.trend], regime=regime,
+            missing=self._missing(now, flow, model, quoted=bool((bid > 0.0).any()), breadth=breadth),
+            strikes=now.strikes, price=now.price, bid=bid, ask=ask, iv=model.iv, delta=model.delta, gamma=model.gamma,
+            theta=model.theta, vega=model.vega, rho=model.rho, oi=now.oi, oi_change=flow.contract_oi_change,
+            buildup=flow.buildup,
+        )
+        return self._last
+
+    def _read(self, frame: ChainFrame, years: float) -> _Reading:
+        settings, values = self._settings, frame.values
+        strikes = self._memory.strikes(frame.strikes)
+        oi = self._memory.open_interest(frame.end, values[_OI])
+        discount = math.exp(-settings.rate * years)
+        price = contract_price(values[_CLOSE], values[_BID], values[_ASK], settings.spread_fraction,
+                               settings.spread_points)
+        forward = NAN
+        if settings.greeks or not frame.spot > 0.0:
+            forward = self._forward(strikes, price, frame.spot, discount)
+            price = above_intrinsic(strikes, price, forward, discount)
+        reference = frame.spot if frame.spot > 0.0 else forward
+        return _Reading(frame.end, strikes, price, oi, frame.spot, forward, reference, discount,
+                        int(atm_index(strikes, reference)), frame.future_oi)
+
+    def _forward(self, strikes: Floats, price: Floats, spot: float, discount: float) -> float:
+        """Forward from put-call parity, else from the spot by cost of carry (without dividends)."""
+        forward, _ = parity_forward(strikes, price[CE], price[PE], discount, spot_hint=spot, fallback=spot / discount)
+        return float(forward)
+
+    def _flow(self, now: _Reading, volume: Floats) -> _Flow:
+        """Totals, ratios and changes of one frame; adds its volume to the day's."""
+        settings = self._settings
+        before = self._memory.ago(now.ts, settings.matrix.window_minutes)
+        window_oi, codes = self._codes(now, before)
+        earlier = self._memory.ago(now.ts, settings.oi_change_minutes)
+        oi_change = now.oi - earlier.on(now.strikes).oi if earlier else no_model(now.strikes.size).iv
+        sums = totals(np.array((now.oi, volume, oi_change, window_oi)))
+        volume_known = self._volume.add(sums[1].tolist(), now.reference, on_spot=now.spot > 0.0)
+        sums[1] = self._volume.traded
+        pcr, pcr_volume, pcr_change = put_call_ratio(sums[:3]).tolist()
+        oi, traded, change, window = sums.tolist()
+        reference = self._memory.ago(now.ts, settings.pcr_velocity_minutes)
+        velocity = pcr_velocity(pcr, now.oi, reference, now.strikes, now.ts) if reference else NAN
+        trend = self._smart_trend(now, before, codes, sum(window))
+        return _Flow(oi, traded, change, pcr, pcr_volume, pcr_change, velocity, oi_change, codes, trend, volume_known)
+
+    def _codes(self, now: _Reading, before: Past | None) -> tuple[Floats, NDArray[np.int8]]:
+        """Change of OI over the Money Matrix's window, and each contract's code, both [2, K]."""
+        if before is None:
+            return np.full(now.oi.shape, NAN), np.full(now.oi.shape, Buildup.UNKNOWN, dtype=np.int8)
+        matrix, old = self._settings.matrix, before.on(now.strikes)
+        change = now.oi - old.oi
+        return change, buildup(now.price - old.price, change, matrix.premium_threshold * old.price,
+                               matrix.contract_oi_threshold * old.oi)
+
+    def _smart_trend(self, now: _Reading, before: Past | None, codes: NDArray[np.int8],
+                     options_change: float) -> Buildup:
+        matrix = self._settings.matrix
+        if matrix.smart_trend_rule == "majority":
+            if now.atm < 0:
+                return Buildup.UNKNOWN
+            return majority(codes, np.abs(now.strikes - now.strikes[now.atm]) <= matrix.majority_points)
+        if before is None:
+            return self._trend.update(NAN, NAN)
+        on_spot = now.spot > 0.0 and before.spot > 0.0
+        price, old_price = (now.spot, before.spot) if on_spot else (now.forward, before.forward)
+        if now.future_oi > 0.0 and before.future_oi > 0.0:
+            oi_change = now.future_oi / before.future_oi - 1.0
+        else:
+            oi_change = options_change / before.options_oi if before.options_oi > 0.0 else NAN
+        return self._trend.update(price / old_price - 1.0, oi_change)
+
+    def _rank(self, iv: float) -> tuple[float, float]:
+        """IV rank and percentile against the configured history; today's minutes grow by this one afterwards."""
+        enough = len(self._ivs) >= self._settings.iv_rank_minimum
+        result = (iv_rank(iv, self._ivs), iv_percentile(iv, self._ivs)) if enough else (NAN, NAN)
+        if self._settings.iv_rank_basis == "session" and not math.isnan(iv):
+            insort(self._ivs, iv)
+        return result
+
+    def _missing(self, now: _Reading, flow: _Flow, model: ChainModel, *, quoted: bool,
+                 breadth: float) -> tuple[str, ...]:
+        absent = (
+            ("spot", not now.spot > 0.0),
+            ("previous_close", math.isnan(self._previous_close)),
+            ("oi", math.isnan(sum(flow.oi))),
+            ("oi_history", math.isnan(sum(flow.oi_change))),
+            ("volume", not flow.volume_known),
+            ("bid_ask", not quoted),
+            ("future_oi", not now.future_oi > 0.0),
+            ("forward", not now.forward > 0.0),
+            ("greeks", math.isnan(model.atm_iv)),
+            ("iv_history", len(self._ivs) < self._settings.iv_rank_minimum),
+            ("breadth", math.isnan(breadth)),
+        )
+        return tuple([word for word, lacking in absent if lacking])
+
+
+def snapshot_day(chain: ChainColumns, settings: ChainSettings, years: Floats, spot: Floats | None = None, *,
+                 prev_close: float = NAN, iv_history: Sequence[float] = ()) -> list[ChainSnapshot]:
+    """Every minute of a day through a new ChainAnalyst; `years` to expiry and `spot` at the end of each minute, [T]."""
+    analyst = ChainAnalyst(chain.underlying, settings)
+    if chain.start.size:
+        analyst.new_day(dt.datetime.fromtimestamp(int(chain.start[0]) / 1e9, dt.UTC).date(), prev_close, iv_history)
+    spots = np.full(chain.start.size, NAN) if spot is None else spot
+    length = chain.interval_s * 1_000_000_000
+    return [
+        analyst.on_frame(
+            ChainFrame(chain.underlying, chain.expiry, start, start + length, chain.strikes, values, price), year)
+        for start, values, price, year in zip(chain.start.tolist(), chain.values, spots.tolist(), years.tolist(),
+                                              strict=True)
+    ]
