@@ -16,18 +16,21 @@ NEEDS_quantlib := QuantLib numpy
 NEEDS_py_vollib := py_vollib numpy
 NEEDS_fast_vollib := fast-vollib numpy
 
-.PHONY: help venv python-version demo test lint bench bench-peers soak clean
+.PHONY: help venv demo test lint bench bench-peers soak clean
 
 help:
 	@echo "make venv | demo | test | lint | bench | bench-peers | soak | clean"
 
-python-version:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not that: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+# First line of every recipe that makes a virtual environment.
+define need_python
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not that: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+endef
 
 venv: $(VENV)/.installed
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt | python-version
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	$(need_python)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
@@ -52,7 +55,8 @@ bench-peers: $(PEERS:%=peers-venvs/%/.installed)
 	  if [ -f bench/peers/$$peer.py ]; then \
 	    echo "== $$peer"; peers-venvs/$$peer/bin/python bench/peers/$$peer.py || exit 1; fi; done
 
-peers-venvs/%/.installed: | python-version
+peers-venvs/%/.installed:
+	$(need_python)
 	$(PYTHON) -m venv peers-venvs/$*
 	peers-venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check $(NEEDS_$*)
 	@touch $@

@@ -102,3 +102,11 @@ def test_the_record_is_frozen(record):
         record.seed = 8
     assert isinstance(record, RunRecord)
     assert isinstance(record.quality[0].quality, DataQuality)
+
+
+def test_no_negative_zero(record):
+    tiny = msgspec.structs.replace(record.trades[1], net_paise=-1, initial_risk=1e6, exit_price=-1e-9)
+    raw = to_json(msgspec.structs.replace(record, trades=(tiny,)))
+    row = json.loads(raw)["trades"][0]
+    assert (row["r_multiple"], row["exit_price"], row["net"]) == (0, 0, -0.01)
+    assert b"-0.0," not in raw
