@@ -88,10 +88,15 @@ def compare(a: Mapping[str, Any], b: Mapping[str, Any]) -> Comparison:
     )
 
 
+def _in_breakdown(difference: Difference) -> bool:
+    return difference.where.startswith("summary.by_")
+
+
 def comparison_table(comparison: Comparison, names: tuple[str, str] = ("a", "b")) -> Table:
-    """One line a difference: facts, summary, then the first trade that differs."""
+    """One line a difference: facts, the first trade that differs, the summary without its break-downs."""
     table = new_table("what differs", *names, left=3)
-    for difference in (*comparison.facts, *comparison.summary, *comparison.trade):
+    summary = [difference for difference in comparison.summary if not _in_breakdown(difference)]
+    for difference in (*comparison.facts, *comparison.trade, *summary):
         sides = ("-" if value is None else str(value) for value in (difference.a, difference.b))
         table.add_row(difference.where, *sides)
     return table
@@ -108,3 +113,6 @@ def print_comparison(comparison: Comparison, file: TextIO, names: tuple[str, str
         else:
             console.print(f"{names[0]} and {names[1]} differ: {count} facts or figures; {trade}.")
             console.print(comparison_table(comparison, names))
+            broken_down = sum(map(_in_breakdown, comparison.summary))
+            if broken_down:
+                console.print(f"and {broken_down} figures of break-downs")

@@ -38,6 +38,8 @@ def test_first_trade_that_differs(record):
     text = text_of(comparison)
     assert "the first trade that differs is number 2" in text
     assert "trades.1.charges" in text
+    assert "and 46 figures of break-downs" in text
+    assert "summary.by_" not in text
 
 
 def test_a_trade_more(record):
