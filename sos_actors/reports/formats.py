@@ -1,0 +1,64 @@
+"""How figures and times are written, the same in every table and file. ASCII only: safe in any pipe."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from zoneinfo import ZoneInfo
+
+IST = ZoneInfo("Asia/Kolkata")
+NS_PER_S = 1_000_000_000
+NS_PER_MINUTE = 60 * NS_PER_S
+NOTHING = "-"
+
+
+def ist(ts: int) -> dt.datetime:
+    """UTC nanoseconds as a time of day in India, cut to the microsecond."""
+    seconds, rest = divmod(ts, NS_PER_S)
+    return dt.datetime.fromtimestamp(seconds, IST).replace(microsecond=rest // 1000)
+
+
+def ist_iso(ts: int) -> str:
+    """UTC nanoseconds as ISO text in India, e.g. '2025-09-02T09:31:00+05:30'."""
+    return ist(ts).isoformat()
+
+
+def grouped(whole: int) -> str:
+    """Write a count in Indian digit groups: the last three digits, then pairs, e.g. 12,34,567."""
+    digits = str(abs(whole))
+    head, tail = digits[:-3], digits[-3:]
+    pairs = [head[max(0, end - 2):end] for end in range(len(head), 0, -2)]
+    return ("-" if whole < 0 else "") + ",".join([*reversed(pairs), tail])
+
+
+def rupees(amount: float | None) -> str:
+    """Write rupees with two decimals in Indian digit groups, e.g. -1,23,456.70; '-' where there is no figure."""
+    if amount is None or not math.isfinite(amount):
+        return NOTHING
+    paise = round(amount * 100)
+    sign = "-" if paise < 0 else ""
+    return f"{sign}{grouped(abs(paise) // 100)}.{abs(paise) % 100:02d}"
+
+
+def decimal(value: float | None, digits: int = 2) -> str:
+    """Write a ratio with fixed decimals; '-' where there is no figure."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """Write a fraction as per cent, e.g. 0.512 -> '51.2%'; '-' where there is no figure."""
+    return NOTHING if fraction is None or not math.isfinite(fraction) else f"{decimal(100 * fraction, digits)}%"
+
+
+def span(minutes: float | None) -> str:
+    """Write a length of time, e.g. '7.5 min', '3 h 05 min', '2 d 4 h'; '-' where there is no figure."""
+    if minutes is None or not math.isfinite(minutes):
+        return NOTHING
+    if minutes < 60:
+        return f"{decimal(minutes, 1)} min"
+    whole = round(minutes)
+    if whole < 24 * 60:
+        return f"{whole // 60} h {whole % 60:02d} min"
+    return f"{whole // 1440} d {whole % 1440 // 60} h"
