@@ -12,17 +12,17 @@ _SLACK = 1e-9
 
 
 def to_tick(price: Array) -> Array:
-    """The nearest multiple of the tick; dividing by a whole number makes 0.15 the same float as the literal."""
+    """Round to the nearest multiple of the tick; dividing by a whole number gives the float that 0.15 is written as."""
     return np.asarray(np.rint(price * TICKS_A_RUPEE) / TICKS_A_RUPEE)
 
 
 def floor_tick(price: Array) -> Array:
-    """The highest multiple of the tick not above the price."""
+    """Round down to a multiple of the tick."""
     return np.asarray(np.floor(price * TICKS_A_RUPEE + _SLACK) / TICKS_A_RUPEE)
 
 
 def ceil_tick(price: Array) -> Array:
-    """The lowest multiple of the tick not below the price."""
+    """Round up to a multiple of the tick."""
     return np.asarray(np.ceil(price * TICKS_A_RUPEE - _SLACK) / TICKS_A_RUPEE)
 
 

@@ -51,7 +51,8 @@ class DailyPath:
     def state(self, day: dt.date) -> DayState:
         """State of `day`; raises DataError where the market is closed or the path has not begun."""
         if day < self._settings.anchor:
-            raise DataError(f"simulated market: {day} is before its first day {self._settings.anchor}; ask for a later day")
+            first = self._settings.anchor
+            raise DataError(f"simulated market: {day} is before its first day {first}; ask for a later day")
         while self._next_year <= day.year:
             self._make_year(self._next_year)
             self._next_year += 1
@@ -62,7 +63,8 @@ class DailyPath:
     def _make_year(self, year: int) -> None:
         market = stream(self._seed, "daily", year).standard_normal((366, 5))
         uniform = stream(self._seed, "day type", year).random(366)
-        own = {name: stream(self._seed, "daily", name, year).standard_normal((366, 2)) for name in self._settings.indices}
+        names = self._settings.indices
+        own = {name: stream(self._seed, "daily", name, year).standard_normal((366, 2)) for name in names}
         first = max(dt.date(year, 1, 1), self._settings.anchor)
         for ordinal in range(first.toordinal(), dt.date(year + 1, 1, 1).toordinal()):
             day = dt.date.fromordinal(ordinal)

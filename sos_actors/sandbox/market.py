@@ -22,7 +22,7 @@ from sos_actors.sandbox.future import simulate_future
 from sos_actors.sandbox.session import make_session
 from sos_actors.sandbox.session_path import SessionPath, market_path, session_path, vix_path
 from sos_actors.sandbox.settings import MarketSettings
-from sos_actors.sandbox.ticks import simulate_ticks
+from sos_actors.sandbox.ticks import default_instruments, simulate_ticks
 
 VIX = "INDIAVIX"
 SOURCE = "simulated"
@@ -59,7 +59,9 @@ class SimulatedMarket:
         self, underlying: str, day: dt.date, instruments: Sequence[str] | None = None, *, strikes: int = 10,
         rate: float = 20.0,
     ) -> TickColumns:
-        """The same day as ticks, in order of arrival; gathered by minute of `ts` they give the bars of `day` exactly.
+        """Give the same day as ticks, in order of arrival.
+
+        Gathered by minute of `ts` they give the bars of `day` exactly.
 
         `instruments` are canonical ids; without them the index, the near future and the front expiry's calls and puts
         at the money and `strikes` to either side. `rate` is the mean number of ticks a minute of the busiest
@@ -69,7 +71,8 @@ class SimulatedMarket:
         if not rate > 0.0:
             raise InputError(f"simulated market: {rate} ticks a minute; use more than 0")
         made, path = self._made(underlying, day)
-        return simulate_ticks(made, path, self.seed, instruments, strikes, rate, self.settings.latency_ms)
+        names = tuple(instruments) if instruments is not None else default_instruments(made, strikes)
+        return simulate_ticks(made, path, names, seed=self.seed, rate=rate, latency_ms=self.settings.latency_ms)
 
     def _made(self, underlying: str, day: dt.date) -> tuple[MarketDay, SessionPath | None]:
         key = (underlying, day)
@@ -92,7 +95,7 @@ class SimulatedMarket:
             return _freeze(MarketDay(VIX, day, _index_bars(VIX, day, levels), None, (), SOURCE, simulated=True)), None
         path = session_path(self.settings, self.seed, state, shared, underlying)
         sigma = state.sigma * self.settings.indices[underlying].vol_ratio
-        session = make_session(underlying, day, self.seed, self.settings, path, sigma)
+        session = make_session(underlying, day, path, seed=self.seed, settings=self.settings, sigma=sigma)
         expiries = schedule.expiries(underlying, day)
         chains = tuple(simulate_chain(session, expiry, front=k == 0) for k, expiry in enumerate(expiries))
         rows = session.minutes * (2 + sum(2 * len(chain.strikes) for chain in chains))

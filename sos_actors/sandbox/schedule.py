@@ -47,7 +47,7 @@ def sessions_between(first: dt.date, last: dt.date) -> int:
 
 
 def expiries(underlying: str, day: dt.date) -> tuple[dt.date, dt.date]:
-    """The expiry in front on `day` (that day itself counts) and the first monthly one after it."""
+    """Find the expiry in front on `day` (that day itself counts) and the first monthly one after it."""
     days = [dt.date.fromordinal(day.toordinal() + k) for k in range(75)]
     dates = [d for d in days if d.weekday() == _weekday(underlying, d)]
     monthly = [d for d in dates if (d + dt.timedelta(days=7)).month != d.month]

@@ -8,6 +8,6 @@ import numpy as np
 
 
 def stream(seed: int, *name: str | int) -> np.random.Generator:
-    """Generator of its own for a seed and a name, e.g. `stream(7, 'oi', 'NIFTY', day.toordinal())`."""
+    """Make the generator for a seed and a name, e.g. `stream(7, 'oi', 'NIFTY', day.toordinal())`."""
     words = [part if isinstance(part, int) else zlib.crc32(part.encode()) for part in name]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))

@@ -68,7 +68,7 @@ class Session:
 
 
 def make_session(
-    underlying: str, day: dt.date, seed: int, settings: MarketSettings, path: SessionPath, sigma: float
+    underlying: str, day: dt.date, path: SessionPath, *, seed: int, settings: MarketSettings, sigma: float
 ) -> Session:
     """Derive from a path what volume and open interest answer to. `sigma` is the day's own standard deviation."""
     spot = path.at_instants(path.level)

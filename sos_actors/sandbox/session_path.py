@@ -46,7 +46,7 @@ class SessionPath:
 
     def at_instants(self, values: Array) -> Array:
         """Values [minutes, POINTS] at the open, high, low and close of each minute: [4, minutes]."""
-        return np.take_along_axis(values, self.instants.T, axis=1).T
+        return values[np.arange(len(values)), self.instants]
 
 
 def day_shape(minutes: int) -> Array:
@@ -65,7 +65,7 @@ def log_ou(rng: np.random.Generator, n: int, half_life: float, deviation: float)
 
 
 def market_path(settings: MarketSettings, seed: int, state: DayState, minutes: int) -> MarketPath:
-    """The part of a session that all indices have in common."""
+    """Draw the part of a session that all indices have in common."""
     rng = stream(seed, "session", state.day.toordinal())
     pace = day_shape(minutes) * np.exp(log_ou(rng, minutes, settings.minute_vol_half_life, settings.minute_vol))
     spread = np.repeat(pace, POINTS)
@@ -106,5 +106,5 @@ def vix_path(settings: MarketSettings, seed: int, state: DayState, market: Marke
 
 
 def _pinned(path: Array, clock: Array, end: float) -> Array:
-    """The path as a bridge in its own variance clock, from zero to `end`."""
+    """Make the path a bridge in its own variance clock, from zero to `end`."""
     return np.asarray(path + clock * (end - float(path[-1])))

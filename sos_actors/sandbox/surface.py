@@ -1,10 +1,9 @@
-"""Volatility of every option of the simulated market, and the option values that follow from it."""
+"""Volatility of every option of the simulated market."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from sos_actors.sandbox.settings import MarketSettings
 
@@ -29,11 +28,3 @@ def smile(settings: MarketSettings, strikes: Array, forward: Array, years: Array
     z = np.log(strikes / forward[..., None]) / deviation[..., None]
     z = WING * np.tanh(z / WING)
     return np.asarray(atm[..., None] * (1.0 + settings.skew * z + settings.curvature * z * z))
-
-
-def call_values(forward: Array, strikes: Array, years: Array, sigma: Array, discount: float) -> Array:
-    """Black (1976) values of calls, rupees. forward and years [...]; sigma and the result [..., strike]."""
-    deviation = sigma * np.sqrt(years)[..., None]
-    f = forward[..., None]
-    d1 = np.log(f / strikes) / deviation + 0.5 * deviation
-    return np.asarray(discount * (f * ndtr(d1) - strikes * ndtr(d1 - deviation)))

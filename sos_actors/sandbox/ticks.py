@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,11 +48,9 @@ class _Minutes:
 
 
 def simulate_ticks(
-    day: MarketDay, path: SessionPath | None, seed: int, instruments: Sequence[str] | None, strikes: int, rate: float,
-    latency_ms: float,
+    day: MarketDay, path: SessionPath | None, names: Sequence[str], *, seed: int, rate: float, latency_ms: float
 ) -> TickColumns:
     """Ticks of the instruments of a day in order of arrival; see `SimulatedMarket.ticks`."""
-    names = tuple(instruments) if instruments is not None else default_instruments(day, strikes)
     parts = []
     for name in names:
         rng = stream(seed, "ticks", name, day.day.toordinal())
@@ -65,7 +62,7 @@ def simulate_ticks(
     order = np.lexsort((columns["ts"], columns["ts_recv"]))
     # Equal stamps keep the order in which each instrument's own ticks were made: lexsort is stable.
     return TickColumns(
-        underlying=day.underlying, instruments=names, which=which[order], ts=columns["ts"][order],
+        underlying=day.underlying, instruments=tuple(names), which=which[order], ts=columns["ts"][order],
         ts_recv=columns["ts_recv"][order], price=columns["price"][order], quantity=columns["quantity"][order],
         day_volume=columns["day_volume"][order], oi=columns["oi"][order], bid=columns["bid"][order],
         ask=columns["ask"][order],
@@ -84,7 +81,7 @@ def default_instruments(day: MarketDay, strikes: int) -> tuple[str, ...]:
 
 
 def _minutes(day: MarketDay, path: SessionPath | None, name: str) -> _Minutes:
-    """The minutes of one instrument of the day; raises InputError when it is not part of it."""
+    """Find the minutes of one instrument of the day; raises InputError when it is not part of it."""
     if day.index is not None and name == day.index.instrument:
         return _of_bars(day.index, 1, *_extremes(path, len(day.index.start)))
     if day.future is not None and name == day.future.instrument:
