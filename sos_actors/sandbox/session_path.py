@@ -46,14 +46,14 @@ class SessionPath:
 
     def at_instants(self, values: Array) -> Array:
         """Values [minutes, POINTS] at the open, high, low and close of each minute: [4, minutes]."""
-        return values[np.arange(len(values)), self.instants]
+        return np.asarray(values[np.arange(len(values)), self.instants])
 
 
 def day_shape(minutes: int) -> Array:
     """Activity through the day, mean one: busy after the open, quiet at midday, busier to the close. [minutes]."""
     at = np.arange(minutes) + 0.5
     shape = 0.7 + 1.5 * np.exp(-at / 28.0) + 0.65 * np.exp(-(minutes - at) / 45.0)
-    return shape / float(shape.mean())
+    return np.asarray(shape / float(shape.mean()))
 
 
 def log_ou(rng: np.random.Generator, n: int, half_life: float, deviation: float) -> Array:
