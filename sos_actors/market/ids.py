@@ -16,8 +16,14 @@ from sos_actors.messages import Right
 
 #: Exchange of each underlying we know.
 EXCHANGE_OF = {
-    "NIFTY": "NSE", "BANKNIFTY": "NSE", "FINNIFTY": "NSE", "MIDCPNIFTY": "NSE", "NIFTYNXT50": "NSE", "INDIAVIX": "NSE",
-    "SENSEX": "BSE", "BANKEX": "BSE",
+    "NIFTY": "NSE",
+    "BANKNIFTY": "NSE",
+    "FINNIFTY": "NSE",
+    "MIDCPNIFTY": "NSE",
+    "NIFTYNXT50": "NSE",
+    "INDIAVIX": "NSE",
+    "SENSEX": "BSE",
+    "BANKEX": "BSE",
 }
 
 

@@ -13,7 +13,25 @@ class Phase(enum.StrEnum):
 
     PRE_OPEN = "PRE_OPEN"
     OPEN = "OPEN"
+    BREAK = "BREAK"
     CLOSED = "CLOSED"
+
+
+class Stage(enum.IntEnum):
+    """The order of work within one instant; the queue drains between two stages.
+
+    At the end of each minute the exchange sees the minute's prices first (what waited there fills or not, and an
+    exit sent after a fill still takes part in the rest of the bar), then the market data goes out, then the clock
+    says that the minute is over, then timers fire, and last the day ends.
+    """
+
+    DAY_START = 0
+    MATCH_OPEN = 1
+    MATCH_RANGE = 2
+    MARKET_DATA = 3
+    MINUTE = 4
+    TIMER = 5
+    DAY_END = 6
 
 
 class MinuteClosed(Message, frozen=True, gc=False):
@@ -34,3 +52,4 @@ class Advance(Message, frozen=True, gc=False):
     """Give out the data due at `ts`. ClockActor -> FeedActor, in simulated time only."""
 
     ts: int
+    stage: Stage

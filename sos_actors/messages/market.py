@@ -54,6 +54,26 @@ class Bar(Message, frozen=True, gc=False):
     complete: bool = True
 
 
+class BarOpening(Message, frozen=True, gc=False):
+    """The first price of a bar reaches the exchange. FeedActor -> paper broker, at Stage.MATCH_OPEN.
+
+    `bid` and `ask` are the quotes nearest to it, NaN where unknown. The range follows as `BarRange` once every
+    consequence of this price has been handled.
+    """
+
+    bar: Bar
+    bid: float = NAN
+    ask: float = NAN
+
+
+class BarRange(Message, frozen=True, gc=False):
+    """The rest of the bar reaches the exchange. FeedActor -> paper broker, at Stage.MATCH_RANGE."""
+
+    bar: Bar
+    bid: float = NAN
+    ask: float = NAN
+
+
 class ChainFrame(Message, frozen=True):
     """One minute of one expiry's chain. FeedActor (minutes) or ChainActor (from bars) -> ChainActor.
 
@@ -74,7 +94,8 @@ class ChainFrame(Message, frozen=True):
 
     def column(self, field: str) -> NDArray[np.float64]:
         """One field of `CHAIN_FIELDS` as an array [2, K] (a view)."""
-        return self.values[CHAIN_FIELDS.index(field)]
+        column: NDArray[np.float64] = self.values[CHAIN_FIELDS.index(field)]
+        return column
 
 
 class ChainSnapshot(Message, frozen=True):

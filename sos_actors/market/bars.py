@@ -1,0 +1,148 @@
+"""One-interval bars out of ticks, built as the ticks arrive.
+
+The exchange's trade time decides the bar a price belongs to; the running day volume decides how much was traded. The
+feed sends snapshots, not every trade: what traded between two snapshots is in the volume but its prices are not known,
+so an open, a high or a low can miss a trade that the exchange's own bar holds, and never exceeds it.
+"""
+
+from __future__ import annotations
+
+from sos_actors.errors import InputError
+from sos_actors.market.clocktime import SECOND_NS
+from sos_actors.messages import NAN, Bar, Tick, VolumeSource
+
+#: IST is 30 minutes off UTC's hours: intervals that divide half an hour start at the same instants in both.
+_HALF_HOUR_S = 1800
+
+
+class _Open:
+    """A bar being built."""
+
+    __slots__ = ("close", "high", "low", "open", "volume")
+
+    def __init__(self, price: float) -> None:
+        self.open = self.high = self.low = self.close = price
+        self.volume = 0
+
+
+class BarBuilder:
+    """Bars of one instrument. Give it every tick in order of arrival, and `close` each interval when it is over.
+
+    What it does with
+    - ticks of the next interval before this one is closed (the clock waits a grace): both bars stay open;
+    - late ticks, of an interval already closed: the price is dropped, its volume counts in the next bar, so that
+      the bars of a day add up to the day's volume. `late` counts them;
+    - messages overtaken by newer ones (the day volume falls): dropped, `stale` counts them;
+    - repeated snapshots of one trade, also quote-only updates minutes later: they carry the old trade time and so
+      touch no other bar than that trade's; only the open interest is taken from them;
+    - silence: a bar that overlaps more than `hole_s` seconds without any message of this instrument, or a hole
+      the feed reported through `mark_hole`, or the moment listening began, is marked `complete=False`.
+
+    Times of arrival are by our own clock, which may be off; the largest (trade time - arrival) seen is what turns
+    them into exchange time.
+    """
+
+    __slots__ = (
+        "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval", "_last_recv", "_oi",
+        "_open", "_skew", "late", "stale",
+    )  # fmt: skip
+
+    def __init__(self, instrument: str, interval_s: int = 60, hole_s: float = 30.0) -> None:
+        """`hole_s` is seconds; 0 leaves holes to `mark_hole`, which suits contracts that trade rarely."""
+        if interval_s <= 0 or _HALF_HOUR_S % interval_s:
+            raise InputError(f"bar interval {interval_s} s: it must divide 1800 s; use a Resampler for longer bars")
+        self._instrument = instrument
+        self._interval = interval_s * SECOND_NS
+        self._hole_ns = round(hole_s * SECOND_NS)
+        self.late = 0
+        self.stale = 0
+        self._has_volume = False
+        self.start_day()
+
+    def start_day(self, listening_since: int | None = None) -> None:
+        """Forget the day before. `listening_since` (UTC ns), if before the first trade, makes the first bar whole."""
+        self._open: dict[int, _Open] = {}
+        self._closed = 0
+        self._oi = NAN
+        self._skew: int | None = None
+        self._last_recv = 0
+        # Before the first message the volume so far is unknown, unless we listened from the start: then it is 0.
+        self._day_volume = -1 if listening_since is None else 0
+        self._holes: list[tuple[int, int]] = [] if listening_since is None else [(0, listening_since)]
+
+    def mark_hole(self, start: int, end: int) -> None:
+        """Say that the feed was silent in [start, end), UTC ns by the exchange's clock."""
+        self._holes.append((start, end))
+
+    def tick(self, tick: Tick) -> None:
+        """Take one message. Nothing is said until the interval is closed."""
+        self._arrived(tick)
+        if tick.oi == tick.oi:  # noqa: PLR0124  not NaN, without a call
+            self._oi = tick.oi
+        day_volume = tick.day_volume
+        if day_volume >= 0:
+            self._has_volume = True
+            if day_volume < self._day_volume:
+                self.stale += 1
+                return
+        ts = tick.ts
+        if ts < self._closed:
+            # A repeated snapshot of an old trade is no news; a trade that comes too late is.
+            self.late += day_volume > self._day_volume >= 0
+            return
+        start = ts - ts % self._interval
+        bar = self._open.get(start)
+        price = tick.price
+        if bar is None:
+            bar = self._open[start] = _Open(price)
+        elif price > bar.high:
+            bar.high = price
+        elif price < bar.low:
+            bar.low = price
+        bar.close = price
+        if day_volume >= 0:
+            bar.volume += day_volume - self._day_volume if self._day_volume >= 0 else tick.quantity
+            self._day_volume = day_volume
+
+    def close(self, end: int) -> Bar | None:
+        """Close the interval [end - interval, end) and give its bar; None when nothing traded in it."""
+        start = end - self._interval
+        self._closed = max(self._closed, end)
+        bar = self._open.pop(start, None)
+        for old in [key for key in self._open if key < start]:
+            del self._open[old]
+        complete = not self._in_hole(start, end)
+        self._holes = [hole for hole in self._holes if hole[1] > end]
+        if bar is None:
+            return None
+        return Bar(
+            instrument=self._instrument,
+            start=start,
+            end=end,
+            open=bar.open,
+            high=bar.high,
+            low=bar.low,
+            close=bar.close,
+            volume=float(bar.volume) if self._has_volume else NAN,
+            oi=self._oi,
+            volume_source=VolumeSource.EXCHANGE if self._has_volume else VolumeSource.NONE,
+            complete=complete,
+        )
+
+    def _arrived(self, tick: Tick) -> None:
+        skew = tick.ts - tick.ts_recv
+        if self._skew is None:
+            self._skew = skew
+            if not self._holes and self._day_volume < 0:
+                self._holes.append((0, tick.ts))
+        else:
+            if self._hole_ns and tick.ts_recv - self._last_recv > self._hole_ns:
+                self._holes.append((self._last_recv + self._skew, tick.ts_recv + self._skew))
+            self._skew = max(self._skew, skew)
+        self._last_recv = max(self._last_recv, tick.ts_recv)
+
+    def _in_hole(self, start: int, end: int) -> bool:
+        if any(hole_start < end and hole_end > start for hole_start, hole_end in self._holes):
+            return True
+        # A hole that has not ended yet.
+        return bool(self._hole_ns) and self._skew is not None and end - self._last_recv - self._skew > self._hole_ns

@@ -1,0 +1,196 @@
+"""The actor: a `pykka.Actor` whose mailbox belongs to a runtime, and its reference.
+
+Pykka gives registry, references, proxies, futures and lifecycle hooks. What it lets an implementor replace is
+replaced here, because its defaults cost: the inbox, `tell`, and the receive loop (see docs/architecture.md for
+the figures). A message goes into the runtime's queue as `(bound handler, message)`; Pykka's own envelopes (proxy
+calls, `ask`, stop) travel in the same queue, so their order among other messages is kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import pykka
+
+from sos_actors.runtime.topics import Handler, Topic
+
+if TYPE_CHECKING:
+    from pykka._envelope import Envelope
+
+    from sos_actors.runtime.base import Dispatcher, Runtime
+    from sos_actors.runtime.clock import ClockActor
+
+H = TypeVar("H", bound=Callable[..., None])
+
+
+def handles(*kinds: type) -> Callable[[H], H]:
+    """Mark a method as the handler of these message types."""
+
+    def mark(method: H) -> H:
+        method.__dict__["handled_types"] = kinds
+        return method
+
+    return mark
+
+
+class UnhandledMessageError(TypeError):
+    """A message was sent to an actor that has no handler for its type: a mistake of the sender."""
+
+
+class Inbox:
+    """What Pykka calls an inbox: puts an envelope into the runtime's queue. Nothing is ever read from it."""
+
+    __slots__ = ("actor",)
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        """Queue an envelope (a proxy call, an ask, a stop)."""
+        self.actor.dispatcher.put((self.actor.receive_envelope, envelope))
+
+    def get(self) -> Envelope[Any]:
+        """Never called: the runtime delivers."""
+        raise RuntimeError("the runtime delivers messages; an inbox is not read")
+
+    def empty(self) -> bool:
+        """Nothing waits here: what waits, waits in the runtime."""
+        return True
+
+
+class Ref(pykka.ActorRef["Actor"]):
+    """Reference to an actor: `tell` goes straight to the handler's place in the runtime's queue."""
+
+    def tell(self, message: Any) -> None:
+        """Send a message. Never blocks. Raises UnhandledMessageError for a type the actor does not handle.
+
+        A stopped actor's mail goes to the dead letters, where it can be seen, rather than up the sender's stack.
+        """
+        actor = self._actor_weakref()
+        if actor is None:
+            raise pykka.ActorDeadError(f"{self} not found")
+        actor.runtime.deliver(actor, message)
+
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+        """Send a message and get the answer: for edges and tests, never between actors (they would deadlock)."""
+        actor = self._actor_weakref()
+        if actor is None:
+            raise pykka.ActorDeadError(f"{self} not found")
+        return actor.runtime.ask(actor, message, block=block, timeout=timeout)
+
+
+class Actor(pykka.Actor):
+    """Base of the cast. Subclasses mark their handlers with `@handles(Message)` and are made by `Runtime.spawn`."""
+
+    #: message type -> name of the method that handles it; built once a class.
+    handler_names: ClassVar[dict[type, str]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        table = dict(cls.handler_names)
+        for name, member in vars(cls).items():
+            for kind in getattr(member, "handled_types", ()):
+                table[kind] = name
+        cls.handler_names = table
+
+    def __init__(self) -> None:
+        runtime, path, dispatcher = _births[-1] if _births else (None, "", None)
+        if runtime is None or dispatcher is None:
+            raise RuntimeError(f"{type(self).__name__} is made by Runtime.spawn(), not by calling it")
+        self.runtime: Runtime = runtime
+        self.path: str = path
+        self.dispatcher: Dispatcher = dispatcher
+        self.clock: ClockActor = getattr(runtime, "clock", self)  # type: ignore[arg-type]  # only the clock has none yet
+        super().__init__()
+        self.actor_urn = path
+        self.actor_inbox = Inbox(self)
+        self._actor_ref = Ref(self)
+        self.closed = False
+        self.successor: Actor | None = None
+        self.handled = 0
+        self.table: dict[type, Handler] = {kind: getattr(self, name) for kind, name in type(self).handler_names.items()}
+
+    def topic(self, kind: type, key: str = "") -> Topic:
+        """Give the topic itself, for an actor that publishes to it often."""
+        return self.runtime.topic(kind, key)
+
+    def publish(self, message: Any, key: str = "") -> None:
+        """Send to every subscriber of (type of the message, key)."""
+        self.runtime.topic(type(message), key).publish(message)
+
+    def subscribe(self, kind: type, key: str = "") -> None:
+        """Hear (kind, key) from now on."""
+        self.runtime.subscribe(self, kind, key)
+
+    def unsubscribe(self, kind: type, key: str = "") -> None:
+        """Stop hearing (kind, key)."""
+        self.runtime.topic(kind, key).remove(self)
+
+    def inspect(self) -> dict[str, Any]:
+        """Say what the actor holds, as plain data for observers. Called between messages only."""
+        return {}
+
+    def receive_envelope(self, envelope: Envelope[Any]) -> None:
+        """Handle one of Pykka's envelopes: stop, proxy call, ask. Errors of an ask go to the asker."""
+        try:
+            answer = self._handle_receive(envelope.message)
+        except Exception:
+            if envelope.reply_to is None:
+                raise
+            envelope.reply_to.set_exception()
+        else:
+            if envelope.reply_to is not None:
+                envelope.reply_to.set(answer)
+
+    def run_on_start(self, _: None) -> None:
+        """Run the start hook as the actor's first message."""
+        self.on_start()
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle a message that came by `ask` through the same table as any other."""
+        handler = self.table.get(type(message))
+        if handler is None:
+            raise UnhandledMessageError(f"{self.path} does not handle {type(message).__name__}")
+        return handler(message)
+
+    def _stop(self) -> None:
+        """Stop at once: what still waits for this actor becomes dead letters, its watchers are told."""
+        self.closed = True
+        super()._stop()
+        self.runtime.actor_stopped(self, "stopped")
+
+    def fail(self) -> None:
+        """Run Pykka's failure hook for the exception being handled and mark this instance as gone."""
+        self.closed = True
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.actor_stopped.set()
+        self.on_failure(*sys.exc_info())
+
+    def _start_actor_loop(self) -> None:
+        self.dispatcher.put((self.run_on_start, None))
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return None  # __init__ sets the real one: it needs the instance
+
+    @staticmethod
+    def _create_future() -> pykka.Future[Any]:
+        return pykka.ThreadingFuture()
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} ({self.path})"
+
+
+#: The runtime, path and dispatcher of the actor being constructed, innermost last.
+_births: list[tuple[Any, str, Any]] = []
+
+
+def construct(kind: type[Actor], runtime: Runtime, path: str, dispatcher: Dispatcher, args: Any, kwargs: Any) -> Actor:
+    """Make an actor instance that belongs to `runtime`, without starting it."""
+    _births.append((runtime, path, dispatcher))
+    try:
+        return kind(*args, **kwargs)
+    finally:
+        _births.pop()

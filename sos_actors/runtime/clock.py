@@ -1,0 +1,104 @@
+"""The clock actor: owns time, timers and the sessions of the calendar."""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sos_actors.messages import MinuteClosed, Phase, SessionPhase, Stage
+from sos_actors.runtime.actor import Actor
+from sos_actors.runtime.topics import Handler, Put
+
+MINUTE_NS = 60_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One stretch of trading: `first` and `last` say whether it opens and ends its day. Times UTC ns."""
+
+    day: dt.date
+    open: int
+    close: int
+    first: bool = True
+    last: bool = True
+
+
+class ClockActor(Actor):
+    """Time for the whole cast: `now`, timers, minute closes and session phases.
+
+    Simulated: the runtime calls `advance` whenever the queue is empty; time then jumps to the next timer. Timers
+    of one instant fire by stage, then in the order they were set, and the queue drains between any two of them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Clock time, UTC ns.
+        self.now = 0
+        self._timers: list[tuple[int, int, int, Put, Handler, Any]] = []
+        self._seq = 0
+        self._sessions: Iterator[Session] = iter(())
+        self._session: Session | None = None
+        self._minutes = self.topic(MinuteClosed)
+        self._phases = self.topic(SessionPhase)
+
+    def schedule(self, at: int, stage: Stage, actor: Actor, message: Any) -> int:
+        """Deliver `message` to `actor` at `at` (UTC ns; never before now). Gives the timer's number for `cancel`."""
+        self._seq += 1
+        handler = actor.table[type(message)]
+        heapq.heappush(self._timers, (max(self.now, at), stage, self._seq, actor.dispatcher.put, handler, message))
+        return self._seq
+
+    def cancel(self, number: int) -> None:
+        """Take a timer back; one that has fired or is unknown is left alone."""
+        kept = [timer for timer in self._timers if timer[2] != number]
+        if len(kept) != len(self._timers):
+            heapq.heapify(kept)
+            self._timers[:] = kept
+
+    def follow(self, sessions: Iterable[Session]) -> None:
+        """Play these sessions, oldest first: phases, and a MinuteClosed at the end of every minute."""
+        self._sessions = iter(sessions)
+        self._next_session()
+
+    def advance(self) -> bool:
+        """Move time to the next timer and fire it. False when there is none left."""
+        if not self._timers:
+            return False
+        at, _, _, put, handler, message = heapq.heappop(self._timers)
+        self.now = at
+        put((handler, message))
+        return True
+
+    def on_minute(self, message: MinuteClosed) -> None:
+        """Say that a minute is over and set the timer of the next."""
+        self._minutes.publish(message)
+        session = self._session
+        if session is not None and message.ts < session.close and self._minutes.targets:
+            self._at(message.ts + MINUTE_NS, Stage.MINUTE, self.on_minute, MinuteClosed(message.ts + MINUTE_NS))
+
+    def on_phase(self, message: SessionPhase) -> None:
+        """Say that the day entered a phase."""
+        self._phases.publish(message)
+        if message.phase in {Phase.CLOSED, Phase.BREAK}:
+            self._next_session()
+        elif message.phase is Phase.OPEN and self._minutes.targets:
+            self._at(message.ts + MINUTE_NS, Stage.MINUTE, self.on_minute, MinuteClosed(message.ts + MINUTE_NS))
+
+    def _next_session(self) -> None:
+        session = self._session = next(self._sessions, None)
+        if session is None:
+            return
+        day = session.day
+        if session.first:
+            before = session.open - MINUTE_NS
+            self._at(before, Stage.DAY_START, self.on_phase, SessionPhase(before, day, Phase.PRE_OPEN))
+        self._at(session.open, Stage.DAY_START, self.on_phase, SessionPhase(session.open, day, Phase.OPEN))
+        closed = SessionPhase(session.close, day, Phase.CLOSED if session.last else Phase.BREAK)
+        self._at(session.close, Stage.DAY_END, self.on_phase, closed)
+
+    def _at(self, at: int, stage: Stage, handler: Handler, message: Any) -> None:
+        self._seq += 1
+        heapq.heappush(self._timers, (at, stage, self._seq, self.dispatcher.put, handler, message))

@@ -1,0 +1,89 @@
+"""The simulated stage: one thread, one queue, simulated time. Same messages in, same messages out."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import pykka
+
+from sos_actors.runtime.base import Runtime
+from sos_actors.runtime.topics import Handler
+
+
+class SimFuture(pykka.ThreadingFuture[Any]):
+    """A future whose `get` drains the runtime's queue first, for there is no other thread to do it."""
+
+    runtime: SimRuntime | None = None
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        """Give the answer; raises pykka.Timeout if draining the queue brought none."""
+        if self.runtime is not None:
+            self.runtime.drain()
+            timeout = 0
+        return super().get(timeout=timeout)
+
+
+class SimQueue:
+    """The one queue all groups share on this stage."""
+
+    name = "sim"
+
+    def __init__(self) -> None:
+        self.items: deque[tuple[Handler, Any]] = deque()
+        self.put = self.items.append
+
+
+class SimRuntime(Runtime):
+    """Deterministic runtime. `run()` drains the queue and lets the clock move on, until neither has anything left."""
+
+    def __init__(self, *, strict: bool = False) -> None:
+        super().__init__(strict=strict)
+        self._queue = SimQueue()
+        self._draining = False
+        self.start_clock()
+
+    def dispatcher_for(self, group: str) -> SimQueue:
+        """Give the one queue, whatever the group."""
+        del group
+        return self._queue
+
+    def run(self) -> None:
+        """Work until no message waits and the clock has nothing more to come.
+
+        Raises EscalatedError when a vital actor failed.
+        """
+        drain, advance = self.drain, self.clock.advance
+        drain()
+        while advance():
+            drain()
+
+    def drain(self) -> None:
+        """Deliver what waits, in order, and what that brings, until nothing waits."""
+        if self._draining:
+            raise RuntimeError("a handler may not wait for another actor: it would wait for itself (use messages)")
+        self._draining = True
+        items = self._queue.items
+        take = items.popleft
+        try:
+            while items:
+                handler, message = take()
+                actor = handler.__self__  # type: ignore[attr-defined]
+                if actor.closed:
+                    self.redirect(handler, message)
+                    continue
+                try:
+                    handler(message)
+                except Exception as error:
+                    self.failed(actor, message, error)
+                    if self.escalated is not None:
+                        raise self.escalated from error
+                actor.handled += 1
+        finally:
+            self._draining = False
+
+    def future(self) -> pykka.Future[Any]:
+        """Give a future that drains this runtime."""
+        future = SimFuture()
+        future.runtime = self
+        return future
