@@ -71,7 +71,8 @@ def _scale_of(known: NDArray[np.float64]) -> int:
     if not np.isfinite(known).all() or bool((np.signbit(known) & (known == 0.0)).any()):
         return 0
     for scale in SCALES:
-        whole = np.rint(known * scale)
+        with np.errstate(over="ignore"):
+            whole = np.rint(known * scale)
         if (np.abs(whole) < _EXACT).all() and np.array_equal(whole / scale, known):
             return scale
     return 0

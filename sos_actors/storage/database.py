@@ -106,7 +106,6 @@ def write_transaction(db: apsw.Connection) -> Iterator[None]:
     try:
         yield
         db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # a full disk may have rolled back already
+    finally:
+        if not db.get_autocommit():  # something was raised, and SQLite has not rolled back by itself as for a full disk
             db.execute("ROLLBACK")
-        raise

@@ -253,12 +253,13 @@ class MarketStore:
             block, stored, start = encode_ticks(whole), old and decode_ticks(old.block), whole.ts
         if old is not None and bool(old.simulated) == simulated and same_columns(stored, whole):
             return "unchanged"
-        merged = old is not None and not force and bool(old.simulated) == simulated
-        if old is not None and merged:
-            source = "+".join(dict.fromkeys([*old.source.split("+"), source]))
-        extra = {"strikes": len(whole.strikes)} if isinstance(whole, ChainColumns) else {}
-        put_block(self.db, table, {**key, **extra}, start, block, source, simulated=simulated)
-        return "new" if old is None else "merged" if merged else "replaced"
+        did: Saved = "new" if old is None else "replaced"
+        if old is not None and bool(old.simulated) == simulated and not force:
+            did, source = "merged", "+".join(dict.fromkeys([*old.source.split("+"), source]))
+        if isinstance(whole, ChainColumns):
+            key = {**key, "strikes": len(whole.strikes)}
+        put_block(self.db, table, key, start, block, source=source, simulated=simulated)
+        return did
 
     def _finest_bars(
         self, instrument: str, day: dt.date, interval_s: int | None

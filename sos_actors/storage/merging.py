@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,16 +49,16 @@ def merge_chains(old: ChainColumns, new: ChainColumns) -> ChainColumns:
     values[rows[:, None], :, :, places[None, :]] = old.values.transpose(0, 3, 1, 2)
     rows, places = np.searchsorted(start, new.start), np.searchsorted(strikes, new.strikes)
     there = values[rows[:, None], :, :, places[None, :]]
-    known = ~np.isnan(new.values).all(axis=1).transpose(0, 2, 1)[:, :, None, :]
+    unknown: NDArray[np.bool_] = np.isnan(new.values).min(axis=1)
+    known = ~unknown.transpose(0, 2, 1)[:, :, None, :]
     values[rows[:, None], :, :, places[None, :]] = np.where(known, new.values.transpose(0, 3, 1, 2), there)
     return ChainColumns(new.underlying, new.expiry, new.interval_s, start, strikes, values)
 
 
-def distinct_rows(columns: list[NDArray[np.generic]]) -> NDArray[np.bool_]:
-    """True at the first of each set of identical rows, NaN being equal to NaN."""
-    table = np.stack([np.ascontiguousarray(column).astype(column.dtype.newbyteorder("=")).view(f"V{column.itemsize}")
-                      .astype("V8") for column in columns], axis=1)
-    keys = np.ascontiguousarray(table).view(f"V{8 * len(columns)}").reshape(-1)
+def distinct_rows(columns: list[NDArray[Any]]) -> NDArray[np.bool_]:
+    """Mark the first of each set of identical rows. The columns are float64 or int64; NaN is equal to NaN."""
+    table = np.stack([np.ascontiguousarray(column).view(np.int64) for column in columns], axis=1)
+    keys = table.view(f"V{8 * len(columns)}").reshape(-1)
     _, first = np.unique(keys, return_index=True)
     keep = np.zeros(len(keys), np.bool_)
     keep[first] = True
@@ -77,4 +78,5 @@ def merge_ticks(old: TickColumns, new: TickColumns) -> TickColumns:
     keep = distinct_rows([which.astype(np.int64), *rest.values()])
     order = np.flatnonzero(keep)
     order = order[np.argsort(rest["ts_recv"][order], kind="stable")]
-    return TickColumns(new.underlying, instruments, which[order], **{name: column[order] for name, column in rest.items()})
+    kept = {name: column[order] for name, column in rest.items()}
+    return TickColumns(new.underlying, instruments, which[order], **kept)

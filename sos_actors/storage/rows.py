@@ -25,7 +25,7 @@ class StoredBlock(NamedTuple):
 
 
 def put_block(
-    db: apsw.Connection, table: str, key: dict[str, Any], start: IntColumn, block: bytes, source: str, *,
+    db: apsw.Connection, table: str, key: dict[str, Any], start: IntColumn, block: bytes, *, source: str,
     simulated: bool,
 ) -> None:
     """Insert a day's block, or put it in the place of the one with the same key."""
@@ -52,7 +52,7 @@ def put_quality(db: apsw.Connection, underlying: str, day: dt.date, source: str,
 
 
 def read_quality(db: apsw.Connection, underlying: str, day: dt.date) -> DataQuality:
-    """What was wrong with a day's data, the counts of all sources added up."""
+    """Add up what was wrong with a day's data over all its sources."""
     rows = db.execute("SELECT quality FROM data_quality WHERE underlying = ? AND day = ? ORDER BY source",
                       (underlying, day.isoformat()))
     parts = [msgspec.json.decode(text, type=DataQuality) for (text,) in rows]
