@@ -27,7 +27,7 @@ from sos_actors.storage.blocks import (
 )
 from sos_actors.storage.database import open_database, storage_errors, write_transaction
 from sos_actors.storage.merging import merge_bars, merge_chains, merge_ticks, same_columns
-from sos_actors.storage.rows import StoredBlock, put_block, put_quality, put_stats, read_quality
+from sos_actors.storage.rows import StoredBlock, block_hash, put_block, put_quality, put_stats, read_quality
 
 #: What saving a day did.
 Saved = Literal["new", "merged", "replaced", "unchanged"]
@@ -246,12 +246,12 @@ class MarketStore:
              simulated: bool, force: bool) -> Saved:
         """Write the day unless it is already there as it is."""
         if isinstance(whole, BarColumns):
-            block, stored, start = encode_bars(whole), old and decode_bars(old.block), whole.start
+            block, start = encode_bars(whole), whole.start
         elif isinstance(whole, ChainColumns):
-            block, stored, start = encode_chain(whole), old and decode_chain(old.block), whole.start
+            block, start = encode_chain(whole), whole.start
         else:
-            block, stored, start = encode_ticks(whole), old and decode_ticks(old.block), whole.ts
-        if old is not None and bool(old.simulated) == simulated and same_columns(stored, whole):
+            block, start = encode_ticks(whole), whole.ts
+        if old is not None and bool(old.simulated) == simulated and _holds(old, whole, block):
             return "unchanged"
         did: Saved = "new" if old is None else "replaced"
         if old is not None and bool(old.simulated) == simulated and not force:
@@ -297,3 +297,14 @@ class MarketStore:
             )
             chains += [(block, decode_chain(block.block)) for block in found]
         return chains
+
+
+def _holds(old: StoredBlock, whole: BarColumns | ChainColumns | TickColumns, block: bytes) -> bool:
+    """Whether what is stored equals `whole`, whose encoding is `block`; another compressor's bytes may differ."""
+    if old.hash == block_hash(block):
+        return True
+    if isinstance(whole, BarColumns):
+        return same_columns(decode_bars(old.block), whole)
+    if isinstance(whole, ChainColumns):
+        return same_columns(decode_chain(old.block), whole)
+    return same_columns(decode_ticks(old.block), whole)

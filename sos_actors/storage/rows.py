@@ -24,6 +24,11 @@ class StoredBlock(NamedTuple):
     block: bytes
 
 
+def block_hash(block: bytes) -> bytes:
+    """What a block is recognised by when the same day comes again."""
+    return hashlib.blake2b(block, digest_size=16).digest()
+
+
 def put_block(
     db: apsw.Connection, table: str, key: dict[str, Any], start: IntColumn, block: bytes, *, source: str,
     simulated: bool,
@@ -31,7 +36,7 @@ def put_block(
     """Insert a day's block, or put it in the place of the one with the same key."""
     row = {
         **key, "rows": len(start), "first_ts": int(start.min()), "last_ts": int(start.max()), "source": source,
-        "simulated": int(simulated), "hash": hashlib.blake2b(block, digest_size=16).digest(), "block": block,
+        "simulated": int(simulated), "hash": block_hash(block), "block": block,
     }
     db.execute(
         f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values())
