@@ -1,0 +1,52 @@
+"""What ingest must know of the market beyond the file: sessions, lots, nearest expiries."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Protocol
+
+from sos_actors.errors import InputError
+
+#: Asia/Kolkata's distance from UTC; no daylight saving since 1945.
+IST_OFFSET_NS = 19_800 * 1_000_000_000
+DAY_NS = 86_400 * 1_000_000_000
+MINUTE_NS = 60 * 1_000_000_000
+
+
+def ist_ns(day: dt.date, hhmm: str) -> int:
+    """UTC nanoseconds of a wall-clock time HH:MM in India."""
+    hour, minute = hhmm.split(":")
+    midnight = (day - dt.date(1970, 1, 1)).days * DAY_NS - IST_OFFSET_NS
+    return midnight + (int(hour) * 60 + int(minute)) * MINUTE_NS
+
+
+class MarketFacts(Protocol):
+    """The market's calendar and contract sizes, as far as ingest asks."""
+
+    def sessions(self, underlying: str, day: dt.date) -> tuple[tuple[int, int], ...]:
+        """Give the day's sessions as [start, end) in UTC ns, in order; empty on a holiday."""
+
+    def lot_size(self, underlying: str, expiry: dt.date, day: dt.date) -> int:
+        """Units a lot of the contract on that day."""
+
+    def nearest_expiry(self, underlying: str, day: dt.date) -> dt.date:
+        """Give the first expiry on or after the day."""
+
+
+class PlainFacts:
+    """Knows the regular session alone; lots and expiries must come with the file or on the command line."""
+
+    #: Derivatives trade until 15:40 since this day, until 15:30 before (NSE/FAOP/74467).
+    LONGER_SINCE = dt.date(2026, 8, 3)
+
+    def sessions(self, underlying: str, day: dt.date) -> tuple[tuple[int, int], ...]:  # noqa: ARG002 - the protocol's
+        """Every day is taken for a regular one."""
+        return ((ist_ns(day, "09:15"), ist_ns(day, "15:40" if day >= self.LONGER_SINCE else "15:30")),)
+
+    def lot_size(self, underlying: str, expiry: dt.date, day: dt.date) -> int:
+        """Raise InputError: unknown here."""
+        raise InputError(f"{underlying} {expiry} on {day}: the file counts in lots: say 'lot: UNITS' in its mapping")
+
+    def nearest_expiry(self, underlying: str, day: dt.date) -> dt.date:
+        """Raise InputError: unknown here."""
+        raise InputError(f"{underlying} on {day}: the file names no expiry: say 'expiry: YYYY-MM-DD' in its mapping")
