@@ -22,7 +22,7 @@ class BarActor(Actor):
     @handles(Tick)
     def on_tick(self, message: Tick) -> None:
         """Take a tick into the bar being built."""
-        self._builder.add(message)
+        self._builder.tick(message)
 
     @handles(MinuteClosed)
     def on_minute(self, message: MinuteClosed) -> None:

@@ -9,12 +9,14 @@ from sos_actors.messages import (
     Flatten,
     MarketStructure,
     Phase,
+    Refused,
     SessionPhase,
     Signal,
     Studies,
 )
 from sos_actors.playbook.compiler import CompiledStrategy
-from sos_actors.playbook.machine import Setup, StrategyMachine
+from sos_actors.playbook.machine import StrategyMachine
+from sos_actors.playbook.outcomes import Declined, Leave, Outcome
 from sos_actors.runtime import Actor, handles
 
 NS = 1_000_000_000
@@ -46,6 +48,7 @@ class StrategyActor(Actor):
         self._confirm: Studies | None = None
         self._signals = self.topic(Signal, underlying)
         self._flatten = self.topic(Flatten)
+        self._refused = self.topic(Refused)
         self.subscribe(SessionPhase)
         if self._chain_awaited:
             self.subscribe(ChainSnapshot, underlying)
@@ -94,13 +97,20 @@ class StrategyActor(Actor):
         if self._structure_awaited and (structure is None or structure.ts < ts):
             return
         self._studies = None
-        setup = self._machine.on_studies(studies, snapshot, structure, self._confirm)
-        if setup is not None and ts >= self._trade_from:
-            self._send(setup, ts)
+        outcome = self._machine.on_studies(studies, snapshot, structure, self._confirm)
+        if outcome is None:
+            return
+        if ts >= self._trade_from:
+            self._send(outcome, ts)
+        else:
+            self._machine.reset()
 
-    def _send(self, setup: Setup, ts: int) -> None:
-        if setup.direction is None:
-            self._flatten.publish(Flatten(ts, "FLIP", self._name))
+    def _send(self, setup: Outcome, ts: int) -> None:
+        if isinstance(setup, Leave):
+            self._flatten.publish(Flatten(ts, setup.reason, self._name))
+            return
+        if isinstance(setup, Declined):
+            self._refused.publish(Refused(ts, self._name, self._underlying, setup.reason, setup.detail))
             return
         self._signals.publish(
             Signal(

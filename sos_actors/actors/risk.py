@@ -1,0 +1,142 @@
+"""RiskActor: the account's limits. Nothing is entered that it has not let through; exits never ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from sos_actors.market.ids import parse_id
+from sos_actors.messages import (
+    CE,
+    PE,
+    AccountMarked,
+    ActorBenched,
+    ChainSnapshot,
+    FeedStatus,
+    Flatten,
+    OrderIntent,
+    Phase,
+    PositionChanged,
+    Refused,
+    Right,
+    SessionPhase,
+    SetTradingState,
+    TradeClosed,
+    TradePlan,
+    TradingState,
+)
+from sos_actors.runtime import Actor, handles
+from sos_actors.trading.limits import RiskBook
+
+
+class RiskActor(Actor):
+    """Asks the risk book about every plan, and tells the book what became of what it let through."""
+
+    def __init__(self, book: RiskBook, underlyings: Iterable[str]) -> None:
+        super().__init__()
+        self._book = book
+        self._snapshots: dict[str, ChainSnapshot] = {}
+        self._new_day = True
+        self._intents = self.topic(OrderIntent)
+        self._refused = self.topic(Refused)
+        for underlying in underlyings:
+            self.subscribe(ChainSnapshot, underlying)
+        for kind in type(self).handler_names:
+            if kind is not ChainSnapshot:
+                self.subscribe(kind)
+
+    @handles(TradePlan)
+    def on_plan(self, message: TradePlan) -> None:
+        """Let a plan through as an intent, or refuse it."""
+        now = message.ts
+        self._note_quote(message)
+        breach = self._book.check(message, now)
+        if breach is not None:
+            refused = Refused(
+                now, message.strategy, message.underlying, breach.reason, breach.detail, message.signal_id
+            )
+            self._refused.publish(refused)
+            return
+        intent = OrderIntent(message.plan_id, now, message)
+        self._book.on_intent(intent)
+        self._intents.publish(intent)
+
+    def _note_quote(self, plan: TradePlan) -> None:
+        """Tell the book the contract's price of the last snapshot: what the price band is measured from."""
+        snapshot = self._snapshots.get(plan.underlying)
+        strike = parse_id(plan.instrument).strike
+        if snapshot is None or strike is None:
+            return
+        k = int(np.searchsorted(snapshot.strikes, strike))
+        if k < len(snapshot.strikes) and snapshot.strikes[k] == strike:
+            price = float(snapshot.price[CE if plan.right is Right.CE else PE, k])
+            self._book.on_quote(plan.instrument, price, snapshot.ts)
+
+    @handles(ChainSnapshot)
+    def on_snapshot(self, message: ChainSnapshot) -> None:
+        """Keep the chain's prices, unless they are old ones."""
+        if "stale" not in message.missing:
+            self._snapshots[message.underlying] = message
+
+    @handles(TradeClosed)
+    def on_trade(self, message: TradeClosed) -> None:
+        """Take a closed trade off the counts."""
+        self._book.on_trade(message)
+
+    @handles(Refused)
+    def on_refused(self, message: Refused) -> None:
+        """Take what was refused after it was let through off the counts."""
+        self._book.on_refused(message)
+
+    @handles(PositionChanged)
+    def on_position(self, message: PositionChanged) -> None:
+        """Count positions nobody here opened."""
+        self._book.on_position(message)
+
+    @handles(AccountMarked)
+    def on_mark(self, message: AccountMarked) -> None:
+        """Follow the account's value; leave the market when the day's loss is reached."""
+        if self._new_day:
+            self._new_day = False
+            self._book.new_day(message.equity_paise)
+        if self._book.on_mark(message):
+            self.publish(Flatten(message.ts, "DAILY_LOSS"))
+
+    @handles(SessionPhase)
+    def on_phase(self, message: SessionPhase) -> None:
+        """Follow the session. The first mark of a day is its starting equity."""
+        self._book.phase = message.phase
+        if message.phase is Phase.PRE_OPEN:
+            self._new_day = True
+            self._snapshots.clear()
+
+    @handles(FeedStatus)
+    def on_feed(self, message: FeedStatus) -> None:
+        """Note whether an underlying's data can be trusted."""
+        self._book.on_feed(message)
+
+    @handles(SetTradingState)
+    def on_state(self, message: SetTradingState) -> None:
+        """Change what may be done. HALTED and REDUCING stop entries; closing what is open is a Flatten."""
+        self._book.on_state(message)
+
+    @handles(ActorBenched)
+    def on_benched(self, message: ActorBenched) -> None:
+        """A benched strategy enters nothing more; what it has open is closed."""
+        kind, _, rest = message.path.partition("/")
+        underlying, _, name = rest.partition("/")
+        if kind == "strategy":
+            self._book.on_state(SetTradingState(TradingState.REDUCING, message.reason, name, underlying))
+            self.publish(Flatten(message.ts, "FLATTEN", name))
+
+    def inspect(self) -> dict[str, Any]:
+        """Say what counts against the limits."""
+        book = self._book
+        return {
+            "phase": book.phase.value,
+            "state": book.trading_state().value,
+            "start_equity_paise": book.start_equity_paise,
+            "equity_paise": book.equity_paise,
+        }
