@@ -45,9 +45,9 @@ lint: venv
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-# Every bench/bench_*.py prints its own figures; the first that fails stops the rest.
+# Every bench/*.py prints its own figures; the first that fails stops the rest.
 bench: venv
-	@for bench in bench/bench_*.py; do echo "== $$bench"; $(PY) $$bench || exit 1; done
+	@for bench in bench/*.py; do echo "== $$bench"; $(PY) $$bench || exit 1; done
 
 # Every bench/peers/PEER.py runs in the environment of that peer alone.
 bench-peers: $(PEERS:%=peers-venvs/%/.installed)

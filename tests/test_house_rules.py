@@ -74,10 +74,10 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 NO_SUBJECT = {"utils", "util", "helpers", "helper", "misc", "common"}
 #: First words of commands; every other message is an event: past tense, or one of the nouns.
-IMPERATIVES = {"Advance", "Cancel", "Flatten", "Modify", "Set", "Submit", "Subscribe", "Unsubscribe"}
+IMPERATIVES = {"Advance", "Cancel", "Flatten", "Modify", "Set", "Settle", "Submit", "Subscribe", "Unsubscribe"}
 NOUNS = {
-    "Bar", "ChainFrame", "ChainSnapshot", "FeedStatus", "Fill", "MarketStructure", "OrderIntent", "OrderUpdate",
-    "SessionPhase", "Signal", "Studies", "Tick", "TradePlan",
+    "Bar", "BarOpening", "BarRange", "ChainFrame", "ChainSnapshot", "FeedStatus", "Fill", "MarketStructure",
+    "OrderIntent", "OrderUpdate", "SessionPhase", "Signal", "Studies", "Tick", "TradePlan",
 }
 IRREGULAR_PAST = ("Begun", "Gone", "Held", "Kept", "Left", "Lost", "Made", "Met", "Sent", "Set", "Won")
 
