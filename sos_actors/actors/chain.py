@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from sos_actors.market.frames import FrameBuilder
-from sos_actors.market.ids import index_id
+from sos_actors.market.ids import index_id, near_future
 from sos_actors.messages import (
     NAN,
     Bar,
     ChainFrame,
     ChainSnapshot,
+    DayLoaded,
     MinuteClosed,
     Phase,
     SessionPhase,
@@ -31,9 +32,8 @@ YearsToExpiry = Callable[[dt.date, int], float]
 class ChainActor(Actor):
     """Turns frames into snapshots: Greeks, sentiment, regime; one snapshot a minute, also when nothing came.
 
-    Frames come whole from history, or are put together here from the bars of the contracts (`contracts`). With
-    `derive_index` the data has no index of its own: its bars are made from the chain's parity forward, one
-    price a minute, and published under the index's id.
+    Frames come whole from history, or are put together here from the bars of the contracts. On a day whose data has
+    no index its bars are made from the chain's parity forward, one price a minute, and published under its id.
     """
 
     def __init__(
@@ -42,18 +42,17 @@ class ChainActor(Actor):
         years_to_expiry: YearsToExpiry,
         *,
         contracts: FrameBuilder | None = None,
-        derive_index: bool = False,
-        future: str = "",
     ) -> None:
+        """`contracts` collects the bars of the chain's contracts, where the feed brings ticks."""
         super().__init__()
         self._analyst = analyst
         self._underlying = analyst.underlying
         self._years = years_to_expiry
         self._contracts = contracts
-        self._derive_index = derive_index
+        self._derive_index = False
         self._index = index_id(self._underlying)
-        self._future = future
-        self._last: dict[str, Bar] = {}
+        self._future: Bar | None = None
+        self._index_bar: Bar | None = None
         self._pending: dict[dt.date, ChainFrame] = {}
         self._previous_spot = NAN
         self._snapshots = self.topic(ChainSnapshot, self._underlying)
@@ -61,6 +60,12 @@ class ChainActor(Actor):
         self.subscribe(ChainFrame, self._underlying)
         self.subscribe(MinuteClosed)
         self.subscribe(SessionPhase)
+        self.subscribe(DayLoaded, self._underlying)
+        if contracts is not None:
+            self.subscribe(Bar, self._index)
+            self.subscribe(Bar, near_future(self._underlying))
+            for instrument in contracts.instruments:
+                self.subscribe(Bar, instrument)
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
@@ -68,8 +73,13 @@ class ChainActor(Actor):
         if message.phase is Phase.PRE_OPEN:
             self._analyst.new_day(message.day)
             self._pending.clear()
-            self._last.clear()
+            self._future = self._index_bar = None
             self._previous_spot = NAN
+
+    @handles(DayLoaded)
+    def on_day(self, message: DayLoaded) -> None:
+        """Note whether the index has prices of its own today."""
+        self._derive_index = not message.index
 
     @handles(ChainFrame)
     def on_frame(self, message: ChainFrame) -> None:
@@ -79,10 +89,10 @@ class ChainActor(Actor):
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:
         """Take a contract's bar into the frame being built, or note the index's and the future's price."""
-        if message.instrument in {self._index, self._future}:
-            self._last[message.instrument] = message
-        elif self._contracts is not None:
-            self._contracts.add(message)
+        if message.instrument == self._index:
+            self._index_bar = message
+        elif self._contracts is not None and not self._contracts.add(message):
+            self._future = message
 
     @handles(MinuteClosed)
     def on_minute(self, message: MinuteClosed) -> None:
@@ -102,9 +112,9 @@ class ChainActor(Actor):
         self._snapshots.publish(snapshot)
 
     def _build_frame(self, contracts: FrameBuilder, ts: int) -> None:
-        index = self._last.get(self._index)
+        index = self._index_bar
         spot = index.close if index is not None and index.end == ts else NAN
-        frame = contracts.flush(ts - MINUTE_NS, ts, spot, self._last.get(self._future))
+        frame = contracts.flush(ts - MINUTE_NS, ts, spot, self._future)
         if frame is not None:
             self._pending[frame.expiry] = frame
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sos_actors.market.day import MarketDay
+from sos_actors.market.ids import near_future
 from sos_actors.market.tape import Tape
 from sos_actors.messages import (
     Advance,
@@ -42,6 +43,7 @@ class FeedActor(Actor):
         self._followed: dict[str, Topic] = {}
         self._frames: dict[str, Topic] = {}
         self._bars: dict[str, Topic] = {}
+        self._index_ids: set[str] = set()
         self._working: dict[str, tuple[Topic, Topic]] = {}
         self.subscribe(SessionPhase)
         self.subscribe(Subscribe)
@@ -53,6 +55,10 @@ class FeedActor(Actor):
         if message.phase is Phase.PRE_OPEN:
             self._tape = Tape(self._load_day(message.day))
             self._next = 0
+            for content in self._tape.contents:
+                self.publish(content, content.underlying)
+                if content.future:
+                    self._bars[content.future] = self.topic(Bar, near_future(content.underlying))
             self._wake()
         elif message.phase is Phase.CLOSED:
             self._tape = Tape(())
@@ -99,11 +105,11 @@ class FeedActor(Actor):
     def _publish(self) -> None:
         frames, bars = self._tape.at(self._next)
         for frame in frames:
-            _topic(self, self._frames, ChainFrame, frame.underlying).publish(frame)
+            self._frames_of(frame.underlying).publish(frame)
         for bar in bars:
-            _topic(self, self._bars, Bar, bar.instrument).publish(bar)
+            self._bars_of(bar.instrument).publish(bar)
         for name, topic in self._followed.items():
-            if name not in self._bars and topic.targets:
+            if topic.targets and name not in self._index_ids:
                 quote = self._tape.quote(name, self._next)
                 if quote is not None:
                     topic.publish(quote.bar)
@@ -112,16 +118,23 @@ class FeedActor(Actor):
         if self._next < len(self._tape.times):
             self._again(self._tape.times[self._next], Stage.MATCH_OPEN)
 
+    def _bars_of(self, instrument: str) -> Topic:
+        """Give the topic of an index; a near future's is set when the day is loaded."""
+        found = self._bars.get(instrument)
+        if found is None:
+            found = self._bars[instrument] = self.topic(Bar, instrument)
+            self._index_ids.add(instrument)
+        return found
+
+    def _frames_of(self, underlying: str) -> Topic:
+        found = self._frames.get(underlying)
+        if found is None:
+            found = self._frames[underlying] = self.topic(ChainFrame, underlying)
+        return found
+
     def _again(self, at: int, stage: Stage) -> None:
         self.clock.schedule(at, stage, self, Advance(at, stage))
 
     def inspect(self) -> dict[str, Any]:
         """Say how far the day is played and which contracts are followed."""
         return {"played": self._next, "of": len(self._tape.times), "followed": sorted(self._followed)}
-
-
-def _topic(actor: Actor, known: dict[str, Topic], kind: type, key: str) -> Topic:
-    found = known.get(key)
-    if found is None:
-        found = known[key] = actor.topic(kind, key)
-    return found

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from sos_actors.market.ids import near_future
 from sos_actors.messages import (
-    NAN,
     AccountMarked,
     Bar,
     ChainSnapshot,
@@ -45,17 +45,13 @@ class SelectorActor(Actor):
         sizing: SizingSettings,
         debounce: DebounceSettings,
         lots_of: LotsOf,
-        *,
-        future: str = "",
     ) -> None:
-        """`future` is the id of the near future, for strategies that trade it."""
         super().__init__()
         self._selection = selection
         self._sizing = sizing
         self._debounce = Debounce(debounce)
         self._lots_of = lots_of
-        self._future = future
-        self._future_price = NAN
+        self._future: Bar | None = None
         self._snapshot: ChainSnapshot | None = None
         self._account = AccountMarked(0, 0, 0, 0)
         self._day = dt.date.min
@@ -65,8 +61,7 @@ class SelectorActor(Actor):
         self.subscribe(Signal, underlying)
         self.subscribe(ChainSnapshot, underlying)
         self.subscribe(AccountMarked)
-        if future:
-            self.subscribe(Bar, future)
+        self.subscribe(Bar, near_future(underlying))
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
@@ -74,7 +69,7 @@ class SelectorActor(Actor):
         if message.phase is Phase.PRE_OPEN:
             self._day = message.day
             self._snapshot = None
-            self._future_price = NAN
+            self._future = None
 
     @handles(ChainSnapshot)
     def on_snapshot(self, message: ChainSnapshot) -> None:
@@ -84,7 +79,7 @@ class SelectorActor(Actor):
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:
         """Take the future's price."""
-        self._future_price = message.close
+        self._future = message
 
     @handles(AccountMarked)
     def on_mark(self, message: AccountMarked) -> None:
@@ -98,7 +93,7 @@ class SelectorActor(Actor):
         if refusal is not None:
             self._refuse(message, refusal.reason, refusal.detail)
             return
-        future = (self._future, self._future_price) if self._future else None
+        future = None if self._future is None else (self._future.instrument, self._future.close)
         choice = select(message, self._snapshot, self._selection, future=future)
         if isinstance(choice, Refusal):
             self._refuse(message, choice.reason, choice.detail)

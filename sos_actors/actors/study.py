@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from sos_actors.market.bars import Resampler
-from sos_actors.market.ids import index_id
-from sos_actors.messages import NAN, Bar, ChainSnapshot, Phase, SessionPhase, Studies, VolumeSource
+from sos_actors.market.ids import index_id, near_future
+from sos_actors.messages import NAN, Bar, ChainSnapshot, DayLoaded, Phase, SessionPhase, Studies, VolumeSource
 from sos_actors.quant.studies import StudyBook
 from sos_actors.runtime import Actor, Topic, handles
 
@@ -19,17 +19,17 @@ MINUTE_S = 60
 class StudyActor(Actor):
     """Turns the index's bars into `Studies`, one message a time frame, the longest first.
 
-    An index has no volume. Where a study wants one (`volume_source`), the bar gets the near future's volume of the
-    same minute, else the sum over the options of the chain; the bar then waits until that is known.
+    An index has no volume. Where a study wants one, the bar gets the near future's of the same minute, else the sum
+    over the options of the chain, as the day's data has it; the bar waits until that is known. `volume_source` of
+    the bar says which it was.
     """
 
-    def __init__(
-        self, underlying: str, books: Mapping[int, StudyBook], volume_source: VolumeSource, *, future: str = ""
-    ) -> None:
-        """`books` by time frame in seconds; `future` is the id of the near future, for VolumeSource.FUTURE."""
+    def __init__(self, underlying: str, books: Mapping[int, StudyBook], *, with_volume: bool) -> None:
+        """`books` by time frame in seconds; without `with_volume` no bar waits for a volume nobody reads."""
         super().__init__()
         self._underlying = underlying
-        self._source = volume_source
+        self._with_volume = with_volume
+        self._source = VolumeSource.NONE
         self._frames: list[tuple[int, StudyBook, Resampler | None, Topic]] = [
             (
                 seconds,
@@ -43,13 +43,12 @@ class StudyActor(Actor):
         self._seen = dict.fromkeys(books, 0)
         self._waiting: Bar | None = None
         self._volume: tuple[int, float] = (0, NAN)
-        self._future = future
         self._index = index_id(underlying)
         self.subscribe(SessionPhase)
         self.subscribe(Bar, self._index)
-        if volume_source is VolumeSource.FUTURE:
-            self.subscribe(Bar, future)
-        elif volume_source is VolumeSource.OPTIONS:
+        if with_volume:
+            self.subscribe(DayLoaded, underlying)
+            self.subscribe(Bar, near_future(underlying))
             self.subscribe(ChainSnapshot, underlying)
 
     @handles(SessionPhase)
@@ -62,32 +61,49 @@ class StudyActor(Actor):
                 if resampler is not None:
                     resampler.new_day()
 
+    @handles(DayLoaded)
+    def on_day(self, message: DayLoaded) -> None:
+        """Choose where today's volume comes from."""
+        if message.index_volume:
+            self._source = VolumeSource.EXCHANGE
+        elif message.future:
+            self._source = VolumeSource.FUTURE
+        else:
+            self._source = VolumeSource.OPTIONS if message.chain else VolumeSource.NONE
+
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:
         """Take the index's bar, or the future's volume."""
         if message.instrument != self._index:
-            self._on_volume(message.end, message.volume)
-        elif self._source in {VolumeSource.NONE, VolumeSource.EXCHANGE}:
+            if self._source is VolumeSource.FUTURE:
+                self._on_volume(message.end, message.volume)
+            return
+        late = self._waiting
+        if late is not None:  # its volume never came
+            self._waiting = None
+            self._study(late)
+        if self._source is VolumeSource.NONE or self._source is VolumeSource.EXCHANGE:
             self._study(message)
         elif self._volume[0] == message.end:
-            self._study(self._with_volume(message))
+            self._study(self._filled(message))
         else:
             self._waiting = message
 
     @handles(ChainSnapshot)
     def on_snapshot(self, message: ChainSnapshot) -> None:
         """Take the volume traded in all options in the minute."""
-        stale = "stale" in message.missing
-        self._on_volume(message.ts, NAN if stale else message.ce_volume + message.pe_volume)
+        if self._source is VolumeSource.OPTIONS:
+            stale = "stale" in message.missing
+            self._on_volume(message.ts, NAN if stale else message.ce_volume + message.pe_volume)
 
     def _on_volume(self, end: int, volume: float) -> None:
         self._volume = (end, volume)
         waiting = self._waiting
         if waiting is not None and waiting.end <= end:
             self._waiting = None
-            self._study(self._with_volume(waiting) if waiting.end == end else waiting)
+            self._study(self._filled(waiting) if waiting.end == end else waiting)
 
-    def _with_volume(self, bar: Bar) -> Bar:
+    def _filled(self, bar: Bar) -> Bar:
         return msgspec.structs.replace(bar, volume=self._volume[1], volume_source=self._source)
 
     def _study(self, bar: Bar) -> None:

@@ -77,7 +77,7 @@ class BarBuilder:
     def tick(self, tick: Tick) -> None:
         """Take one message. Nothing is said until the interval is closed."""
         self._arrived(tick)
-        if tick.oi == tick.oi:  # noqa: PLR0124  not NaN, without a call
+        if tick.oi == tick.oi:
             self._oi = tick.oi
         day_volume = tick.day_volume
         if day_volume >= 0:

@@ -214,7 +214,7 @@ class FlatCharges:
 
     def charges(
         self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date, executed_orders: int = 1
-    ) -> ChargeBreakdown:  # noqa: ARG002  part of ChargeModel; one rate for all
+    ) -> ChargeBreakdown:
         """The rate times the turnover, to the paisa."""
         return ChargeBreakdown(brokerage=round(quantity * price * 100 * self._rate))
 
@@ -228,7 +228,7 @@ class NoCharges:
 
     def charges(
         self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date, executed_orders: int = 1
-    ) -> ChargeBreakdown:  # noqa: ARG002  part of ChargeModel
+    ) -> ChargeBreakdown:
         """Nothing."""
         return _NOTHING
 

@@ -138,7 +138,7 @@ def _in_force(rules: Rules, day: dt.date) -> int | None:
 def _last_weekday(underlying: str, year: int, month: int) -> dt.date:
     weekday = _in_force(MONTHLY[underlying], dt.date(year, month, 1))
     end = dt.date(year, month, pycalendar.monthrange(year, month)[1])
-    assert weekday is not None  # noqa: S101  every monthly rule has a weekday
+    assert weekday is not None
     return end - ((end.weekday() - weekday) % 7) * _ONE_DAY
 
 

@@ -38,15 +38,21 @@ class FrameBuilder:
         self._values = np.full((len(CHAIN_FIELDS), 2, len(self.strikes)), NAN)
         self._fresh = False
 
-    def add(self, bar: Bar) -> None:
-        """Take one contract's bar of the current minute; bars of other instruments are not for this chain."""
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """The contracts of the chain."""
+        return tuple(self._places)
+
+    def add(self, bar: Bar) -> bool:
+        """Take one contract's bar of the current minute; False for an instrument that is not of this chain."""
         place = self._places.get(bar.instrument)
         if place is None:
-            return
+            return False
         self._values[:, place[0], place[1]] = (
             bar.open, bar.high, bar.low, bar.close, bar.volume, bar.oi, bar.bid, bar.ask,
         )  # fmt: skip
         self._fresh = True
+        return True
 
     def flush(self, start: int, end: int, spot: float, future: Bar | None) -> ChainFrame | None:
         """Give the minute's frame and start the next; None when no contract traded."""

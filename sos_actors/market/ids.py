@@ -44,6 +44,12 @@ def index_id(underlying: str) -> str:
     return f"{EXCHANGE_OF[underlying]}|INDEX|{underlying}"
 
 
+@lru_cache(maxsize=64)
+def near_future(underlying: str) -> str:
+    """Key under which the near future's bars go out, whichever contract that is today."""
+    return f"near-future:{underlying}"
+
+
 @lru_cache(maxsize=1024)
 def future_id(underlying: str, expiry: dt.date) -> str:
     """Id of a future, e.g. 'NSE|FUT|NIFTY|2025-09-30'."""

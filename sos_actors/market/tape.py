@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sos_actors.market.day import BarColumns, ChainColumns, MarketDay
 from sos_actors.market.ids import option_id
-from sos_actors.messages import CE, NAN, PE, Bar, ChainFrame, Right, VolumeSource
+from sos_actors.messages import CE, NAN, PE, Bar, ChainFrame, DayLoaded, Right, VolumeSource
 
 NS = 1_000_000_000
 
@@ -115,6 +115,7 @@ class Tape:
     """The days of one or more underlyings, side by side.
 
     `times` are the ends (UTC ns, ascending) at which something becomes known; `i` below is an index into them.
+    `contents` says what each underlying has.
     """
 
     def __init__(self, days: Sequence[MarketDay]) -> None:
@@ -123,6 +124,17 @@ class Tape:
         ends = [c.start + c.interval_s * NS for c in [*columns, *chains]]
         times = np.unique(np.concatenate(ends)) if ends else np.empty(0, np.int64)
         self.times: list[int] = times.tolist()
+        self.contents = [
+            DayLoaded(
+                day.underlying,
+                day.day,
+                day.index is not None,
+                day.index is not None and bool(np.isfinite(day.index.volume).any()),
+                "" if day.future is None else day.future.instrument,
+                bool(day.chains),
+            )
+            for day in days
+        ]
         self._days = [
             (
                 None if day.future is None else _BarRows(day.future, times),

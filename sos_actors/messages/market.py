@@ -216,6 +216,20 @@ class Unsubscribe(Message, frozen=True, gc=False):
     reason: str = ""
 
 
+class DayLoaded(Message, frozen=True, gc=False):
+    """What the data of one underlying has today. FeedActor -> chain and study actors, at the day's start.
+
+    `index_volume`: the index's bars carry a volume of their own. `future`: id of the near future, '' without one.
+    """
+
+    underlying: str
+    day: dt.date
+    index: bool
+    index_volume: bool
+    future: str
+    chain: bool
+
+
 class FeedStatus(Message, frozen=True, gc=False):
     """Whether market data of an underlying can be trusted. FeedActor -> RiskActor, observers."""
 

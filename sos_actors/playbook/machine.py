@@ -90,7 +90,7 @@ class StrategyMachine:
         try:
             if strategy.stance is not None:
                 want = strategy.stance(*given)
-                if want is None or want == self._held or want != want:  # noqa: PLR0124 - NaN: no view
+                if want is None or want == self._held or want != want:
                     return None
                 return self._take_stance(want)
             phase = self._phases[self._at]

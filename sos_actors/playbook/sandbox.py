@@ -3,7 +3,7 @@
 A NaN, which stands for what is not known, makes every comparison false, and arithmetic with it stays NaN; dividing by
 zero gives NaN too.
 """
-# ruff: noqa: PLR0124 - x == x asks whether x is known
+
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Greeks(NamedTuple):
     rho: Array
 
 
-def price(  # noqa: PLR0917 - the six quantities of the formula
+def price(
     forward: ArrayLike, strike: ArrayLike, years: ArrayLike, sigma: ArrayLike, discount: ArrayLike, is_call: ArrayLike,
 ) -> Array:
     """Black-76 value in rupees, of the broadcast shape; the discounted intrinsic value where sigma²·years is 0.
@@ -54,7 +54,7 @@ def price(  # noqa: PLR0917 - the six quantities of the formula
     return in_blocks(_price, 1, (forward, strike, years, sigma, discount, is_call))[0]
 
 
-def greeks(  # noqa: PLR0917 - the six quantities of the formula
+def greeks(
     forward: ArrayLike, strike: ArrayLike, years: ArrayLike, sigma: ArrayLike, discount: ArrayLike, is_call: ArrayLike,
 ) -> Greeks:
     """Five Greeks, in the units `Greeks` states.
@@ -80,7 +80,7 @@ def time_value(log_moneyness: Array, total_vol: Array) -> Array:
     return value
 
 
-def _price(  # noqa: PLR0917 - the six quantities of the formula
+def _price(
     forward: Array, strike: Array, years: Array, sigma: Array, discount: Array, is_call: NDArray[np.bool_],
 ) -> tuple[Array]:
     s = sigma * np.sqrt(years)
@@ -90,7 +90,7 @@ def _price(  # noqa: PLR0917 - the six quantities of the formula
     return (np.where((s >= 0.0) & (discount > 0.0), value, np.nan),)
 
 
-def _greeks(  # noqa: PLR0917 - the six quantities of the formula
+def _greeks(
     forward: Array, strike: Array, years: Array, sigma: Array, discount: Array, is_call: NDArray[np.bool_],
 ) -> tuple[Array, ...]:
     root = np.sqrt(years)

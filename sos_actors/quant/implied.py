@@ -41,7 +41,7 @@ SMALLEST = 1e-300
 MAX_STEPS = 100
 
 
-def implied_vol(  # noqa: PLR0917 - the six quantities of the formula
+def implied_vol(
     price: ArrayLike, forward: ArrayLike, strike: ArrayLike, years: ArrayLike, discount: ArrayLike, is_call: ArrayLike,
 ) -> Array:
     """Volatility (fraction a year) at which Black-76 gives `price`; arguments as in `black.price`, broadcast shape.
@@ -55,7 +55,7 @@ def implied_vol(  # noqa: PLR0917 - the six quantities of the formula
     return in_blocks(_implied_vol, 1, (price, forward, strike, years, discount, is_call))[0]
 
 
-def _implied_vol(  # noqa: PLR0917 - the six quantities of the formula
+def _implied_vol(
     price: Array, forward: Array, strike: Array, years: Array, discount: Array, is_call: NDArray[np.bool_],
 ) -> tuple[Array]:
     undiscounted = price / discount

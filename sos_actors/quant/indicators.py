@@ -8,7 +8,7 @@ do not add up over a year of minutes, and the cost stays O(1) a bar on average.
 Windows and averages run on from one day to the next; `Vwap` and `SessionFirst` alone begin anew at `new_day()`.
 `state()` and `restore()` copy an indicator's memory for checkpoints.
 """
-# ruff: noqa: PLR0124 - x != x asks for NaN at a third of the cost of math.isnan
+
 
 from __future__ import annotations
 

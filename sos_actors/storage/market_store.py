@@ -43,7 +43,7 @@ class MarketStore:
     disk fails or is full, and then nothing of the open transaction is kept.
     """
 
-    def __init__(self, path: str | Path, readonly: bool = False) -> None:  # noqa: FBT001, FBT002 - agreed signature
+    def __init__(self, path: str | Path, readonly: bool = False) -> None:
         self.path = Path(path)
         self.db = open_database(path, readonly=readonly)
         self._stats: dict[tuple[str, dt.date], DayStats | None] = {}
@@ -70,7 +70,7 @@ class MarketStore:
     # ------------------------------------------------------------------ saving
 
     def save_bars(
-        self, bars: BarColumns, day: dt.date, source: str, simulated: bool = False, *,  # noqa: FBT001, FBT002
+        self, bars: BarColumns, day: dt.date, source: str, simulated: bool = False, *,
         force: bool = False, fill_only: bool = False,
     ) -> Saved:
         """Store one instrument's bars of `day`. `fill_only`: minutes already there win (for derived bars)."""
@@ -85,7 +85,7 @@ class MarketStore:
             return did
 
     def save_chain(
-        self, chain: ChainColumns, day: dt.date, source: str, simulated: bool = False, *,  # noqa: FBT001, FBT002
+        self, chain: ChainColumns, day: dt.date, source: str, simulated: bool = False, *,
         force: bool = False,
     ) -> Saved:
         """Store one expiry's chain of `day`."""
@@ -96,7 +96,7 @@ class MarketStore:
             return self._put("chain_block", key, old, whole, source, simulated=simulated, force=force)
 
     def save_ticks(
-        self, ticks: TickColumns, day: dt.date, source: str, simulated: bool = False, *,  # noqa: FBT001, FBT002
+        self, ticks: TickColumns, day: dt.date, source: str, simulated: bool = False, *,
         force: bool = False,
     ) -> Saved:
         """Store the ticks of an underlying and its contracts of `day`, in order of arrival."""

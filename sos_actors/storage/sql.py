@@ -50,7 +50,7 @@ def ist_times(ts: np.ndarray[Any, Any]) -> list[str]:
 
 def _or_null(values: np.ndarray[Any, Any]) -> list[Any]:
     """Values with None for NaN."""
-    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN is not itself
+    return [None if value != value else value for value in values.tolist()]
 
 
 class _Bars:

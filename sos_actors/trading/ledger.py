@@ -22,7 +22,7 @@ from sos_actors.messages import Fill, Side
 class ChargeModel(Protocol):
     """What one execution costs: brokerage, taxes and fees by the tariff of its day."""
 
-    def charge(  # noqa: PLR0917 - what a tariff depends on
+    def charge(
         self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date,
     ) -> int:
         """Total charges in paise. `kind` is INDEX, FUT or OPT; quantity in units, price in rupees."""

@@ -1,0 +1,202 @@
+"""Who is in the cast of a run, and in which order: the wiring, on one page.
+
+The order of spawning is the order of subscription, and so the order in which the subscribers of one topic hear a
+message. Each actor's constructor says what it hears; `messages.Stage` is the order within one instant.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sos_actors.actors.bar import BarActor
+from sos_actors.actors.broker import PaperBrokerActor
+from sos_actors.actors.chain import ChainActor
+from sos_actors.actors.feed import FeedActor
+from sos_actors.actors.order import OrderActor
+from sos_actors.actors.recorder import RecorderActor
+from sos_actors.actors.risk import RiskActor
+from sos_actors.actors.selector import Lots, SelectorActor
+from sos_actors.actors.strategy import StrategyActor
+from sos_actors.actors.structure import StructureActor
+from sos_actors.actors.study import StudyActor
+from sos_actors.actors.tick_feed import TickFeedActor
+from sos_actors.config import Config
+from sos_actors.market.bars import BarBuilder
+from sos_actors.market.calendar import INDIA
+from sos_actors.market.charges import ChargeModel
+from sos_actors.market.contracts import ContractRules
+from sos_actors.market.day import DayStats, MarketDay, TickColumns
+from sos_actors.market.expiries import expiry_instant
+from sos_actors.market.frames import FrameBuilder
+from sos_actors.market.ids import EXCHANGE_OF, parse_id
+from sos_actors.messages import TradeClosed
+from sos_actors.playbook.compiler import CompiledStrategy
+from sos_actors.playbook.loader import Playbook
+from sos_actors.quant.analyst import ChainAnalyst
+from sos_actors.quant.forward import years_to_expiry
+from sos_actors.quant.structure import StructureTracker
+from sos_actors.quant.studies import StudyBook
+from sos_actors.runtime import RestartPolicy, Runtime
+from sos_actors.runtime.supervision import VITAL
+from sos_actors.trading.desk import OrderDesk
+from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.ledger import Ledger
+from sos_actors.trading.limits import RiskBook
+from sos_actors.trading.matching import PaperExchange
+
+#: A strategy that fails more often than this is benched; the rest of the cast trades on.
+STRATEGY_POLICY = RestartPolicy(restarts=3, period_s=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Underlying:
+    """What the data of one underlying has: decides which actors it gets."""
+
+    name: str
+    has_chain: bool = True
+    tick_instruments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Everything a cast is made of. Exactly one of `load_day` and `load_ticks` is given."""
+
+    config: Config
+    playbook: Playbook
+    underlyings: Sequence[Underlying]
+    charges: ChargeModel | None
+    previous_day: Callable[[str, dt.date], DayStats | None]
+    load_day: Callable[[dt.date], Sequence[MarketDay]] | None = None
+    load_ticks: Callable[[dt.date], Sequence[TickColumns]] | None = None
+    trade_from: int = 0
+    on_trade: Callable[[TradeClosed], None] | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+def build(runtime: Runtime, cast: Cast) -> RecorderActor:
+    """Spawn the whole cast; gives the recorder, which holds what the run came to."""
+
+    def group(path: str) -> str:
+        return cast.groups.get(path.partition("/")[0], "core")
+
+    rules = ContractRules()
+    lots_of = _lots_of(rules)
+    names = [underlying.name for underlying in cast.underlyings]
+    if cast.load_day is not None:
+        runtime.spawn(FeedActor, "feed", cast.load_day, group=group("feed"), policy=VITAL)
+    if cast.load_ticks is not None:
+        runtime.spawn(TickFeedActor, "feed", cast.load_ticks, group=group("feed"), policy=VITAL)
+    exchange = PaperExchange(cast.config.paper)
+    runtime.spawn(PaperBrokerActor, "broker", exchange, group=group("broker"), policy=VITAL)
+    for underlying in cast.underlyings:
+        _spawn_analytics(runtime, cast, underlying)
+    for underlying in cast.underlyings:
+        _spawn_strategies(runtime, cast, underlying, group("strategy"))
+    for underlying in cast.underlyings:
+        c = cast.config
+        runtime.spawn(
+            SelectorActor, f"selector/{underlying.name}", underlying.name, c.selection, c.sizing, c.debounce, lots_of,
+            policy=VITAL,
+        )  # fmt: skip
+    runtime.spawn(RiskActor, "risk", RiskBook(cast.config.risk), names, policy=VITAL)
+    runtime.spawn(OrderActor, "orders", _desk(cast), timed=_timed(cast), policy=VITAL)
+    runtime.spawn(
+        RecorderActor, "recorder", names, cast.on_trade, group=group("recorder"), policy=VITAL
+    )  # fmt: skip
+    recorder = runtime.actor("recorder")
+    assert isinstance(recorder, RecorderActor)
+    return recorder
+
+
+def _spawn_analytics(runtime: Runtime, cast: Cast, underlying: Underlying) -> None:
+    """Bars (from ticks), chain, structure and studies of one underlying: as far as a strategy reads them."""
+    name = underlying.name
+    strategies = strategies_of(cast.playbook, name)
+    for instrument in underlying.tick_instruments:
+        runtime.spawn(BarActor, f"bar/{instrument}", BarBuilder(instrument), policy=VITAL)
+    if underlying.has_chain:
+        contracts = [i for i in underlying.tick_instruments if parse_id(i).kind == "OPT"]
+        runtime.spawn(
+            ChainActor, f"chain/{name}", ChainAnalyst(name, cast.config.chain), _years_to_expiry(name),
+            contracts=FrameBuilder(contracts) if contracts else None, policy=VITAL,
+        )  # fmt: skip
+    if any("structure" in strategy.required for strategy in strategies):
+        tracker = StructureTracker(name, cast.config.structure)
+        runtime.spawn(
+            StructureActor, f"structure/{name}", tracker, lambda day: cast.previous_day(name, day),
+            with_chain=underlying.has_chain, policy=VITAL,
+        )  # fmt: skip
+    if strategies:
+        books = {seconds: StudyBook(specs) for seconds, specs in cast.playbook.studies.items()}
+        with_volume = any("volume" in strategy.required for strategy in strategies)
+        runtime.spawn(StudyActor, f"study/{name}", name, books, with_volume=with_volume, policy=VITAL)
+
+
+def _spawn_strategies(runtime: Runtime, cast: Cast, underlying: Underlying, group: str) -> None:
+    for strategy in strategies_of(cast.playbook, underlying.name):
+        awaits = set(strategy.required) & {"structure", "confirm"}
+        if "chain" in strategy.required and underlying.has_chain:
+            awaits.add("chain")
+        runtime.spawn(
+            StrategyActor, f"strategy/{underlying.name}/{strategy.id}", strategy, underlying.name, frozenset(awaits),
+            trade_from=cast.trade_from, group=group, policy=STRATEGY_POLICY,
+        )  # fmt: skip
+
+
+def strategies_of(playbook: Playbook, underlying: str) -> list[CompiledStrategy]:
+    """Give the strategies that run on an underlying: those that name it, or name none."""
+    return [s for s in playbook.strategies if not s.definition.symbols or underlying in s.definition.symbols]
+
+
+def _desk(cast: Cast) -> OrderDesk:
+    ledger = Ledger(round(cast.config.account.capital * 100), cast.charges)
+    return OrderDesk(cast.config.orders, ledger, exits_by_strategy(cast))
+
+
+def exits_by_strategy(cast: Cast) -> dict[str, ExitSettings]:
+    """Give the exit settings of each strategy: its own where its file has them, the house's where not."""
+    house = cast.config.orders.exits
+    return {strategy.id: _exits(strategy, house) for strategy in cast.playbook.strategies}
+
+
+def _exits(strategy: CompiledStrategy, house: ExitSettings) -> ExitSettings:
+    own = strategy.definition.exits
+    return ExitSettings(
+        break_even_at=house.break_even_at if own.break_even_at is None else own.break_even_at or None,
+        trailing=house.trailing if own.trailing is None else own.trailing or None,
+        time_stop_min=house.time_stop_min if own.time_stop is None else own.time_stop or None,
+        square_off=house.square_off if own.square_off is None else None if own.square_off == "off" else own.square_off,
+    )
+
+
+def _timed(cast: Cast) -> bool:
+    """Say whether anything the order desk does depends on the time of day."""
+    exits = exits_by_strategy(cast).values()
+    patience = cast.config.orders.entry_patience_s
+    return bool(patience) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
+
+
+def _lots_of(rules: ContractRules) -> Callable[[str, dt.date], Lots]:
+    def lots_of(instrument: str, day: dt.date) -> Lots:
+        parts = parse_id(instrument)
+        if parts.expiry is None:
+            return Lots(1, 0)  # an index is traded by the unit, on paper only
+        terms = rules.terms(parts.underlying, parts.expiry, day, parts.kind)
+        return Lots(terms.lot_size, terms.max_order)
+
+    return lots_of
+
+
+def _years_to_expiry(underlying: str) -> Callable[[dt.date, int], float]:
+    exchange = EXCHANGE_OF[underlying]
+    instants: dict[dt.date, int] = {}
+
+    def years(expiry: dt.date, now: int) -> float:
+        instant = instants.get(expiry)
+        if instant is None:
+            instant = instants[expiry] = expiry_instant(exchange, expiry, INDIA)
+        return float(years_to_expiry(now, instant))
+
+    return years
