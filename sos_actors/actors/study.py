@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from sos_actors.market.bars import Resampler
 from sos_actors.market.ids import index_id, near_future
+from sos_actors.market.resample import Resampler
 from sos_actors.messages import NAN, Bar, ChainSnapshot, DayLoaded, Phase, SessionPhase, Studies, VolumeSource
 from sos_actors.quant.studies import StudyBook
 from sos_actors.runtime import Actor, Topic, handles
@@ -56,10 +56,12 @@ class StudyActor(Actor):
         """Start what is kept by the day (VWAP, the day's open) afresh, and drop half-made longer bars."""
         if message.phase is Phase.PRE_OPEN:
             self._waiting = None
-            for _, book, resampler, _ in self._frames:
+            for _, book, _, _ in self._frames:
                 book.new_day()
+        elif message.phase is Phase.OPEN:
+            for _, _, resampler, _ in self._frames:
                 if resampler is not None:
-                    resampler.new_day()
+                    resampler.start_session(message.ts)
 
     @handles(DayLoaded)
     def on_day(self, message: DayLoaded) -> None:
@@ -108,14 +110,18 @@ class StudyActor(Actor):
 
     def _study(self, bar: Bar) -> None:
         for seconds, book, resampler, topic in self._frames:
-            whole = bar if resampler is None or bar.end - bar.start >= seconds * 10**9 else resampler.add(bar)
-            if whole is None:
-                continue
-            values = book.update(whole)
-            seen = self._seen[seconds] = self._seen[seconds] + 1
-            previous = self._previous.get(seconds, whole)
-            self._previous[seconds] = whole
-            topic.publish(Studies(self._underlying, seconds, whole.end, whole, previous, values, seen > book.warmup))
+            if resampler is None:
+                self._publish(seconds, book, topic, bar)
+            else:
+                for whole in resampler.add(bar):
+                    self._publish(seconds, book, topic, whole)
+
+    def _publish(self, seconds: int, book: StudyBook, topic: Topic, bar: Bar) -> None:
+        values = book.update(bar)
+        seen = self._seen[seconds] = self._seen[seconds] + 1
+        previous = self._previous.get(seconds, bar)
+        self._previous[seconds] = bar
+        topic.publish(Studies(self._underlying, seconds, bar.end, bar, previous, values, seen > book.warmup))
 
     def inspect(self) -> dict[str, Any]:
         """Say how many bars each time frame has seen, and where volume comes from."""
