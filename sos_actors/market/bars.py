@@ -7,12 +7,22 @@ so an open, a high or a low can miss a trade that the exchange's own bar holds, 
 
 from __future__ import annotations
 
+import msgspec
+
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.messages import NAN, Bar, Tick, VolumeSource
 
 #: IST is 30 minutes off UTC's hours: intervals that divide half an hour start at the same instants in both.
 _HALF_HOUR_S = 1800
+
+
+class BarSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a bar counts as incomplete."""
+
+    #: Seconds without any message of the instrument that make a hole; 0: only what the feed reports (`mark_hole`),
+    #: which suits contracts that are rarely quoted.
+    hole_s: float = 30.0
 
 
 class _Open:
@@ -35,8 +45,8 @@ class BarBuilder:
     - messages overtaken by newer ones (the day volume falls): dropped, `stale` counts them;
     - repeated snapshots of one trade, also quote-only updates minutes later: they carry the old trade time and so
       touch no other bar than that trade's; only the open interest is taken from them;
-    - silence: a bar that overlaps more than `hole_s` seconds without any message of this instrument, or a hole
-      the feed reported through `mark_hole`, or the moment listening began, is marked `complete=False`.
+    - silence: a bar that overlaps more than `hole_s` without any message of this instrument, or a hole the feed
+      reported through `mark_hole`, or the moment listening began, is marked `complete=False`.
 
     Times of arrival are by our own clock, which may be off; the largest (trade time - arrival) seen is what turns
     them into exchange time.
@@ -47,13 +57,12 @@ class BarBuilder:
         "_open", "_skew", "late", "stale",
     )  # fmt: skip
 
-    def __init__(self, instrument: str, interval_s: int = 60, hole_s: float = 30.0) -> None:
-        """`hole_s` is seconds; 0 leaves holes to `mark_hole`, which suits contracts that trade rarely."""
+    def __init__(self, instrument: str, interval_s: int = 60, settings: BarSettings | None = None) -> None:
         if interval_s <= 0 or _HALF_HOUR_S % interval_s:
             raise InputError(f"bar interval {interval_s} s: it must divide 1800 s; use a Resampler for longer bars")
         self._instrument = instrument
         self._interval = interval_s * SECOND_NS
-        self._hole_ns = round(hole_s * SECOND_NS)
+        self._hole_ns = round((settings or BarSettings()).hole_s * SECOND_NS)
         self.late = 0
         self.stale = 0
         self._has_volume = False
@@ -77,7 +86,7 @@ class BarBuilder:
     def tick(self, tick: Tick) -> None:
         """Take one message. Nothing is said until the interval is closed."""
         self._arrived(tick)
-        if tick.oi == tick.oi:
+        if tick.oi == tick.oi:  # not NaN, without a call
             self._oi = tick.oi
         day_volume = tick.day_volume
         if day_volume >= 0:

@@ -9,6 +9,8 @@ Sources: Finance Acts 2023, 2024, 2026 (STT); exchange circulars on transaction 
 Feb 2026 (NSE) and Nov 2023, May and Sep 2024 (BSE); Indian Stamp Rules 2020; SEBI fee of Rs 10 a crore; GST 18 %.
 """
 
+# ruff: noqa: ARG002 - the simple models take all that the protocol gives and use less of it
+
 from __future__ import annotations
 
 import datetime as dt
@@ -126,7 +128,7 @@ _STAMP = {"OPT": 300, "FUT": 200}
 
 
 class ChargeSchedule:
-    """The charges of an Indian discount broker on index options and futures by date. Raises InputError before Apr 2023."""
+    """Charges of an Indian discount broker on index options and futures by date; InputError before April 2023."""
 
     def __init__(self, settings: ChargeSettings | None = None) -> None:
         self._brokerage = round((settings or ChargeSettings()).brokerage_per_order * 100)
@@ -168,7 +170,7 @@ class ChargeSchedule:
             gst=_gst(brokerage + transaction + ipft + sebi),
         )
 
-    def exercise(self, exchange: str, quantity: int, intrinsic: float, day: dt.date) -> ChargeBreakdown:  # noqa: ARG002  part of ChargeModel; the tax is the same on both exchanges
+    def exercise(self, exchange: str, quantity: int, intrinsic: float, day: dt.date) -> ChargeBreakdown:
         """STT on the intrinsic value of a long option exercised at expiry; the exchange and broker take nothing."""
         return ChargeBreakdown(stt=_share(round(quantity * intrinsic * 100), _in_force(_STT_EXERCISE, day)))
 
@@ -215,11 +217,11 @@ class FlatCharges:
     def charges(
         self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date, executed_orders: int = 1
     ) -> ChargeBreakdown:
-        """The rate times the turnover, to the paisa."""
+        """Give the rate times the turnover, to the paisa."""
         return ChargeBreakdown(brokerage=round(quantity * price * 100 * self._rate))
 
-    def exercise(self, exchange: str, quantity: int, intrinsic: float, day: dt.date) -> ChargeBreakdown:  # noqa: ARG002  as above
-        """The rate times the value received, to the paisa."""
+    def exercise(self, exchange: str, quantity: int, intrinsic: float, day: dt.date) -> ChargeBreakdown:
+        """Give the rate times the value received, to the paisa."""
         return ChargeBreakdown(brokerage=round(quantity * intrinsic * 100 * self._rate))
 
 
@@ -232,7 +234,7 @@ class NoCharges:
         """Nothing."""
         return _NOTHING
 
-    def exercise(self, exchange: str, quantity: int, intrinsic: float, day: dt.date) -> ChargeBreakdown:  # noqa: ARG002  as above
+    def exercise(self, exchange: str, quantity: int, intrinsic: float, day: dt.date) -> ChargeBreakdown:
         """Nothing."""
         return _NOTHING
 

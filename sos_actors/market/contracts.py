@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA, TradingCalendar
-from sos_actors.market.expiries import is_monthly
+from sos_actors.market.expiries import weekly_expiries
 
 Number = TypeVar("Number", int, float)
 
@@ -140,10 +140,13 @@ class ContractRules:
         eras = LOTS.get(underlying)
         if eras is None:
             raise InputError(f"underlying '{underlying}': no lot table; known: {', '.join(sorted(LOTS))}")
-        # Beyond the years whose holidays are known only long-dated quarterly contracts are listed.
-        monthly = expiry.year not in self._calendar.years or is_monthly(underlying, expiry, self._calendar)
+        # What is no weekly counts as monthly: a long-dated contract can stand at a day that was no expiry in the end,
+        # because the weekday changed or the day became a holiday, or lie in a year whose holidays are not known.
+        weekly = expiry.year in self._calendar.years and expiry in weekly_expiries(
+            underlying, expiry, expiry, self._calendar
+        )
         for era in reversed(eras):
-            first = era.monthly_from if monthly else era.weekly_from
+            first = era.weekly_from if weekly else era.monthly_from
             if expiry >= first and (day >= era.switched or not _long_dated(expiry)):
                 return era.lot
         return eras[0].lot

@@ -96,7 +96,7 @@ def expiries(
 
 @lru_cache(maxsize=4096)
 def next_expiry(underlying: str, day: dt.date, calendar: TradingCalendar = INDIA) -> dt.date:
-    """The nearest expiry on or after `day`. Raises InputError as above."""
+    """Give the nearest expiry on or after `day`. Raises InputError as above."""
     # Day by day, so that the last expiry of a year is found before next year's holidays are known.
     while not is_expiry_day(underlying, day, calendar):
         day += _ONE_DAY
@@ -138,7 +138,7 @@ def _in_force(rules: Rules, day: dt.date) -> int | None:
 def _last_weekday(underlying: str, year: int, month: int) -> dt.date:
     weekday = _in_force(MONTHLY[underlying], dt.date(year, month, 1))
     end = dt.date(year, month, pycalendar.monthrange(year, month)[1])
-    assert weekday is not None
+    assert weekday is not None  # every monthly rule has one
     return end - ((end.weekday() - weekday) % 7) * _ONE_DAY
 
 
