@@ -59,14 +59,14 @@ class ExitPlan:
     """The exit side of one open trade, from its first fill on.
 
     `sign` is +1 for units bought, -1 for units sold; `view` the sign of the underlying's direction. Prices are
-    rupees; NaN: no such level. `mae` and `mfe` are the worst and best excursion in rupees a unit, both >= 0.
+    rupees; NaN: no such level. `highest` and `lowest` are what the price reached since the entry.
     `watch_stop` / `watch_target` say that no order rests at the broker for that level, so that it is watched
     here. `stop_reason` tells what a fill of the stop means: STOP, BREAK_EVEN or TRAILING.
     """
 
-    __slots__ = ("best", "entry", "even_move", "has_index", "index_stop", "index_target", "initial_risk", "leave_ts",
-                 "mae", "mfe", "opened_ts", "settings", "sign", "square_off_ns", "stop", "stop_reason", "target",
-                 "tick", "trail_by", "view", "watch_stop", "watch_target")
+    __slots__ = ("entry", "even_move", "highest", "index_stop", "index_target", "initial_risk", "leave_ts", "lowest",
+                 "opened_ts", "settings", "sign", "square_off_ns", "stop", "stop_reason", "target", "tick", "trail_by",
+                 "view", "watch_stop", "watch_target")
 
     def __init__(self, plan: TradePlan, opened_ts: int, entry: float, settings: ExitSettings, tick: float) -> None:
         self.settings = settings
@@ -78,9 +78,8 @@ class ExitPlan:
         self.target = plan.target
         self.index_stop = plan.index_stop
         self.index_target = plan.index_target
-        self.has_index = self.index_stop == self.index_stop or self.index_target == self.index_target
         self.stop_reason = ExitReason.STOP
-        self.mae = self.mfe = 0.0
+        self.highest = self.lowest = entry
         self.watch_stop = self.watch_target = False
         minutes = settings.time_stop_min
         self.leave_ts = _NEVER if minutes is None else opened_ts + round(minutes * 60 * NS_PER_SECOND)
@@ -90,7 +89,6 @@ class ExitPlan:
     def set_entry(self, entry: float) -> None:
         """Take the average entry price, rupees; called again while the entry is still filling."""
         self.entry = entry
-        self.best = entry
         self.initial_risk = max((entry - self.stop) * self.sign, 0.0) if self.stop == self.stop else NAN
         reach = (self.target - entry) * self.sign
         fraction = self.settings.break_even_at
@@ -105,23 +103,30 @@ class ExitPlan:
 
     def on_price(self, high: float, low: float, last: float) -> tuple[ExitAction, ...]:
         """Take what the instrument held did since the last call (for a tick all three are its price)."""
-        if self.sign > 0:
-            gain, loss, adverse, favourable = high - self.entry, self.entry - low, low, high
-        else:
-            gain, loss, adverse, favourable = self.entry - low, high - self.entry, high, low
-        if loss > self.mae:  # noqa: PLR1730 - every bar of every position comes here: half the time of max()
-            self.mae = loss
-        if gain > self.mfe:
-            self.mfe = gain
-            self.best = favourable
+        # Break-even and trailing depend on the best price so far: without a new extreme there is nothing to decide.
+        if high <= self.highest and low >= self.lowest and not self.watch_stop and not self.watch_target:
+            return _NOTHING
+        self.highest = max(self.highest, high)
+        self.lowest = min(self.lowest, low)
+        adverse, favourable = (low, high) if self.sign > 0 else (high, low)
+        # Comparisons with NaN (a level or rule that is off) are false.
         if self.watch_stop and (adverse - self.stop) * self.sign <= 0.0:
             return (ExitNow(self.stop_reason),)
         if self.watch_target and (favourable - self.target) * self.sign >= 0.0:
             return (ExitNow(ExitReason.TARGET),)
-        # Comparisons with NaN (a rule that is off) are false.
         if self.mfe >= self.even_move or self.trail_by > 0.0:
             return self._tighten(last)
         return _NOTHING
+
+    @property
+    def mae(self) -> float:
+        """Worst excursion, rupees a unit, >= 0."""
+        return max(self.entry - self.lowest if self.sign > 0 else self.highest - self.entry, 0.0)
+
+    @property
+    def mfe(self) -> float:
+        """Best excursion, rupees a unit, >= 0."""
+        return max(self.highest - self.entry if self.sign > 0 else self.entry - self.lowest, 0.0)
 
     def on_index_bar(self, bar: Bar) -> tuple[ExitAction, ...]:
         """Take a closed bar of the underlying: the index stop is looked at before the index target."""
@@ -153,9 +158,8 @@ class ExitPlan:
 
     def note_exit(self, price: float) -> None:
         """Count an exit's price among the excursions."""
-        gain = (price - self.entry) * self.sign
-        self.mfe = max(self.mfe, gain)
-        self.mae = max(self.mae, -gain)
+        self.highest = max(self.highest, price)
+        self.lowest = min(self.lowest, price)
 
     def _tighten(self, last: float) -> tuple[ExitAction, ...]:
         sign, stop, reason = self.sign, self.stop, self.stop_reason
@@ -165,7 +169,8 @@ class ExitPlan:
             if not (level - stop) * sign <= 0.0:
                 stop, reason = level, ExitReason.BREAK_EVEN
         if self.trail_by > 0.0:
-            level = tick_nearest(self.best - sign * self.trail_by, self.tick)
+            best = self.highest if sign > 0 else self.lowest
+            level = tick_nearest(best - sign * self.trail_by, self.tick)
             if not (level - stop) * sign <= 0.0:
                 stop, reason = level, ExitReason.TRAILING
         if stop == self.stop or isnan(stop):
