@@ -52,7 +52,8 @@ def studies() -> str:
 def functions() -> str:
     """Table of the other functions."""
     candle = [(f"`{name}()`, `{name}(prev_candle)`", names.FIELD_HELP[name]) for name in names.CANDLE_FUNCTIONS]
-    return _table(("function", "gives"), [*candle, *((f"`{name}`", text) for name, text in names.PLAIN_FUNCTIONS.items())])
+    plain = [(f"`{name}`", text) for name, text in names.PLAIN_FUNCTIONS.items()]
+    return _table(("function", "gives"), [*candle, *plain])
 
 
 def levels() -> str:
