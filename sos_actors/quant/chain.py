@@ -99,6 +99,7 @@ def atm_index(strikes: Floats, price: Floats | float) -> Ints | int:
     -1 where the price is NaN or lies outside the strikes by more than half a step: then no strike is at the money.
     """
     last = strikes.size - 1
+    after: Ints | int
     if isinstance(price, float):
         after = min(max(int(strikes.searchsorted(price)), min(1, last)), last)
     else:
