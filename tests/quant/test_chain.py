@@ -57,7 +57,7 @@ def slow_walls(oi, spot, reach):
         for k, s in near:
             if oi[right, k] > most:
                 strike, most = s, oi[right, k]
-        found += [strike, most if most else NAN]
+        found += [strike, most or NAN]
     return found[0], found[2], found[1], found[3]
 
 
