@@ -95,7 +95,7 @@ def _greeks(  # noqa: PLR0917 - the six quantities of the formula
 ) -> tuple[Array, ...]:
     root = np.sqrt(years)
     s = sigma * root
-    s = np.where((s > 0.0) & (discount > 0.0) & (forward > 0.0), s, np.nan)
+    s = np.where((s > 0.0) & (discount > 0.0) & (forward > 0.0) & (strike > 0.0), s, np.nan)
     d1 = np.log(forward / strike) / s + 0.5 * s
     sign = np.where(is_call, 1.0, -1.0)
     delta = sign * ndtr(sign * d1)

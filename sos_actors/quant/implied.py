@@ -30,14 +30,15 @@ SQRT_2_OVER_PI = 0.7978845608028654
 GUESS_NUMERATOR = (0.79788248, -0.05152884, 0.60774817, 0.01177336, -0.02214002, 0.06728318)
 GUESS_DENOMINATOR = (1.0, -0.06490413, 1.26707051, -0.04911512, 0.20398586, -0.01123934, 0.04752898)
 
-#: A relative step below this leaves an error of its fourth power: nothing in double precision.
+#: A relative Newton step below this leaves an error of its fourth power: nothing in double precision.
 SETTLED = 2e-4
-#: Where one rounding of the price moves the volatility by more than this part of itself, the price does not tell it.
+#: Where the rounding of the price may move the volatility by more than this part of itself, the price does not tell it.
 RESOLUTION = 1e-4
+#: Relative error of an undiscounted price: what computing, discounting and inverting it in double precision may add up.
+ROUNDING = 32.0 * float(np.finfo(np.float64).eps)
 #: Normalised time values from here down are zero: below, the doubles themselves lose their precision.
 SMALLEST = 1e-300
 MAX_STEPS = 100
-EPSILON = float(np.finfo(np.float64).eps)
 
 
 def implied_vol(  # noqa: PLR0917 - the six quantities of the formula
@@ -47,8 +48,9 @@ def implied_vol(  # noqa: PLR0917 - the six quantities of the formula
 
     NaN where the price holds no information: unknown, zero, at or below the discounted intrinsic value, at or above
     the upper bound (discount × forward for a call, × strike for a put), at expiry, where forward, strike, years or
-    discount is not positive, and where the time value is so small beside the price that rounding the price in
-    double precision would move the volatility by more than `RESOLUTION` of itself. Never raises, never warns.
+    discount is not positive, and where the price hardly depends on the volatility (its time value is lost beside the
+    intrinsic value, or it touches its upper bound), so that a rounding error of the price (`ROUNDING`) would move the
+    volatility by more than `RESOLUTION` of itself. Never raises for any number, never warns.
     """
     return in_blocks(_implied_vol, 1, (price, forward, strike, years, discount, is_call))[0]
 
@@ -66,13 +68,12 @@ def _implied_vol(  # noqa: PLR0917 - the six quantities of the formula
     b = np.where(valid, b, np.nan)
     k = np.abs(np.log(forward / strike))
     first = _guess(k, np.abs(excess) / root, b)
-    step, slope = _step(k, first, b)
+    newton, step, slope = _step(k, first, b)
     s = first * (1.0 + step)
-    rough = ~(np.abs(step) <= SETTLED) & valid
+    rough = ~(np.abs(newton) <= SETTLED) & valid
     if rough.any():
         s[rough], slope[rough] = _refine(np.broadcast_to(k, s.shape)[rough], s[rough], b[rough])
-    # Rounding moves the undiscounted price by EPSILON of itself; `slope` is d ln b / d ln s.
-    known = 2.0 * EPSILON * undiscounted < RESOLUTION * extrinsic * slope
+    known = ROUNDING * undiscounted < RESOLUTION * extrinsic * slope
     return (np.where(known, s / np.sqrt(years), np.nan),)
 
 
@@ -99,8 +100,8 @@ def _horner(x: Array, coefficients: tuple[float, ...]) -> Array:
     return total
 
 
-def _step(k: Array, s: Array, b: Array) -> tuple[Array, Array]:
-    """One Householder step on ln b(s) − ln b: the relative change of s, and the slope d ln b(s) / d ln s at s.
+def _step(k: Array, s: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Give Newton's and Householder's step on ln b(s) − ln b, relative to s, and the slope d ln b(s) / d ln s.
 
     With E∓ = erfcx((h ∓ s/2)/√2), h = k/s: b(s) = ½·exp(−½(h² + s²/4))·(E− − E+), so the exponential cancels in
     b'/b = √(2/π) / (E− − E+), and b''/b' = (h² − s²/4)/s gives the higher derivatives.
@@ -116,27 +117,25 @@ def _step(k: Array, s: Array, b: Array) -> tuple[Array, Array]:
     second = curve - slope
     third = curve * (curve - 3.0 * slope) + 2.0 * slope * slope - 3.0 * hh - u
     step: Array = newton * (1.0 + 0.5 * newton * second) / (1.0 + newton * (second + newton * third / 6.0))
-    return step, slope
+    return newton, step, slope
 
 
 def _refine(k: Array, s: Array, b: Array) -> tuple[Array, Array]:
     """Step within a bracket until each element has settled; NaN for one that never does. All arrays [n].
 
-    b(s) rises with s, so the sign of each step tells on which side the answer lies; a step that leaves the bracket is
-    replaced by its middle, or by doubling while there is no upper end.
+    b(s) rises with s, so the sign of Newton's step tells on which side the answer lies. A Householder step that leaves
+    the bracket is replaced by the bracket's middle, or by doubling while there is no upper end.
     """
     low = np.zeros_like(s)
     high = np.full_like(s, np.inf)
-    slope = np.full_like(s, np.nan)
-    settled = np.zeros(s.shape, dtype=bool)
     for _ in range(MAX_STEPS):
-        step, slope = _step(k, s, b)
+        newton, step, slope = _step(k, s, b)
         moved = s * (1.0 + step)
-        settled = np.abs(step) <= SETTLED
+        settled = np.abs(newton) <= SETTLED
         if settled.all():
             break
-        low = np.where(step > 0.0, np.maximum(low, s), low)
-        high = np.where(step > 0.0, high, np.minimum(high, s))
+        low = np.where(newton > 0.0, s, low)
+        high = np.where(newton < 0.0, s, high)
         middle = np.where(np.isinf(high), 2.0 * s, 0.5 * (low + high))
         s = np.where((moved > low) & (moved < high), moved, middle)
     return np.where(settled, moved, np.nan), slope
