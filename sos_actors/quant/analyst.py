@@ -176,8 +176,8 @@ class ChainAnalyst:
         model = no_model(now.strikes.size)
         if settings.greeks:
             model = chain_model(now.strikes, now.price, now.oi, atm=now.atm, spot=now.spot, forward=now.forward,
-                                discount=now.discount, years=years, skew_delta=settings.skew_delta, flip_reach=settings.flip_reach,
-                                flip_steps=settings.flip_steps)
+                                discount=now.discount, years=years, skew_delta=settings.skew_delta,
+                                flip_reach=settings.flip_reach, flip_steps=settings.flip_steps)
         flow = self._flow(now, frame.column("volume"))
         walls = oi_walls(now.strikes, now.oi, now.reference, settings.wall_strikes)
         (above, below), (call_wall_oi, put_wall_oi) = walls.strike.tolist(), walls.oi.tolist()
@@ -191,7 +191,8 @@ class ChainAnalyst:
         bid, ask = frame.column("bid"), frame.column("ask")
         self._last = ChainSnapshot(
             underlying=self.underlying, expiry=frame.expiry, ts=now.ts, years=years, spot=now.spot, forward=now.forward,
-            atm_strike=float(now.strikes[now.atm]) if now.atm >= 0 else NAN, straddle=float(straddle(now.price, now.atm)),
+            atm_strike=float(now.strikes[now.atm]) if now.atm >= 0 else NAN,
+            straddle=float(straddle(now.price, now.atm)),
             atm_iv=model.atm_iv, iv_skew=model.skew, iv_rank=rank, iv_percentile=percentile,
             ce_oi=flow.oi[CE], pe_oi=flow.oi[PE], ce_oi_change=flow.oi_change[CE], pe_oi_change=flow.oi_change[PE],
             ce_volume=flow.volume[CE], pe_volume=flow.volume[PE],

@@ -8,7 +8,6 @@ unknown contracts are left out of sums, and a sum of nothing but unknowns is NaN
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -62,41 +61,55 @@ class Walls(NamedTuple):
     oi: Floats
 
 
-@lru_cache(maxsize=64)
-def _positions(size: int) -> Ints:
-    positions = np.arange(size)
-    positions.setflags(write=False)
-    return positions
-
-
 def oi_walls(strikes: Floats, oi: Floats, spot: Floats | float, reach: int) -> Walls:
     """Strike with the most call OI among the `reach` strikes at or above `spot`, with the most put OI at or below.
 
-    `oi` [..., 2, K] and `spot` a number or [T], one a minute. Of equals the nearest to the price. NaN where the
+    `oi` [..., 2, K]; `spot` one number, or [T] for `oi` [T, 2, K]. Of equals the nearest to the price. NaN where the
     spot is NaN or nothing is written within reach.
     """
-    price = np.asarray(spot)
-    first, last = strikes.searchsorted(price, side="left"), strikes.searchsorted(price, side="right")
+    if isinstance(spot, float):
+        return _walls_now(strikes, oi, spot, reach)
+    first, last = strikes.searchsorted(spot, side="left"), strikes.searchsorted(spot, side="right")
     start = np.array((first, last - reach)).T[..., None]
-    position = _positions(strikes.size)
+    position = np.arange(strikes.size)
     shown = np.fmax(np.where((position >= start) & (position < start + reach), oi, 0.0), 0.0)
     most = np.maximum.reduce(shown, axis=-1)
     where = np.array((shown[..., CE, :].argmax(axis=-1), strikes.size - 1 - shown[..., PE, ::-1].argmax(axis=-1))).T
-    found = (most > 0.0) & ~np.isnan(price)[..., None]
+    found = (most > 0.0) & ~np.isnan(spot)[..., None]
     return Walls(np.where(found, strikes[where], NAN), np.where(found, most, NAN))
 
 
-def atm_index(strikes: Floats, price: Floats | float) -> Ints:
+def _walls_now(strikes: Floats, oi: Floats, spot: float, reach: int) -> Walls:
+    """Find the walls of one minute, where slices are three times as fast as masks."""
+    strike, most = np.full(2, NAN), np.full(2, NAN)
+    if spot > 0.0:
+        first, last = int(strikes.searchsorted(spot, side="left")), int(strikes.searchsorted(spot, side="right"))
+        low = max(last - reach, 0)
+        for right, near in ((CE, slice(first, first + reach)), (PE, slice(low, last))):
+            outwards = slice(None, None, 1 if right == CE else -1)
+            known = np.fmax(oi[right, near], 0.0)[outwards]
+            if known.size and known[best := int(known.argmax())] > 0.0:
+                strike[right], most[right] = strikes[near][outwards][best], known[best]
+    return Walls(strike, most)
+
+
+def atm_index(strikes: Floats, price: Floats | float) -> Ints | int:
     """Position of the strike nearest to `price` [...]; of two equally near the lower.
 
     -1 where the price is NaN or lies outside the strikes by more than half a step: then no strike is at the money.
     """
-    middles = 0.5 * (strikes[1:] + strikes[:-1])
-    low = strikes[0] - (middles[0] - strikes[0] if middles.size else 0.0)
-    high = strikes[-1] + (strikes[-1] - middles[-1] if middles.size else 0.0)
-    nearest = middles.searchsorted(price, side="left")
-    price = np.asarray(price)
-    return np.where((price >= low) & (price <= high), nearest, -1)
+    last = strikes.size - 1
+    after: Ints | int
+    if isinstance(price, float):
+        after = min(max(int(strikes.searchsorted(price)), min(1, last)), last)
+    else:
+        after = np.clip(strikes.searchsorted(price), min(1, last), last)
+    before = after - min(1, last)
+    under, over = price - strikes[before], strikes[after] - price
+    lowest = -0.5 * (strikes[after] - strikes[before])
+    if isinstance(price, float):
+        return (before if under <= over else after) if under >= lowest and over >= lowest else -1
+    return np.where((under >= lowest) & (over >= lowest), np.where(under <= over, before, after), -1)
 
 
 def at_strike(values: Floats, index: Ints | int) -> Floats:

@@ -26,6 +26,8 @@ from sos_actors.errors import InputError
 from sos_actors.messages import CE, PE, Buildup
 from sos_actors.quant.chain import Floats
 
+_UNKNOWN = int(Buildup.UNKNOWN)  # putmask is slow on an enumeration
+
 #: What strategies read: 'Long Buildup' ... 'Neutral', '' for UNKNOWN.
 LABELS = {code: "" if code is Buildup.UNKNOWN else code.label for code in Buildup}
 
@@ -76,7 +78,7 @@ def buildup(price_change: Floats, oi_change: Floats, price_threshold: Floats | f
     falling, closing = (price_change < 0.0).view(np.int8), (oi_change < 0.0).view(np.int8)
     # LONG_BUILDUP 1, SHORT_COVERING 2, SHORT_BUILDUP 3, LONG_UNWINDING 4: open interest turns one bit, price the other.
     codes: NDArray[np.int8] = (1 + closing + falling + falling) * counts.view(np.int8)
-    np.putmask(codes, np.isnan(price_change + oi_change), Buildup.UNKNOWN)
+    np.putmask(codes, np.isnan(price_change + oi_change), -1)
     return codes
 
 
