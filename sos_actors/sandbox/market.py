@@ -17,16 +17,16 @@ from sos_actors.errors import DataError, InputError
 from sos_actors.market.calendar import TradingCalendar
 from sos_actors.market.day import BarColumns, DataQuality, MarketDay, TickColumns
 from sos_actors.market.ids import index_id
+from sos_actors.sandbox.bars import to_tick
 from sos_actors.sandbox.chain import simulate_chain
 from sos_actors.sandbox.daily import DailyPath
 from sos_actors.sandbox.future import simulate_future
 from sos_actors.sandbox.schedule import CALENDAR, Schedule
 from sos_actors.sandbox.session import make_session
-from sos_actors.sandbox.session_path import SessionPath, market_path, session_path, vix_path
+from sos_actors.sandbox.session_path import VIX, VIX_TICK, SessionPath, market_path, session_path, vix_path
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.sandbox.ticks import default_instruments, simulate_ticks
 
-VIX = "INDIAVIX"
 SOURCE = "simulated"
 _KEPT_DAYS = 4
 
@@ -35,7 +35,7 @@ class SimulatedMarket:
     """The whole simulated market of one seed. Holds nothing but what can be made again; days it returns are read-only.
 
     Sessions, expiries and lots are those of `calendar`; by default the tables of the real market, with every weekday a
-    session in years they do not know. Raises InputError for a seed below zero.
+    session in years they do not know. Another calendar must know every year from the anchor on. Raises InputError for a seed below zero.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class SimulatedMarket:
             raise DataError(f"simulated market: {underlying} is closed on {day}; ask for a day with a session")
         shared = market_path(self.settings, self.seed, state, len(start))
         if underlying == VIX:
-            levels = np.round(100.0 * vix_path(self.settings, self.seed, state, shared), 2)
+            levels = to_tick(100.0 * vix_path(self.settings, self.seed, state, shared), VIX_TICK)
             index = _index_bars(VIX, start, levels)
             quality = DataQuality(rows=len(start))
             return _freeze(MarketDay(VIX, day, index, None, (), SOURCE, simulated=True, quality=quality)), None

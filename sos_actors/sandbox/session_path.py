@@ -21,6 +21,8 @@ POINTS = 12
 POINT_NS = MINUTE_NS // POINTS
 #: The four instants of a minute at which anything that follows the index is valued.
 OPEN, HIGH, LOW, CLOSE = 0, 1, 2, 3
+#: Canonical name of India VIX, and the step of its level (points, 100 times the fraction).
+VIX, VIX_TICK = "INDIAVIX", 0.01
 
 
 @dataclass(frozen=True, slots=True)

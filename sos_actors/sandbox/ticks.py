@@ -16,7 +16,7 @@ from sos_actors.messages.market import CE, CHAIN_FIELDS, PE
 from sos_actors.sandbox.bars import TICK, floor_tick, to_tick
 from sos_actors.sandbox.schedule import Schedule
 from sos_actors.sandbox.seeding import stream
-from sos_actors.sandbox.session_path import HIGH, LOW, POINTS, SessionPath, day_shape
+from sos_actors.sandbox.session_path import HIGH, LOW, POINTS, VIX, VIX_TICK, SessionPath, day_shape
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -62,8 +62,8 @@ def simulate_ticks(
         raise InputError("simulated market: no instruments to make ticks of; name at least one")
     which = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part["ts"]) for part in parts])
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    # A stable sort: ticks of one instrument with equal stamps keep the order in which they were made.
     order = np.lexsort((columns["ts"], columns["ts_recv"]))
-    # Equal stamps keep the order in which each instrument's own ticks were made: lexsort is stable.
     return TickColumns(
         underlying=day.underlying, instruments=tuple(names), which=which[order], ts=columns["ts"][order],
         ts_recv=columns["ts_recv"][order], price=columns["price"][order], quantity=columns["quantity"][order],
@@ -86,7 +86,8 @@ def default_instruments(day: MarketDay, strikes: int) -> tuple[str, ...]:
 def _minutes(day: MarketDay, path: SessionPath | None, name: str, schedule: Schedule) -> _Minutes:
     """Find the minutes of one instrument of the day; raises InputError when it is not part of it."""
     if day.index is not None and name == day.index.instrument:
-        return _of_bars(day.index, 1, TICK, *_extremes(path, len(day.index.start)))
+        tick = VIX_TICK if day.underlying == VIX else TICK
+        return _of_bars(day.index, 1, tick, *_extremes(path, len(day.index.start)))
     if day.future is not None and name == day.future.instrument:
         listing = schedule.listing(day.underlying, day.day)
         lot = schedule.lot_size(day.underlying, listing.future, day.day)
