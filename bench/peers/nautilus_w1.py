@@ -37,7 +37,7 @@ class Cross(Strategy):
         self.subscribe_bars(followed)
         self.sizes = Quantity.from_int(1), Quantity.from_int(2)
 
-    def on_bar(self, bar):
+    def on_bar(self, bar):  # noqa: ARG002  the averages follow the bar by themselves
         if not self.slow.initialized:
             return
         side = 1 if self.quick.value > self.slow.value else -1
@@ -68,7 +68,8 @@ def main():
     unrealized = engine.portfolio.unrealized_pnl(instrument.id)
     equity = engine.portfolio.account(setup.NSE).balance_total().as_double()
     equity += unrealized.as_double() if unrealized else 0.0
-    report.print(events=len(ts), trades=strategy.flips, orders=engine.cache.orders_total_count(), equity=round(equity, 2))
+    count = engine.cache.orders_total_count()
+    report.print(events=len(ts), trades=strategy.flips, orders=count, equity=round(equity, 2))
 
 
 if __name__ == "__main__":

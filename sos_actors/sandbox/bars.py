@@ -6,24 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-TICKS_A_RUPEE = 20.0
-TICK = 1.0 / TICKS_A_RUPEE
+#: Tick of an option and of an index level, rupees (points).
+TICK = 0.05
 _SLACK = 1e-9
 
 
-def to_tick(price: Array) -> Array:
+def to_tick(price: Array, tick: float = TICK) -> Array:
     """Round to the nearest multiple of the tick; dividing by a whole number gives the float that 0.15 is written as."""
-    return np.asarray(np.rint(price * TICKS_A_RUPEE) / TICKS_A_RUPEE)
+    steps = round(1.0 / tick)
+    return np.asarray(np.rint(price * steps) / steps)
 
 
-def floor_tick(price: Array) -> Array:
+def floor_tick(price: Array, tick: float = TICK) -> Array:
     """Round down to a multiple of the tick."""
-    return np.asarray(np.floor(price * TICKS_A_RUPEE + _SLACK) / TICKS_A_RUPEE)
+    steps = round(1.0 / tick)
+    return np.asarray(np.floor(price * steps + _SLACK) / steps)
 
 
-def ceil_tick(price: Array) -> Array:
+def ceil_tick(price: Array, tick: float = TICK) -> Array:
     """Round up to a multiple of the tick."""
-    return np.asarray(np.ceil(price * TICKS_A_RUPEE - _SLACK) / TICKS_A_RUPEE)
+    steps = round(1.0 / tick)
+    return np.asarray(np.ceil(price * steps - _SLACK) / steps)
 
 
 def traded_ohlc(instants: Array, lots: Array) -> tuple[Array, Array, Array, Array]:

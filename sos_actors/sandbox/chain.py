@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sos_actors.market.day import ChainColumns
 from sos_actors.messages.market import CHAIN_FIELDS
 from sos_actors.quant import black
-from sos_actors.sandbox import schedule
 from sos_actors.sandbox.bars import TICK, ceil_tick, floor_tick, to_lots, to_tick, traded_ohlc
 from sos_actors.sandbox.daily import SESSIONS_A_YEAR
 from sos_actors.sandbox.open_interest import open_interest
@@ -32,7 +31,7 @@ OTM_REACH, ITM_REACH = 0.9, 0.35
 
 def listed_strikes(session: Session) -> Array:
     """Strikes of the day: the one nearest the opening index and `strikes_each_side` on either side. [strike]."""
-    step = schedule.strike_step(session.underlying)
+    step = session.listing.strike_step
     middle = np.rint(session.spot[0, 0] / step)
     each = session.settings.strikes_each_side
     return np.asarray((middle + np.arange(-each, each + 1)) * step)
@@ -44,8 +43,8 @@ def simulate_chain(session: Session, expiry: dt.date, *, front: bool) -> ChainCo
     `front` is the expiry nearest to the day; others trade less and are quoted wider.
     """
     strikes = listed_strikes(session)
-    lot = schedule.lot_size(session.underlying, expiry)
-    days = schedule.sessions_between(session.day, expiry)
+    lot = session.lot(expiry)
+    days = session.days_to(expiry)
     rng = stream(session.seed, "chain", session.underlying, session.day.toordinal(), expiry.toordinal())
     forward, values = option_values(session, expiry, strikes, days)
     half = half_spreads(session, values[CLOSE], forward[CLOSE], strikes, front=front)

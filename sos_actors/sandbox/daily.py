@@ -39,10 +39,10 @@ class DayState:
 class DailyPath:
     """The daily path from the anchor on: made a calendar year at a time when first asked for, then kept."""
 
-    def __init__(self, settings: MarketSettings, seed: int, is_session: Callable[[dt.date], bool]) -> None:
+    def __init__(self, settings: MarketSettings, seed: int, session_share: Callable[[dt.date], float]) -> None:
         self._settings = settings
         self._seed = seed
-        self._is_session = is_session
+        self._session_share = session_share
         self._days: dict[dt.date, DayState] = {}
         self._next_year = settings.anchor.year
         self._vix = settings.vix_mean
@@ -68,19 +68,23 @@ class DailyPath:
         first = max(dt.date(year, 1, 1), self._settings.anchor)
         for ordinal in range(first.toordinal(), dt.date(year + 1, 1, 1).toordinal()):
             day = dt.date.fromordinal(ordinal)
-            if self._is_session(day):
+            share = self._session_share(day)
+            if share > 0.0:
                 row = day.timetuple().tm_yday - 1
                 own_row = {name: (float(draws[row, 0]), float(draws[row, 1])) for name, draws in own.items()}
-                self._days[day] = self._step(day, [float(z) for z in market[row]], float(uniform[row]), own_row)
+                shocks = [float(z) for z in market[row]]
+                self._days[day] = self._step(day, share, shocks, float(uniform[row]), own_row)
 
-    def _step(self, day: dt.date, z: list[float], kind: float, own: Mapping[str, tuple[float, float]]) -> DayState:
-        """Move the market through the night before `day` and its session."""
+    def _step(
+        self, day: dt.date, share: float, z: list[float], kind: float, own: Mapping[str, tuple[float, float]]
+    ) -> DayState:
+        """Move the market through the night before `day` and its session, `share` of a full one."""
         s = self._settings
         move, noise = _day_type(kind, s)
         sigma = s.variance_premium * self._vix / math.sqrt(SESSIONS_A_YEAR)
         # A lognormal mixture of unit variance: most nights are quiet, some are not.
         tail = math.exp(GAP_TAIL * z[3] - GAP_TAIL * GAP_TAIL)
-        night, session = math.sqrt(s.overnight_share), math.sqrt(1.0 - s.overnight_share)
+        night, session = math.sqrt(s.overnight_share), math.sqrt((1.0 - s.overnight_share) * share)
         opens: dict[str, float] = {}
         closes: dict[str, float] = {}
         for name, index in s.indices.items():

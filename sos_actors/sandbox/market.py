@@ -11,20 +11,22 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sos_actors.errors import InputError
+from sos_actors.errors import DataError, InputError
+from sos_actors.market.calendar import TradingCalendar
 from sos_actors.market.day import BarColumns, DataQuality, MarketDay, TickColumns
 from sos_actors.market.ids import index_id
-from sos_actors.sandbox import schedule
+from sos_actors.sandbox.bars import to_tick
 from sos_actors.sandbox.chain import simulate_chain
 from sos_actors.sandbox.daily import DailyPath
 from sos_actors.sandbox.future import simulate_future
+from sos_actors.sandbox.schedule import CALENDAR, Schedule
 from sos_actors.sandbox.session import make_session
-from sos_actors.sandbox.session_path import SessionPath, market_path, session_path, vix_path
+from sos_actors.sandbox.session_path import VIX, VIX_TICK, SessionPath, market_path, session_path, vix_path
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.sandbox.ticks import default_instruments, simulate_ticks
 
-VIX = "INDIAVIX"
 SOURCE = "simulated"
 _KEPT_DAYS = 4
 
@@ -32,15 +34,19 @@ _KEPT_DAYS = 4
 class SimulatedMarket:
     """The whole simulated market of one seed. Holds nothing but what can be made again; days it returns are read-only.
 
-    Raises InputError for a seed below zero.
+    Sessions, expiries and lots are those of `calendar`; by default the tables of the real market, with every weekday a
+    session in years they do not know. Another calendar must know every year from the anchor on. Raises InputError for a seed below zero.
     """
 
-    def __init__(self, settings: MarketSettings | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, settings: MarketSettings | None = None, seed: int = 0, calendar: TradingCalendar = CALENDAR
+    ) -> None:
         if seed < 0:
             raise InputError(f"simulated market: seed {seed} is negative; use 0 or more")
         self.settings = settings or MarketSettings()
         self.seed = seed
-        self._daily = DailyPath(self.settings, seed, schedule.is_session)
+        self.schedule = Schedule(calendar)
+        self._daily = DailyPath(self.settings, seed, self.schedule.session_share)
         self._kept: OrderedDict[tuple[str, dt.date], tuple[MarketDay, SessionPath | None]] = OrderedDict()
 
     @property
@@ -72,7 +78,9 @@ class SimulatedMarket:
             raise InputError(f"simulated market: {rate} ticks a minute; use more than 0")
         made, path = self._made(underlying, day)
         names = tuple(instruments) if instruments is not None else default_instruments(made, strikes)
-        return simulate_ticks(made, path, names, seed=self.seed, rate=rate, latency_ms=self.settings.latency_ms)
+        return simulate_ticks(
+            made, path, names, seed=self.seed, schedule=self.schedule, rate=rate, latency_ms=self.settings.latency_ms
+        )
 
     def _made(self, underlying: str, day: dt.date) -> tuple[MarketDay, SessionPath | None]:
         key = (underlying, day)
@@ -89,28 +97,33 @@ class SimulatedMarket:
             known = ", ".join(self.underlyings)
             raise InputError(f"simulated market: no underlying '{underlying}'; use one of {known}")
         state = self._daily.state(day)
-        shared = market_path(self.settings, self.seed, state, schedule.minutes(day))
+        start = self.schedule.minute_starts(underlying, day)
+        if not len(start):
+            raise DataError(f"simulated market: {underlying} is closed on {day}; ask for a day with a session")
+        shared = market_path(self.settings, self.seed, state, len(start))
         if underlying == VIX:
-            levels = np.round(100.0 * vix_path(self.settings, self.seed, state, shared), 2)
-            return _freeze(MarketDay(VIX, day, _index_bars(VIX, day, levels), None, (), SOURCE, simulated=True)), None
+            levels = to_tick(100.0 * vix_path(self.settings, self.seed, state, shared), VIX_TICK)
+            index = _index_bars(VIX, start, levels)
+            quality = DataQuality(rows=len(start))
+            return _freeze(MarketDay(VIX, day, index, None, (), SOURCE, simulated=True, quality=quality)), None
         path = session_path(self.settings, self.seed, state, shared, underlying)
         sigma = state.sigma * self.settings.indices[underlying].vol_ratio
-        session = make_session(underlying, day, path, seed=self.seed, settings=self.settings, sigma=sigma)
-        expiries = schedule.expiries(underlying, day)
-        chains = tuple(simulate_chain(session, expiry, front=k == 0) for k, expiry in enumerate(expiries))
+        session = make_session(
+            underlying, day, path, seed=self.seed, settings=self.settings, schedule=self.schedule, sigma=sigma
+        )
+        front = simulate_chain(session, session.listing.front, front=True)
+        chains = (front, simulate_chain(session, session.listing.monthly, front=False))
         rows = session.minutes * (2 + sum(2 * len(chain.strikes) for chain in chains))
         made = MarketDay(
-            underlying=underlying, day=day, index=_index_bars(underlying, day, path.level),
+            underlying=underlying, day=day, index=_index_bars(underlying, start, path.level),
             future=simulate_future(session), chains=chains, source=SOURCE, simulated=True,
             quality=DataQuality(rows=rows),
         )
         return _freeze(made), path
 
 
-def _index_bars(underlying: str, day: dt.date, level: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> BarColumns:
-    minutes = len(level)
-    start = schedule.open_ns(day) + np.arange(minutes, dtype=np.int64) * schedule.MINUTE_NS
-    unknown = np.full(minutes, np.nan)
+def _index_bars(underlying: str, start: NDArray[np.int64], level: NDArray[np.float64]) -> BarColumns:
+    unknown = np.full(len(start), np.nan)
     return BarColumns(
         instrument=index_id(underlying), interval_s=60, start=start, open=level[:, 0].copy(), high=level.max(axis=1),
         low=level.min(axis=1), close=level[:, -1].copy(), volume=unknown, oi=unknown,

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sos_actors.messages.market import CE, PE
-from sos_actors.sandbox import schedule
 from sos_actors.sandbox.bars import to_lots
 from sos_actors.sandbox.seeding import stream
 from sos_actors.sandbox.session import Session
@@ -52,7 +51,7 @@ def _standing(session: Session, expiry: dt.date, strikes: Array, days: int) -> A
     step = session.index.round_step
     round_strike = np.where(strikes % step == 0.0, ROUND, np.where(strikes % (step / 5.0) == 0.0, HALF_ROUND, 1.0))
     luck = stream(session.seed, "strike", session.underlying, expiry.toordinal()).standard_normal((2, _STRIKE_NAMES))
-    which = (strikes / schedule.strike_step(session.underlying)).astype(np.int64) % _STRIKE_NAMES
+    which = (strikes / session.listing.strike_step).astype(np.int64) % _STRIKE_NAMES
     return np.asarray((profile + 0.002) * round_strike * np.exp(0.25 * luck[:, which]))
 
 

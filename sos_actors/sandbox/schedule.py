@@ -1,79 +1,75 @@
-"""When the simulated market is open and what it lists: sessions, expiries, lots and strike steps.
-
-Rules only, without the list of holidays: every weekday is a session. Session times and expiry weekdays follow the
-exchanges' changes of 2024-26.
-"""
+"""When the simulated market is open and what it lists, by the calendar and contract rules of the real one."""
 
 from __future__ import annotations
 
 import datetime as dt
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, field
 
-IST = ZoneInfo("Asia/Kolkata")
-MINUTE_NS = 60_000_000_000
-_OPEN = dt.time(9, 15)
-_LONGER_FROM = dt.date(2026, 8, 3)
-_TUESDAY, _THURSDAY = 1, 3
-_NSE_TUESDAY_FROM = dt.date(2025, 9, 1)
-_LOTS = {"NIFTY": 75, "BANKNIFTY": 30, "SENSEX": 20}
-_NIFTY_65_FROM = dt.date(2026, 1, 6)
-_STEPS = {"NIFTY": 50.0, "BANKNIFTY": 100.0, "SENSEX": 100.0}
-_WEEKLY = frozenset({"NIFTY", "SENSEX"})
+import numpy as np
+from numpy.typing import NDArray
 
+from sos_actors.market.calendar import TradingCalendar
+from sos_actors.market.clocktime import MINUTE_NS
+from sos_actors.market.contracts import ContractRules, strike_step, tick_size
+from sos_actors.market.expiries import expiry_instant, is_monthly, monthly_expiries, next_expiry
+from sos_actors.market.ids import EXCHANGE_OF
 
-def is_session(day: dt.date) -> bool:
-    """Whether the market trades on `day`."""
-    return day.weekday() < 5
-
-
-def open_ns(day: dt.date) -> int:
-    """Start of the first minute of `day`, UTC ns."""
-    return int(dt.datetime.combine(day, _OPEN, IST).timestamp()) * 1_000_000_000
+#: The calendar simulated days follow: in years whose holidays are not known, every weekday is a session.
+CALENDAR = TradingCalendar(extra_years=frozenset(range(2000, 2101)))
+#: Minutes of the session a full day's variance belongs to; shorter sessions move less.
+FULL_SESSION = 375
+_FURTHEST = dt.timedelta(days=70)
+_ONE_DAY = dt.timedelta(days=1)
 
 
-def minutes(day: dt.date) -> int:
-    """Length of the session, minutes: 375 to 15:30, 385 to 15:40 since 3 August 2026."""
-    return 385 if day >= _LONGER_FROM else 375
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The contracts of one underlying on one day: expiry in front, the first monthly one after it, near future."""
+
+    front: dt.date
+    monthly: dt.date
+    future: dt.date
+    strike_step: float
+    future_tick: float
 
 
-def close_ns(day: dt.date) -> int:
-    """End of the last minute of `day`, UTC ns."""
-    return open_ns(day) + minutes(day) * MINUTE_NS
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Sessions and listings by underlying, from a calendar."""
 
+    calendar: TradingCalendar = CALENDAR
+    rules: ContractRules = field(init=False)
 
-def sessions_between(first: dt.date, last: dt.date) -> int:
-    """Sessions after `first` up to and including `last`."""
-    return sum(is_session(dt.date.fromordinal(k)) for k in range(first.toordinal() + 1, last.toordinal() + 1))
+    def __post_init__(self) -> None:
+        """Make the contract rules of the same calendar."""
+        object.__setattr__(self, "rules", ContractRules(self.calendar))
 
+    def minute_starts(self, underlying: str, day: dt.date) -> NDArray[np.int64]:
+        """Start of every minute of the day's sessions, UTC ns; empty when closed. Raises InputError: unknown year."""
+        found = self.calendar.sessions(EXCHANGE_OF[underlying], day)
+        parts = [np.arange(s.open_ns, s.close_ns, MINUTE_NS, dtype=np.int64) for s in found]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
-def expiries(underlying: str, day: dt.date) -> tuple[dt.date, dt.date]:
-    """Find the expiry in front on `day` (that day itself counts) and the first monthly one after it."""
-    days = [dt.date.fromordinal(day.toordinal() + k) for k in range(75)]
-    dates = [d for d in days if d.weekday() == _weekday(underlying, d)]
-    monthly = [d for d in dates if (d + dt.timedelta(days=7)).month != d.month]
-    front = dates[0] if underlying in _WEEKLY else monthly[0]
-    return front, next(d for d in monthly if d > front)
+    def session_share(self, day: dt.date) -> float:
+        """How much of a full session NSE holds on `day`: 0 closed, 1 a full one (or longer)."""
+        minutes = sum(s.close_ns - s.open_ns for s in self.calendar.sessions("NSE", day)) / MINUTE_NS
+        return min(minutes / FULL_SESSION, 1.0)
 
+    def sessions_between(self, underlying: str, day: dt.date, expiry: dt.date) -> int:
+        """Trading days after `day` up to and including `expiry`."""
+        return len(self.calendar.trading_days(EXCHANGE_OF[underlying], day + _ONE_DAY, expiry))
 
-def future_expiry(underlying: str, day: dt.date) -> dt.date:
-    """Expiry of the near future: the first monthly expiry from `day` on."""
-    front, following = expiries(underlying, day)
-    return front if (front + dt.timedelta(days=7)).month != front.month else following
+    def listing(self, underlying: str, day: dt.date) -> Listing:
+        """Find what is listed on `day`; an expiry on the day itself is the one in front."""
+        front = next_expiry(underlying, day, self.calendar)
+        monthly = monthly_expiries(underlying, front + _ONE_DAY, front + _FURTHEST, self.calendar)[0]
+        future = front if is_monthly(underlying, front, self.calendar) else monthly
+        return Listing(front, monthly, future, strike_step(underlying, day), tick_size(underlying, "FUT", day))
 
+    def expiry_ns(self, underlying: str, expiry: dt.date) -> int:
+        """Instant at which contracts stop trading, UTC ns."""
+        return expiry_instant(EXCHANGE_OF[underlying], expiry, self.calendar)
 
-def lot_size(underlying: str, expiry: dt.date) -> int:
-    """Units in a lot of contracts of that expiry."""
-    if underlying == "NIFTY" and expiry >= _NIFTY_65_FROM:
-        return 65
-    return _LOTS.get(underlying, 25)
-
-
-def strike_step(underlying: str) -> float:
-    """Index points between listed strikes."""
-    return _STEPS.get(underlying, 50.0)
-
-
-def _weekday(underlying: str, day: dt.date) -> int:
-    if underlying == "SENSEX":
-        return _THURSDAY if day >= _NSE_TUESDAY_FROM else _TUESDAY
-    return _TUESDAY if day >= _NSE_TUESDAY_FROM else _THURSDAY
+    def lot_size(self, underlying: str, expiry: dt.date, day: dt.date) -> int:
+        """Units in a lot of contracts of that expiry on `day`."""
+        return self.rules.lot_size(underlying, expiry, day)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from sos_actors.sandbox import schedule
-from sos_actors.sandbox.session_path import CLOSE, POINTS, SessionPath, day_shape
+from sos_actors.sandbox.schedule import Listing, Schedule
+from sos_actors.sandbox.session_path import CLOSE, POINT_NS, POINTS, SessionPath, day_shape
 from sos_actors.sandbox.settings import IndexSettings, MarketSettings
 
 Array = NDArray[np.float64]
@@ -33,6 +33,8 @@ class Session:
     seed: int
     settings: MarketSettings
     index: IndexSettings
+    schedule: Schedule
+    listing: Listing
     start: NDArray[np.int64]
     path: SessionPath
     spot: Array
@@ -46,6 +48,14 @@ class Session:
         """Length of the session, minutes."""
         return len(self.start)
 
+    def days_to(self, expiry: dt.date) -> int:
+        """Trading days after this one up to the expiry; 0 on the expiry day."""
+        return self.schedule.sessions_between(self.underlying, self.day, expiry)
+
+    def lot(self, expiry: dt.date) -> int:
+        """Units in a lot of contracts of that expiry."""
+        return self.schedule.lot_size(self.underlying, expiry, self.day)
+
     def gone(self) -> Array:
         """Share of the session gone by at each instant, [4, minutes], below one."""
         points = np.arange(self.minutes) * POINTS + self.path.instants
@@ -53,13 +63,13 @@ class Session:
 
     def calendar_years(self, expiry: dt.date) -> Array:
         """Calendar years from each instant to the close of the expiry day, [4, minutes]; carries interest."""
-        ahead = schedule.close_ns(expiry) - schedule.open_ns(self.day)
-        return np.asarray((ahead - self.gone() * (self.minutes * schedule.MINUTE_NS)) / _NS_A_YEAR)
+        now = self.start + self.path.instants * POINT_NS
+        return np.asarray((self.schedule.expiry_ns(self.underlying, expiry) - now) / _NS_A_YEAR)
 
     def trading_years(self, expiry: dt.date, sessions_a_year: float) -> Array:
         """Years to expiry in the market's own variance clock, [4, minutes]: sessions count, and nights a little."""
         today = (1.0 - self.gone()) * (1.0 - self.settings.overnight_share)
-        return np.asarray((today + schedule.sessions_between(self.day, expiry)) / sessions_a_year)
+        return np.asarray((today + self.days_to(expiry)) / sessions_a_year)
 
     def carry(self, expiry: dt.date) -> Array:
         """Fair forward over spot at each instant, [4, minutes]."""
@@ -68,7 +78,8 @@ class Session:
 
 
 def make_session(
-    underlying: str, day: dt.date, path: SessionPath, *, seed: int, settings: MarketSettings, sigma: float
+    underlying: str, day: dt.date, path: SessionPath, *, seed: int, settings: MarketSettings, schedule: Schedule,
+    sigma: float,
 ) -> Session:
     """Derive from a path what volume and open interest answer to. `sigma` is the day's own standard deviation."""
     spot = path.at_instants(path.level)
@@ -78,9 +89,9 @@ def make_session(
     keep = 0.5 ** (1.0 / PRESSURE_HALF_LIFE)
     drift = np.asarray(lfilter([1.0], [1.0, -keep], moves)) / (typical * math.sqrt(1.0 / (1.0 - keep * keep)))
     shape = day_shape(minutes)
-    start = schedule.open_ns(day) + np.arange(minutes, dtype=np.int64) * schedule.MINUTE_NS
     return Session(
-        underlying=underlying, day=day, seed=seed, settings=settings, index=settings.indices[underlying], start=start,
+        underlying=underlying, day=day, seed=seed, settings=settings, index=settings.indices[underlying],
+        schedule=schedule, listing=schedule.listing(underlying, day), start=schedule.minute_starts(underlying, day),
         path=path, spot=spot, vix=path.at_instants(path.vix), shape=shape,
         activity=shape * (0.7 + 0.3 * np.minimum(np.abs(moves) / typical, 6.0)), pressure=np.tanh(drift),
     )

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from sos_actors.market.clocktime import MINUTE_NS
+from sos_actors.sandbox.bars import to_tick
 from sos_actors.sandbox.daily import DayState
 from sos_actors.sandbox.seeding import stream
 from sos_actors.sandbox.settings import MarketSettings
@@ -16,8 +18,11 @@ from sos_actors.sandbox.settings import MarketSettings
 Array = NDArray[np.float64]
 #: Points of the path within a minute: one every five seconds.
 POINTS = 12
+POINT_NS = MINUTE_NS // POINTS
 #: The four instants of a minute at which anything that follows the index is valued.
 OPEN, HIGH, LOW, CLOSE = 0, 1, 2, 3
+#: Canonical name of India VIX, and the step of its level (points, 100 times the fraction).
+VIX, VIX_TICK = "INDIAVIX", 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,7 @@ def session_path(settings: MarketSettings, seed: int, state: DayState, market: M
     mixed = math.sqrt(index.loading) * market.shared + math.sqrt(1.0 - index.loading) * alone
     size = state.sigma * index.vol_ratio * state.noise
     logs = _pinned(size * mixed, market.clock, math.log(state.closes[name] / state.opens[name]))
-    level = np.rint(state.opens[name] * np.exp(logs) * 20.0) / 20.0
-    level = level.reshape(-1, POINTS)
+    level = to_tick(state.opens[name] * np.exp(logs)).reshape(-1, POINTS)
     minutes = len(level)
     first, last = np.zeros(minutes, np.int64), np.full(minutes, POINTS - 1)
     instants = np.stack([first, level.argmax(axis=1), level.argmin(axis=1), last])

@@ -13,10 +13,10 @@ from sos_actors.market.day import BarColumns, ChainColumns, MarketDay, TickColum
 from sos_actors.market.ids import option_id, parse_id
 from sos_actors.messages.base import Right
 from sos_actors.messages.market import CE, CHAIN_FIELDS, PE
-from sos_actors.sandbox import schedule
 from sos_actors.sandbox.bars import TICK, floor_tick, to_tick
+from sos_actors.sandbox.schedule import Schedule
 from sos_actors.sandbox.seeding import stream
-from sos_actors.sandbox.session_path import HIGH, LOW, POINTS, SessionPath, day_shape
+from sos_actors.sandbox.session_path import HIGH, LOW, POINTS, VIX, VIX_TICK, SessionPath, day_shape
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,15 +31,17 @@ _BUSY_LOTS = 400.0
 class _Minutes:
     """Minute columns of one instrument, all [minute]. bid, ask, oi NaN and `lots` 0 for an index.
 
-    `high_at` and `low_at` say when in the minute the extremes came, 0 to 1.
+    `start` is UTC ns; `high_at` and `low_at` say when in the minute the extremes came, 0 to 1.
     """
 
+    start: Ints
     open: Array
     high: Array
     low: Array
     close: Array
     lots: Ints
     lot: int
+    tick: float
     oi: Array
     bid: Array
     ask: Array
@@ -48,19 +50,20 @@ class _Minutes:
 
 
 def simulate_ticks(
-    day: MarketDay, path: SessionPath | None, names: Sequence[str], *, seed: int, rate: float, latency_ms: float
+    day: MarketDay, path: SessionPath | None, names: Sequence[str], *, seed: int, schedule: Schedule, rate: float,
+    latency_ms: float,
 ) -> TickColumns:
     """Ticks of the instruments of a day in order of arrival; see `SimulatedMarket.ticks`."""
     parts = []
     for name in names:
         rng = stream(seed, "ticks", name, day.day.toordinal())
-        parts.append(_instrument_ticks(rng, _minutes(day, path, name), day, rate, latency_ms))
+        parts.append(_instrument_ticks(rng, _minutes(day, path, name, schedule), rate, latency_ms))
     if not parts:
         raise InputError("simulated market: no instruments to make ticks of; name at least one")
     which = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part["ts"]) for part in parts])
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    # A stable sort: ticks of one instrument with equal stamps keep the order in which they were made.
     order = np.lexsort((columns["ts"], columns["ts_recv"]))
-    # Equal stamps keep the order in which each instrument's own ticks were made: lexsort is stable.
     return TickColumns(
         underlying=day.underlying, instruments=tuple(names), which=which[order], ts=columns["ts"][order],
         ts_recv=columns["ts_recv"][order], price=columns["price"][order], quantity=columns["quantity"][order],
@@ -80,18 +83,20 @@ def default_instruments(day: MarketDay, strikes: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _minutes(day: MarketDay, path: SessionPath | None, name: str) -> _Minutes:
+def _minutes(day: MarketDay, path: SessionPath | None, name: str, schedule: Schedule) -> _Minutes:
     """Find the minutes of one instrument of the day; raises InputError when it is not part of it."""
     if day.index is not None and name == day.index.instrument:
-        return _of_bars(day.index, 1, *_extremes(path, len(day.index.start)))
+        tick = VIX_TICK if day.underlying == VIX else TICK
+        return _of_bars(day.index, 1, tick, *_extremes(path, len(day.index.start)))
     if day.future is not None and name == day.future.instrument:
-        expiry = parse_id(name).expiry or day.day
-        lot = schedule.lot_size(day.underlying, expiry)
-        return _of_bars(day.future, lot, *_extremes(path, len(day.future.start)))
+        listing = schedule.listing(day.underlying, day.day)
+        lot = schedule.lot_size(day.underlying, listing.future, day.day)
+        return _of_bars(day.future, lot, listing.future_tick, *_extremes(path, len(day.future.start)))
     found = _option(day, name)
     if found is None:
         raise InputError(f"simulated market: '{name}' is not listed for {day.underlying} on {day.day}")
-    return _of_chain(day.underlying, *found, path)
+    lot = schedule.lot_size(day.underlying, found[0].expiry, day.day)
+    return _of_chain(*found, lot, path)
 
 
 def _option(day: MarketDay, name: str) -> tuple[ChainColumns, int, int] | None:
@@ -111,27 +116,26 @@ def _extremes(path: SessionPath | None, minutes: int) -> tuple[Array, Array]:
     return path.instants[HIGH] / (POINTS - 1.0), path.instants[LOW] / (POINTS - 1.0)
 
 
-def _of_bars(bars: BarColumns, lot: int, high_at: Array, low_at: Array) -> _Minutes:
+def _of_bars(bars: BarColumns, lot: int, tick: float, high_at: Array, low_at: Array) -> _Minutes:
     unknown = np.full(len(bars.start), np.nan)
     lots = np.nan_to_num(bars.volume / lot).astype(np.int64)
     traded = not np.isnan(bars.volume[0])
-    bid = floor_tick(bars.close - TICK) if traded else unknown
-    ask = to_tick(bid + 4.0 * TICK) if traded else unknown
+    bid = to_tick(bars.close - tick, tick) if traded else unknown
+    ask = to_tick(bars.close + tick, tick) if traded else unknown
     return _Minutes(
-        open=bars.open, high=bars.high, low=bars.low, close=bars.close, lots=lots, lot=lot, oi=bars.oi, bid=bid,
-        ask=ask, high_at=high_at, low_at=low_at,
+        start=bars.start, open=bars.open, high=bars.high, low=bars.low, close=bars.close, lots=lots, lot=lot,
+        tick=tick, oi=bars.oi, bid=bid, ask=ask, high_at=high_at, low_at=low_at,
     )
 
 
-def _of_chain(underlying: str, chain: ChainColumns, right: int, strike: int, path: SessionPath | None) -> _Minutes:
-    lot = schedule.lot_size(underlying, chain.expiry)
+def _of_chain(chain: ChainColumns, right: int, strike: int, lot: int, path: SessionPath | None) -> _Minutes:
     column = {name: chain.values[:, row, right, strike] for name, row in _FIELD.items()}
     high_at, low_at = _extremes(path, len(chain.start))
     if right == PE:
         high_at, low_at = low_at, high_at
     return _Minutes(
-        open=column["open"], high=column["high"], low=column["low"], close=column["close"],
-        lots=np.rint(column["volume"] / lot).astype(np.int64), lot=lot, oi=column["oi"], bid=column["bid"],
+        start=chain.start, open=column["open"], high=column["high"], low=column["low"], close=column["close"],
+        lots=np.rint(column["volume"] / lot).astype(np.int64), lot=lot, tick=TICK, oi=column["oi"], bid=column["bid"],
         ask=column["ask"], high_at=high_at, low_at=low_at,
     )
 
@@ -148,7 +152,7 @@ def _counts(rng: np.random.Generator, m: _Minutes, rate: float) -> Ints:
 
 
 def _instrument_ticks(
-    rng: np.random.Generator, m: _Minutes, day: MarketDay, rate: float, latency_ms: float
+    rng: np.random.Generator, m: _Minutes, rate: float, latency_ms: float
 ) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
     """Columns of one instrument's ticks in its own order."""
     counts = _counts(rng, m, rate)
@@ -158,20 +162,19 @@ def _instrument_ticks(
     last = place == counts[minute] - 1
     # Sorting minute + uniform keeps each minute's ticks together, at irregular whole milliseconds within it.
     offset = np.sort(minute + rng.random(len(minute)) * 0.9999) - minute
-    start = schedule.open_ns(day.day) + minute * schedule.MINUTE_NS
-    ts = start + np.minimum((offset * 60_000.0).astype(np.int64), 59_999) * _MS_NS
+    ts = m.start[minute] + np.minimum((offset * 60_000.0).astype(np.int64), 59_999) * _MS_NS
     delay = np.maximum((latency_ms * np.exp(0.5 * rng.standard_normal(len(ts)))).astype(np.int64), 1) * _MS_NS
     price = _prices(rng, m, counts, minute, place)
     quantity = _quantities(rng, m, counts, minute, first)
     spread = (m.ask - m.bid)[minute]
-    bid = np.maximum(floor_tick(price - 0.5 * spread), TICK)
+    bid = np.maximum(floor_tick(price - 0.5 * spread, m.tick), TICK)
     bid = np.where(last, m.bid[minute], bid)
     before = np.concatenate([m.oi[:1], m.oi[:-1]])
     return {
         "ts": ts, "ts_recv": np.maximum.accumulate(ts + delay), "price": price, "quantity": quantity,
         "day_volume": np.cumsum(quantity) if m.lots[0] else np.full(len(ts), -1, np.int64),
         "oi": np.where(last, m.oi[minute], before[minute]),
-        "bid": bid, "ask": np.where(last, m.ask[minute], to_tick(bid + spread)),
+        "bid": bid, "ask": np.where(last, m.ask[minute], to_tick(bid + spread, m.tick)),
     }
 
 
@@ -191,7 +194,7 @@ def _prices(rng: np.random.Generator, m: _Minutes, counts: Ints, minute: Ints, p
     end = b + (c - b) * (place - b_at) / np.maximum(c_at - b_at, 1)
     price = np.where(place <= a_at, rise, np.where(place <= b_at, middle, end))
     price += 0.12 * (m.high - m.low)[minute] * rng.standard_normal(len(minute))
-    price = to_tick(np.clip(price, m.low[minute], m.high[minute]))
+    price = to_tick(np.clip(price, m.low[minute], m.high[minute]), m.tick)
     price = np.where((place == high_place[minute]) & (m.high > top)[minute], m.high[minute], price)
     price = np.where((place == low_place[minute]) & (m.low < bottom)[minute], m.low[minute], price)
     price = np.where(place == 0, o, price)

@@ -11,10 +11,13 @@ import pytest
 from scipy.optimize import brentq
 
 from sos_actors.errors import DataError, InputError
+from sos_actors.market.calendar import INDIA
+from sos_actors.market.clocktime import ist_ns, ist_text
+from sos_actors.market.contracts import ContractRules, strike_step
 from sos_actors.market.day import MarketDay
+from sos_actors.market.ids import parse_id
 from sos_actors.messages.market import CE, CHAIN_FIELDS, PE
 from sos_actors.quant import black
-from sos_actors.sandbox import schedule
 from sos_actors.sandbox.market import SimulatedMarket
 from sos_actors.sandbox.settings import MarketSettings
 
@@ -25,7 +28,7 @@ TICK = 0.05
 
 def raw(day: MarketDay) -> bytes:
     names = ("start", "open", "high", "low", "close", "volume", "oi")
-    arrays = [getattr(bars, name) for bars in (day.index, day.future) if bars is not None for name in names]
+    arrays = [getattr(bars, name) for bars in (day.index, day.future) for name in names]
     for chain in day.chains:
         arrays += [chain.start, chain.strikes, chain.values]
     return b"".join(a.tobytes() for a in arrays)
@@ -36,8 +39,7 @@ def field(chain, name):
 
 
 def sessions(first: dt.date, count: int) -> list[dt.date]:
-    days = (first + dt.timedelta(days=k) for k in range(3 * count + 10))
-    return [d for d in days if schedule.is_session(d)][:count]
+    return list(INDIA.trading_days("NSE", first, first + dt.timedelta(days=2 * count + 10))[:count])
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +92,9 @@ def test_adding_an_index_leaves_the_others_alone():
 def test_unknown_underlying_closed_day_and_day_before_the_anchor(market):
     with pytest.raises(InputError, match="no underlying 'DAX'"):
         market.day("DAX", DAY)
-    with pytest.raises(DataError, match="not a trading day"):
-        market.day("NIFTY", dt.date(2025, 9, 6))
+    for closed in (dt.date(2025, 9, 6), dt.date(2025, 10, 2)):
+        with pytest.raises(DataError, match="not a trading day"):
+            market.day("NIFTY", closed)
     with pytest.raises(DataError, match="before its first day"):
         market.day("NIFTY", dt.date(2014, 12, 31))
     with pytest.raises(InputError, match="negative"):
@@ -104,13 +107,12 @@ def test_shape_labels_and_flags(day):
     assert len(day.chains) == 2
     assert day.chains[0].expiry < day.chains[1].expiry
     assert np.isnan(day.index.volume).all()
-    opening = dt.datetime.fromtimestamp(int(day.index.start[0]) / 1e9, schedule.IST)
-    assert (opening.hour, opening.minute, opening.date()) == (9, 15, DAY)
+    assert ist_text(int(day.index.start[0])) == "2025-09-03T09:15:00+05:30"
     for chain in day.chains:
         assert chain.values.shape == (375, len(CHAIN_FIELDS), 2, 81)
         assert np.isfinite(chain.values).all()
         assert np.ptp(np.diff(chain.strikes)) == 0.0
-        assert abs(chain.strikes[40] - day.index.open[0]) <= schedule.strike_step(day.underlying) / 2
+        assert abs(chain.strikes[40] - day.index.open[0]) <= strike_step(day.underlying, DAY) / 2
         assert not chain.values.flags.writeable
 
 
@@ -118,6 +120,32 @@ def test_session_is_longer_since_august_2026():
     market = SimulatedMarket(MarketSettings(strikes_each_side=1))
     assert len(market.day("NIFTY", dt.date(2026, 7, 31)).index.start) == 375
     assert len(market.day("NIFTY", dt.date(2026, 8, 3)).index.start) == 385
+
+
+def test_special_sessions_and_the_year_nobody_has_a_calendar_for():
+    market = SimulatedMarket(MarketSettings(strikes_each_side=1))
+    two_sites = market.day("NIFTY", dt.date(2024, 3, 2))
+    assert len(two_sites.index.start) == 45 + 60
+    assert ist_text(int(two_sites.chains[0].start[45])) == "2024-03-02T11:30:00+05:30"
+    muhurat = market.day("NIFTY", dt.date(2025, 10, 21)).index
+    assert len(muhurat.start) == 60
+    assert muhurat.high.max() / muhurat.low.min() < 1.01
+    late = market.day("BANKNIFTY", dt.date(2026, 12, 30))
+    assert late.chains[0].expiry.year == 2027
+
+
+def test_expiries_are_the_real_ones():
+    market = SimulatedMarket(MarketSettings(strikes_each_side=1))
+    listed = {
+        ("NIFTY", dt.date(2025, 8, 29)): (dt.date(2025, 9, 2), dt.date(2025, 9, 30)),
+        ("NIFTY", dt.date(2025, 9, 30)): (dt.date(2025, 9, 30), dt.date(2025, 10, 28)),
+        ("BANKNIFTY", dt.date(2025, 9, 3)): (dt.date(2025, 9, 30), dt.date(2025, 10, 28)),
+        ("SENSEX", dt.date(2025, 9, 3)): (dt.date(2025, 9, 4), dt.date(2025, 9, 25)),
+    }
+    for (name, on), expected in listed.items():
+        made = market.day(name, on)
+        assert tuple(chain.expiry for chain in made.chains) == expected
+    assert made.future.instrument == "BSE|FUT|SENSEX|2025-09-25"
 
 
 def test_bars_hold_together(day):
@@ -128,16 +156,19 @@ def test_bars_hold_together(day):
         assert (high >= np.maximum(opening, close)).all()
         assert low.min() >= TICK
         for price in (opening, high, low, close):
-            np.testing.assert_array_equal(price, np.rint(price * 20) / 20)
+            assert np.array_equal(price, np.rint(price * 20) / 20)
+    steps = {"NIFTY": 10, "BANKNIFTY": 5, "SENSEX": 20}[day.underlying]
+    assert np.array_equal(day.future.high, np.rint(day.future.high * steps) / steps)
 
 
 def test_volume_and_oi_are_whole_lots(day):
+    rules = ContractRules()
     for chain in day.chains:
-        lot = schedule.lot_size(day.underlying, chain.expiry)
+        lot = rules.lot_size(day.underlying, chain.expiry, DAY)
         for name in ("volume", "oi"):
             assert (field(chain, name) % lot == 0).all()
             assert field(chain, name).min() >= lot
-    lot = schedule.lot_size(day.underlying, schedule.future_expiry(day.underlying, DAY))
+    lot = rules.lot_size(day.underlying, parse_id(day.future.instrument).expiry, DAY)
     assert (day.future.volume % lot == 0).all()
     assert (day.future.oi % lot == 0).all()
 
@@ -166,7 +197,7 @@ def test_no_arbitrage_at_the_quotes(day):
 def test_put_call_parity_holds_within_the_spread(day, market):
     s = market.settings
     for chain in day.chains:
-        left = (schedule.close_ns(chain.expiry) - (chain.start + 55_000_000_000)) / (365 * 86_400e9)
+        left = (ist_ns(chain.expiry, "15:30") - (chain.start + 55_000_000_000)) / (365 * 86_400e9)
         forward = day.index.close * np.exp((s.rate - s.dividend_yield) * left)
         fair = np.exp(-s.rate * left)[:, None] * (forward[:, None] - chain.strikes)
         bid, ask = field(chain, "bid"), field(chain, "ask")
@@ -177,7 +208,7 @@ def test_put_call_parity_holds_within_the_spread(day, market):
 
 def test_oi_piles_up_at_round_strikes_and_pcr_is_plausible(market):
     for name in NAMES:
-        step, strike_step = market.settings.indices[name].round_step, schedule.strike_step(name)
+        step = market.settings.indices[name].round_step
         lifts, pcrs = [], []
         for d in sessions(dt.date(2025, 6, 2), 12):
             chain = market.day(name, d).chains[0]
@@ -187,7 +218,6 @@ def test_oi_piles_up_at_round_strikes_and_pcr_is_plausible(market):
             lifts += list(oi[at] / (0.5 * (oi[at - 1] + oi[at + 1])))
             ratio = field(chain, "oi")[:, PE].sum(axis=1) / field(chain, "oi")[:, CE].sum(axis=1)
             pcrs += [ratio.min(), ratio.max()]
-        assert strike_step < step
         assert np.mean(lifts) > 1.5
         assert min(pcrs) > 0.45
         assert max(pcrs) < 1.9

@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import MINUTE_NS, ist_ns
 from sos_actors.market.ids import future_id, index_id, option_id, parse_id
 from sos_actors.messages import Right
 from sos_actors.messages.market import CHAIN_FIELDS
-from sos_actors.sandbox import schedule
 from sos_actors.sandbox.market import SimulatedMarket
 
 DAY = dt.date(2025, 9, 9)
+OPENING = ist_ns(DAY, "09:15")
 
 
 def gather(ticks, which):
     """Open, high, low, close, volume and oi by minute of one instrument, from its ticks in order of arrival."""
     mine = ticks.which == which
     ts, price = ticks.ts[mine], ticks.price[mine]
-    minute = (ts - schedule.open_ns(DAY)) // schedule.MINUTE_NS
+    minute = (ts - OPENING) // MINUTE_NS
     first = np.flatnonzero(np.diff(minute, prepend=-1))
     last = np.append(first[1:], len(ts)) - 1
     return {
@@ -68,7 +69,7 @@ def test_running_volume_quotes_and_times(made):
     day, ticks, rate = made
     assert (ticks.ts_recv > ticks.ts).all()
     assert (np.diff(ticks.ts_recv) >= 0).all()
-    assert ((ticks.ts - schedule.open_ns(DAY)) // schedule.MINUTE_NS < len(day.index.start)).all()
+    assert ((ticks.ts - OPENING) // MINUTE_NS < len(day.index.start)).all()
     for which, name in enumerate(ticks.instruments):
         mine = ticks.which == which
         assert (np.diff(ticks.ts[mine]) >= 0).all()
@@ -92,7 +93,7 @@ def test_arrival_is_irregular():
 def test_an_instruments_ticks_do_not_depend_on_the_others():
     market = SimulatedMarket(seed=7)
     option = option_id("NIFTY", DAY, float(market.day("NIFTY", DAY).chains[0].strikes[42]), Right.PE)
-    future = future_id("NIFTY", schedule.future_expiry("NIFTY", DAY))
+    future = future_id("NIFTY", dt.date(2025, 9, 30))
     alone = market.ticks("NIFTY", DAY, [option])
     among = market.ticks("NIFTY", DAY, [future, option, index_id("NIFTY")])
     mine = among.which == 1
