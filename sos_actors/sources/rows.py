@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -38,6 +39,7 @@ class Rows:
     values: dict[str, NDArray[np.float64]]
     ts_recv: NDArray[np.int64]
     rejected: Counter[str] = field(default_factory=Counter)
+    rejected_by_day: dict[tuple[str, dt.date], Counter[str]] = field(default_factory=dict)
 
     @property
     def day(self) -> NDArray[np.int64]:
@@ -53,11 +55,24 @@ class Rows:
             setattr(self, name, getattr(self, name)[places])
         self.values = {name: column[places] for name, column in self.values.items()}
 
+    def by_day(self, mask: Mask) -> dict[tuple[str, dt.date], int]:
+        """How many rows of each underlying and day the mask marks."""
+        keys, counts = np.unique((self.underlying * 1_000_000 + self.day)[mask], return_counts=True)
+        return {
+            (self.names[key // 1_000_000], dt.date(1970, 1, 1) + dt.timedelta(days=key % 1_000_000)): count
+            for key, count in zip(keys.tolist(), counts.tolist(), strict=True)
+        }
+
+    def count(self, bad: Mask, reason: str) -> None:
+        """Count rows as rejected under `reason`, in all and by day."""
+        for key, count in self.by_day(bad).items():
+            self.rejected[reason] += count
+            self.rejected_by_day.setdefault(key, Counter())[reason] += count
+
     def reject(self, bad: Mask, reason: str) -> None:
         """Drop rows, counting them under `reason`."""
-        count = int(bad.sum())
-        if count:
-            self.rejected[reason] += count
+        if bad.any():
+            self.count(bad, reason)
             self.take(~bad)
 
 
@@ -84,7 +99,10 @@ def _wide_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) 
               for name in dict.fromkeys([*call.values, *put.values])}
     arrays = (np.concatenate([getattr(call, name), getattr(put, name)])
               for name in ("underlying", "ts", "expiry", "strike", "right"))
-    return Rows(call.names, *arrays, values, np.concatenate([call.ts_recv, put.ts_recv]), call.rejected + put.rejected)
+    by_day = {key: call.rejected_by_day.get(key, Counter()) + put.rejected_by_day.get(key, Counter())
+              for key in dict.fromkeys([*call.rejected_by_day, *put.rejected_by_day])}
+    ts_recv = np.concatenate([call.ts_recv, put.ts_recv])
+    return Rows(call.names, *arrays, values, ts_recv, call.rejected + put.rejected, by_day)
 
 
 def _long_rows(
@@ -115,12 +133,11 @@ def _long_rows(
     if "strike" in found:
         bad["strike missing"] = np.isnan(strike) & ~bad["strike is not a number"]
     rows = Rows(names, underlying, ts, expiry, strike, sides, values, ts_recv)
-    seen = np.zeros(count, np.bool_)
+    left = np.arange(count)
     for reason, mask in bad.items():  # a row bad for several reasons counts once, for the first
-        if (mask & ~seen).any():
-            rows.rejected[reason] += int((mask & ~seen).sum())
-        seen |= mask
-    rows.take(~seen)
+        now = mask[left]
+        rows.reject(now, reason)
+        left = left[~now]
     return rows
 
 
