@@ -43,7 +43,8 @@ def interval_of(rows: Rows, layout: Layout, where: str) -> int:
     sizes, counts = np.unique(gaps, return_counts=True)
     usual = float(sizes[np.argmax(counts)]) / 1e9
     if usual % 60:
-        raise InputError(f"{where}: bars {usual:g} s apart: say 'irregular: true' (snapshots) or interval_s in its mapping")
+        raise InputError(f"{where}: bars {usual:g} s apart: say 'irregular: true' (snapshots) or 'interval_s:' "
+                         "in its mapping")
     return int(usual)
 
 
@@ -70,7 +71,7 @@ def check_session(rows: Rows, layout: Layout, facts: MarketFacts, where: str) ->
 
 
 def groups(key: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The places of each distinct key, in the key's order and within it in the rows'."""
+    """Give the places of each distinct key, in the key's order and within it in the rows'."""
     order = np.argsort(key, kind="stable")
     cuts = np.flatnonzero(np.diff(key[order])) + 1
     return np.split(order, cuts) if len(order) else []
@@ -94,7 +95,7 @@ def check_prices(rows: Rows, layout: Layout) -> None:
     if layout.kind == "ticks":
         rows.reject(np.isnan(rows.values["close"]), "no price")
     elif not layout.quotes:
-        missing = np.isnan([rows.values[name] for name in _OHLC]).any(axis=0)
+        missing: NDArray[np.bool_] = np.isnan([rows.values[name] for name in _OHLC]).max(axis=0)
         rows.reject(missing, "price missing")
         opened, high, low, close = (rows.values[name] for name in _OHLC)
         rows.reject(high < low, "high below low")
@@ -108,7 +109,8 @@ def check_contracts(rows: Rows, layout: Layout, facts: MarketFacts) -> None:
     if (rows.expiry == NEAREST).any():
         key = rows.underlying * 1_000_000 + rows.day
         _, first, code = np.unique(key, return_index=True, return_inverse=True)
-        nearest = [facts.nearest_expiry(rows.names[rows.underlying[place]], date_of(rows.day[place])) for place in first]
+        day_of = rows.day
+        nearest = [facts.nearest_expiry(rows.names[rows.underlying[at]], date_of(day_of[at])) for at in first]
         rows.expiry = np.array([(day - _EPOCH).days for day in nearest], np.int64)[code]
     if layout.kind == "bars":
         rows.reject((rows.expiry >= 0) & (rows.expiry < rows.day), "expiry before the day")
@@ -125,7 +127,7 @@ def check_contracts(rows: Rows, layout: Layout, facts: MarketFacts) -> None:
 
 
 def ladder_step(strikes: NDArray[np.float64]) -> float:
-    """The coarsest usual step that all strikes lie on but a stray few (2 %, or one of six and more)."""
+    """Give the coarsest usual step that all strikes lie on but a stray few (2 %, or one of six and more)."""
     stray = max(len(strikes) * 2 // 100, 1 if len(strikes) >= 6 else 0)
     for step in _STEPS:
         if int((strikes % step != 0).sum()) <= stray:

@@ -54,7 +54,7 @@ def bar_days(rows: Rows, interval_s: int) -> Iterator[tuple[str, BarColumns, NDA
 def chain_days(
     rows: Rows, layout: Layout, interval_s: int, facts: MarketFacts
 ) -> Iterator[tuple[ChainColumns, NDArray[np.int64]]]:
-    """The chain of each expiry and day, with the places of its rows."""
+    """Give the chain of each expiry and day, with the places of its rows."""
     for own in groups((rows.underlying << 44) | (rows.expiry << 22) | rows.day):
         first = own[0]
         start, minute = np.unique(rows.ts[own], return_inverse=True)
@@ -101,7 +101,7 @@ def spot_bars(rows: Rows, interval_s: int) -> Iterator[tuple[str, BarColumns]]:
 
 
 def tick_days(rows: Rows) -> Iterator[tuple[TickColumns, NDArray[np.int64]]]:
-    """The ticks of each underlying and day in order of arrival, with the places of its rows."""
+    """Give the ticks of each underlying and day in order of arrival, with the places of its rows."""
     contracts = contract_key(rows)
     for group in groups((rows.underlying << 22) | rows.day):
         own = group[np.argsort(rows.ts_recv[group], kind="stable")]

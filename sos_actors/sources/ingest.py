@@ -108,7 +108,7 @@ class Request:
     facts: MarketFacts = field(default_factory=PlainFacts)
 
 
-def ingest(
+def ingest(  # noqa: PLR0917 - agreed signature
     paths: Iterable[str | Path], store: MarketStore, layout: str | Layout | None = None, symbol: str | None = None,
     from_date: dt.date | None = None, to_date: dt.date | None = None, *, force: bool = False,
     progress: Progress | None = None, overrides: Mapping[str, Any] | None = None, facts: MarketFacts | None = None,
@@ -143,7 +143,7 @@ def ingest(
 
 
 def _files(paths: Iterable[str | Path]) -> list[Path]:
-    """The files named, folders opened (CSV and Parquet in them, sorted). Raises InputError when there are none."""
+    """Give the files named, folders opened (CSV and Parquet in them, sorted). Raises InputError when there are none."""
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
@@ -196,7 +196,7 @@ def _reasons(rejected: Mapping[str, int]) -> str:
 
 
 def _symbol_in(name: str) -> str | None:
-    """The one underlying that a file's name has as a word, e.g. index_1m_NIFTY.csv."""
+    """Give the one underlying that a file's name has as a word, e.g. index_1m_NIFTY.csv."""
     words = {word for word in re.split(r"[^A-Z0-9]+", name.upper()) if word in EXCHANGE_OF}
     return next(iter(words)) if len(words) == 1 else None
 
@@ -246,7 +246,7 @@ def _check(rows: Rows, layout: Layout, request: Request, where: str) -> _Checked
     return _Checked(interval_s, snapped, superseded, unsorted)
 
 
-def _store(
+def _store(  # noqa: PLR0917 - the last step, which needs all
     rows: Rows, layout: Layout, interval_s: int, source: str, store: MarketStore, request: Request
 ) -> Sequence[str]:
     """Save every day of every instrument; returns what each saving did."""
@@ -257,7 +257,8 @@ def _store(
         return epoch + dt.timedelta(days=int(days[place]))
 
     if layout.kind == "bars":
-        return [store.save_bars(bars, day_at(own[0]), source, force=force) for _, bars, own in bar_days(rows, interval_s)]
+        whole = bar_days(rows, interval_s)
+        return [store.save_bars(bars, day_at(own[0]), source, force=force) for _, bars, own in whole]
     if layout.kind == "ticks":
         return [store.save_ticks(ticks, day_at(own[0]), source, force=force) for ticks, own in tick_days(rows)]
     did: list[str] = [store.save_chain(chain, day_at(own[0]), source, force=force)
@@ -271,7 +272,7 @@ def _store(
 def _quality(
     rows: Rows, layout: Layout, checked: _Checked, facts: MarketFacts
 ) -> dict[tuple[str, dt.date], DataQuality]:
-    """What was wrong with each underlying and day."""
+    """Say what was wrong with each underlying and day."""
     quality = {}
     for (underlying, day), (count, start) in per_day_starts(rows).items():
         gaps: tuple[tuple[int, int], ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -77,7 +78,7 @@ class Rows:
 
 
 def read_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) -> Rows:
-    """The table's rows. `symbol` stands in for a missing column; `where` names the file in messages.
+    """Give the table's rows. `symbol` stands in for a missing column; `where` names the file in messages.
 
     Raises InputError when no underlying is known.
     """
@@ -87,7 +88,7 @@ def read_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) -
 
 
 def _wide_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) -> Rows:
-    """Calls and puts side by side, made one below the other."""
+    """Give calls and puts side by side, made one below the other."""
     found = layout.found(table.column_names)
     halves = []
     for right, side in enumerate(("call_", "put_")):
@@ -97,15 +98,17 @@ def _wide_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) 
     call, put = halves
     values = {name: np.concatenate([half.values.get(name, np.full(len(half), np.nan)) for half in halves])
               for name in dict.fromkeys([*call.values, *put.values])}
-    arrays = (np.concatenate([getattr(call, name), getattr(put, name)])
-              for name in ("underlying", "ts", "expiry", "strike", "right"))
+
+    def both(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(call, name), getattr(put, name)])
+
     by_day = {key: call.rejected_by_day.get(key, Counter()) + put.rejected_by_day.get(key, Counter())
               for key in dict.fromkeys([*call.rejected_by_day, *put.rejected_by_day])}
-    ts_recv = np.concatenate([call.ts_recv, put.ts_recv])
-    return Rows(call.names, *arrays, values, ts_recv, call.rejected + put.rejected, by_day)
+    return Rows(call.names, both("underlying"), both("ts"), both("expiry"), both("strike"), both("right"), values,
+                both("ts_recv"), call.rejected + put.rejected, by_day)
 
 
-def _long_rows(
+def _long_rows(  # noqa: PLR0917 - what read_rows is given, and one half of it
     table: pa.Table, layout: Layout, found: dict[str, str], symbol: str | None, where: str, right: int | None
 ) -> Rows:
     """One contract or bar a row."""
@@ -144,14 +147,14 @@ def _long_rows(
 def _underlyings(
     table: pa.Table, found: dict[str, str], symbol: str, where: str
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """The names of the underlyings, and each row's index into them."""
+    """Give the names of the underlyings, and each row's index into them."""
     if "underlying" in found:
         names, codes = texts(table[found["underlying"]])
         plain = [ALIASES.get(name, name) for name in names]
         distinct = list(dict.fromkeys(plain))
         return distinct, np.array([distinct.index(name) for name in plain], np.int64)[codes]
     if not symbol:
-        raise InputError(f"{where}: does not say which underlying it is: give --symbol, or 'underlying:' in its mapping")
+        raise InputError(f"{where}: does not say which underlying it is: give --symbol, or 'underlying:' in a mapping")
     return [symbol], np.zeros(table.num_rows, np.int64)
 
 
