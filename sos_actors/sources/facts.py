@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from sos_actors.errors import InputError
+from sos_actors.market.ids import EXCHANGE_OF
 
 #: Asia/Kolkata's distance from UTC; no daylight saving since 1945.
 IST_OFFSET_NS = 19_800 * 1_000_000_000
@@ -50,3 +53,32 @@ class PlainFacts:
     def nearest_expiry(self, underlying: str, day: dt.date) -> dt.date:
         """Raise InputError: unknown here."""
         raise InputError(f"{underlying} on {day}: the file names no expiry: say 'expiry: YYYY-MM-DD' in its mapping")
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarFacts:
+    """The facts from a trading calendar and contract tables; what the calendar does not know is a regular day.
+
+    `exchange_sessions(exchange, day)` gives [open, close) pairs in UTC ns, `lots(underlying, expiry, day)` units,
+    `next_expiry(underlying, day)` a date.
+    """
+
+    exchange_sessions: Callable[[str, dt.date], Sequence[tuple[int, int]]]
+    lots: Callable[[str, dt.date, dt.date], int]
+    next_expiry: Callable[[str, dt.date], dt.date]
+
+    def sessions(self, underlying: str, day: dt.date) -> tuple[tuple[int, int], ...]:
+        """Give the calendar's sessions; for a year or day it has none for, the regular one, for data is there."""
+        try:
+            found = tuple((start, end) for start, end in self.exchange_sessions(EXCHANGE_OF[underlying], day))
+        except InputError:
+            found = ()
+        return found or PlainFacts().sessions(underlying, day)
+
+    def lot_size(self, underlying: str, expiry: dt.date, day: dt.date) -> int:
+        """Units a lot, from the tables."""
+        return self.lots(underlying, expiry, day)
+
+    def nearest_expiry(self, underlying: str, day: dt.date) -> dt.date:
+        """Give the first expiry on or after the day."""
+        return self.next_expiry(underlying, day)

@@ -78,7 +78,7 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return {ours: theirs for ours, theirs in pairs if theirs is not None}
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """The file's columns that this layout needs and that are not there."""
+        """Give the file's columns that this layout needs and that are not there."""
         have = self.found(names)
         return [self.columns.get(ours, ours) for ours in self.detect if ours not in have]
 
@@ -102,7 +102,7 @@ def load_layout(path: Path) -> Layout:
 
 
 def _checked(layout: Layout, name: str) -> Layout:
-    """The same layout, when its columns are ones we know; otherwise InputError."""
+    """Give the same layout, when its columns are ones we know; otherwise InputError."""
     unknown = sorted(set(layout.columns) - TARGETS[layout.kind])
     if unknown:
         known = ", ".join(sorted(TARGETS[layout.kind]))
@@ -119,7 +119,7 @@ def _checked(layout: Layout, name: str) -> Layout:
 
 
 def layout_names() -> list[str]:
-    """The names of the project's own layouts."""
+    """Give the names of the project's own layouts."""
     return sorted(path.stem for path in LAYOUT_FOLDER.glob("*.yaml"))
 
 
@@ -169,7 +169,7 @@ def _fits(layout: Layout, name: str, path: Path, names: list[str]) -> Layout:
 
 
 def with_overrides(layout: Layout, overrides: Mapping[str, Any]) -> Layout:
-    """A layout with some keys replaced, as given on the command line. Raises InputError for a wrong one."""
+    """Give a layout with some keys replaced, as given on the command line. Raises InputError for a wrong one."""
     try:
         return _checked(msgspec.convert({**msgspec.to_builtins(layout), **overrides}, Layout), "layout")
     except msgspec.ValidationError as error:

@@ -32,7 +32,7 @@ Mask = NDArray[np.bool_]
 
 
 def read_table(path: Path) -> tuple[pa.Table, int]:
-    """A file's rows, and how many lines of it had a wrong number of columns. CSV cells stay text.
+    """Give a file's rows, and how many lines of it had a wrong number of columns. CSV cells stay text.
 
     Raises InputError when the file is missing, unreadable, of an unknown kind or empty.
     """
@@ -81,7 +81,7 @@ def _is_text(array: pa.Array) -> bool:
 
 
 def numbers(column: pa.ChunkedArray) -> tuple[NDArray[np.float64], Mask]:
-    """A column as float64 (NaN: unknown), and which cells are text or infinite.
+    """Give a column as float64 (NaN: unknown), and which cells are text or infinite.
 
     A float32 is the nearest one to a price of two decimals; it is rounded back to the paisa.
     """
@@ -110,7 +110,7 @@ def _mask(array: pa.Array, *, unknown: bool) -> Mask:
 
 
 def times(column: pa.ChunkedArray, time_format: str, zone: str) -> tuple[NDArray[np.int64], Mask]:
-    """A column as UTC nanoseconds, and which cells are no time. `zone` is that of times which carry none."""
+    """Give a column as UTC nanoseconds, and which cells are no time. `zone` is that of times which carry none."""
     array = _flat(column)
     if time_format in _EPOCH_NS:
         values, bad = numbers(array)
@@ -140,8 +140,9 @@ def _to_utc(array: pa.Array, zone: str) -> tuple[NDArray[np.int64], Mask]:
 
 
 def _localised(array: pa.Array, zone: str) -> pa.Array:
+    wall = pc.cast(array, pa.timestamp("ns"))
     try:
-        return pc.assume_timezone(pc.cast(array, pa.timestamp("ns")), zone, ambiguous="earliest", nonexistent="earliest")
+        return pc.assume_timezone(wall, zone, ambiguous="earliest", nonexistent="earliest")
     except pa.ArrowInvalid:
         raise InputError(f"zone '{zone}': unknown; write e.g. Asia/Kolkata or UTC") from None
 
@@ -177,7 +178,7 @@ def _one_time(text: str | None) -> dt.datetime | None:
 
 
 def dates(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], Mask]:
-    """A column as days since 1970-01-01, and which cells are no date. Text is ISO or like 30-Dec-2025."""
+    """Give a column as days since 1970-01-01, and which cells are no date. Text is ISO or like 30-Dec-2025."""
     array = _flat(column)
     if _is_text(array):
         coded = pc.dictionary_encode(pc.utf8_trim_whitespace(array))
@@ -201,14 +202,14 @@ def _one_date(text: str | None) -> int:
 
 
 def rights(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], Mask]:
-    """A column as 0 for calls and 1 for puts, and which cells are neither."""
+    """Give a column as 0 for calls and 1 for puts, and which cells are neither."""
     names, codes = texts(column)
     values = np.array([_RIGHTS.get(name, -1) for name in names], np.int64)[codes]
     return values, values < 0
 
 
 def texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """A column as its distinct texts in upper case, and an index into them for every row; unknown is ''."""
+    """Give a column as its distinct texts in upper case, and an index into them for every row; unknown is ''."""
     array = pc.cast(_flat(column), pa.string())
     coded = pc.dictionary_encode(pc.utf8_upper(pc.utf8_trim_whitespace(pc.fill_null(array, ""))))
     return coded.dictionary.to_pylist(), np.array(coded.indices, np.int64)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +40,7 @@ class Rows:
     values: dict[str, NDArray[np.float64]]
     ts_recv: NDArray[np.int64]
     rejected: Counter[str] = field(default_factory=Counter)
+    rejected_by_day: dict[tuple[str, dt.date], Counter[str]] = field(default_factory=dict)
 
     @property
     def day(self) -> NDArray[np.int64]:
@@ -53,16 +56,29 @@ class Rows:
             setattr(self, name, getattr(self, name)[places])
         self.values = {name: column[places] for name, column in self.values.items()}
 
+    def by_day(self, mask: Mask) -> dict[tuple[str, dt.date], int]:
+        """How many rows of each underlying and day the mask marks."""
+        keys, counts = np.unique((self.underlying * 1_000_000 + self.day)[mask], return_counts=True)
+        return {
+            (self.names[key // 1_000_000], dt.date(1970, 1, 1) + dt.timedelta(days=key % 1_000_000)): count
+            for key, count in zip(keys.tolist(), counts.tolist(), strict=True)
+        }
+
+    def count(self, bad: Mask, reason: str) -> None:
+        """Count rows as rejected under `reason`, in all and by day."""
+        for key, count in self.by_day(bad).items():
+            self.rejected[reason] += count
+            self.rejected_by_day.setdefault(key, Counter())[reason] += count
+
     def reject(self, bad: Mask, reason: str) -> None:
         """Drop rows, counting them under `reason`."""
-        count = int(bad.sum())
-        if count:
-            self.rejected[reason] += count
+        if bad.any():
+            self.count(bad, reason)
             self.take(~bad)
 
 
 def read_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) -> Rows:
-    """The table's rows. `symbol` stands in for a missing column; `where` names the file in messages.
+    """Give the table's rows. `symbol` stands in for a missing column; `where` names the file in messages.
 
     Raises InputError when no underlying is known.
     """
@@ -72,7 +88,7 @@ def read_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) -
 
 
 def _wide_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) -> Rows:
-    """Calls and puts side by side, made one below the other."""
+    """Give calls and puts side by side, made one below the other."""
     found = layout.found(table.column_names)
     halves = []
     for right, side in enumerate(("call_", "put_")):
@@ -82,12 +98,17 @@ def _wide_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) 
     call, put = halves
     values = {name: np.concatenate([half.values.get(name, np.full(len(half), np.nan)) for half in halves])
               for name in dict.fromkeys([*call.values, *put.values])}
-    arrays = (np.concatenate([getattr(call, name), getattr(put, name)])
-              for name in ("underlying", "ts", "expiry", "strike", "right"))
-    return Rows(call.names, *arrays, values, np.concatenate([call.ts_recv, put.ts_recv]), call.rejected + put.rejected)
+
+    def both(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(call, name), getattr(put, name)])
+
+    by_day = {key: call.rejected_by_day.get(key, Counter()) + put.rejected_by_day.get(key, Counter())
+              for key in dict.fromkeys([*call.rejected_by_day, *put.rejected_by_day])}
+    return Rows(call.names, both("underlying"), both("ts"), both("expiry"), both("strike"), both("right"), values,
+                both("ts_recv"), call.rejected + put.rejected, by_day)
 
 
-def _long_rows(
+def _long_rows(  # noqa: PLR0917 - what read_rows is given, and one half of it
     table: pa.Table, layout: Layout, found: dict[str, str], symbol: str | None, where: str, right: int | None
 ) -> Rows:
     """One contract or bar a row."""
@@ -115,26 +136,25 @@ def _long_rows(
     if "strike" in found:
         bad["strike missing"] = np.isnan(strike) & ~bad["strike is not a number"]
     rows = Rows(names, underlying, ts, expiry, strike, sides, values, ts_recv)
-    seen = np.zeros(count, np.bool_)
+    left = np.arange(count)
     for reason, mask in bad.items():  # a row bad for several reasons counts once, for the first
-        if (mask & ~seen).any():
-            rows.rejected[reason] += int((mask & ~seen).sum())
-        seen |= mask
-    rows.take(~seen)
+        now = mask[left]
+        rows.reject(now, reason)
+        left = left[~now]
     return rows
 
 
 def _underlyings(
     table: pa.Table, found: dict[str, str], symbol: str, where: str
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """The names of the underlyings, and each row's index into them."""
+    """Give the names of the underlyings, and each row's index into them."""
     if "underlying" in found:
         names, codes = texts(table[found["underlying"]])
         plain = [ALIASES.get(name, name) for name in names]
         distinct = list(dict.fromkeys(plain))
         return distinct, np.array([distinct.index(name) for name in plain], np.int64)[codes]
     if not symbol:
-        raise InputError(f"{where}: does not say which underlying it is: give --symbol, or 'underlying:' in its mapping")
+        raise InputError(f"{where}: does not say which underlying it is: give --symbol, or 'underlying:' in a mapping")
     return [symbol], np.zeros(table.num_rows, np.int64)
 
 

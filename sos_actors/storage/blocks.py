@@ -57,7 +57,7 @@ class _Header(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _narrowest(values: NDArray[np.int64]) -> NDArray[Any]:
-    """The same integers in the smallest signed type that holds them all."""
+    """Give the same integers in the smallest signed type that holds them all."""
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
     for dtype in (np.int8, np.int16, np.int32):
         bounds = np.iinfo(dtype)
@@ -67,7 +67,7 @@ def _narrowest(values: NDArray[np.int64]) -> NDArray[Any]:
 
 
 def _scale_of(known: NDArray[np.float64]) -> int:
-    """The first of `SCALES` at which every value is a whole number and comes back to the bit; 0 if none does."""
+    """Give the first of `SCALES` at which every value is a whole number and comes back to the bit; 0 if none does."""
     if not np.isfinite(known).all() or bool((np.signbit(known) & (known == 0.0)).any()):
         return 0
     for scale in SCALES:
@@ -79,7 +79,7 @@ def _scale_of(known: NDArray[np.float64]) -> int:
 
 
 def _filled(values: NDArray[np.float64], unknown: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Unknown cells take the last known value of their contract (before the first: the first), so differences stay small."""
+    """Fill unknown cells with the last known value of their contract (or the first), so differences stay small."""
     steps = np.arange(values.shape[0])[:, None]
     last = np.maximum.accumulate(np.where(unknown, 0, steps), axis=0)
     last = np.maximum(last, np.argmax(~unknown, axis=0)[None, :])
@@ -125,7 +125,7 @@ class _Reader:
         self._payload, self._at = payload, 0
 
     def take(self, dtype: str, count: int) -> NDArray[Any]:
-        """The next `count` values of `dtype`."""
+        """Give the next `count` values of `dtype`."""
         view = np.frombuffer(self._payload, dtype, count, self._at)
         self._at += view.nbytes
         return view
@@ -137,12 +137,11 @@ def _get_frame(reader: _Reader, columns: list[_Column], rows: int, width: int) -
     raw: list[tuple[int, NDArray[np.float64]]] = []
     masks: list[tuple[int, NDArray[np.bool_]]] = []
     for field, column in enumerate(columns):
-        if column.nan == 1 or column.like >= 0:
+        if column.nan == 1 or column.like >= 0 or column.scale == 0:
             out[:, field] = 0.0
-        elif column.scale == 0:
-            out[:, field] = 0.0
+        if column.scale == 0:
             raw.append((field, reader.take("<f8", rows * width).reshape(rows, width)))
-        else:
+        elif column.nan != 1 and column.like < 0:
             out[0, field] = reader.take("<i8", width)
             out[1:, field] = reader.take(column.dtype, (rows - 1) * width).reshape(rows - 1, width)
             if column.nan == 2:
@@ -154,6 +153,15 @@ def _get_frame(reader: _Reader, columns: list[_Column], rows: int, width: int) -
             np.add(out[row], out[row - 1], out=out[row])
     else:
         np.cumsum(out, axis=0, out=out)
+    _finish_frame(out, columns, masks, raw)
+    return out
+
+
+def _finish_frame(
+    out: NDArray[np.float64], columns: list[_Column], masks: list[tuple[int, NDArray[np.bool_]]],
+    raw: list[tuple[int, NDArray[np.float64]]],
+) -> None:
+    """Scale the running sums, then lay unknown, float64 and repeated columns over them."""
     for field, column in enumerate(columns):
         if column.scale > 1:
             out[:, field] /= column.scale
@@ -166,7 +174,6 @@ def _get_frame(reader: _Reader, columns: list[_Column], rows: int, width: int) -
     for field, column in enumerate(columns):
         if column.like >= 0:
             out[:, field] = out[:, column.like]
-    return out
 
 
 def _put_integers(values: NDArray[np.int64], parts: list[bytes]) -> list[Any]:
@@ -218,7 +225,7 @@ def encode_bars(bars: BarColumns) -> bytes:
 
 
 def decode_bars(block: bytes) -> BarColumns:
-    """The bars of a block; raises StorageError when it is damaged."""
+    """Give the bars of a block; raises StorageError when it is damaged."""
     header, reader = _open(block, "bars")
     start = _get_integers(reader, header.integers[0], header.rows)
     if header.rows == 0:
@@ -228,7 +235,7 @@ def decode_bars(block: bytes) -> BarColumns:
 
 
 def encode_chain(chain: ChainColumns) -> bytes:
-    """A day of one expiry's chain as a block."""
+    """Give a day of one expiry's chain as a block."""
     parts: list[bytes] = []
     rows, width = len(chain.start), 2 * len(chain.strikes)
     integers = [_put_integers(chain.start, parts)]
@@ -240,7 +247,7 @@ def encode_chain(chain: ChainColumns) -> bytes:
 
 
 def decode_chain(block: bytes) -> ChainColumns:
-    """The chain of a block; raises StorageError when it is damaged."""
+    """Give the chain of a block; raises StorageError when it is damaged."""
     header, reader = _open(block, "chain")
     rows, strikes = header.rows, header.width // 2
     start = _get_integers(reader, header.integers[0], rows)
@@ -255,7 +262,7 @@ def decode_chain(block: bytes) -> ChainColumns:
 
 
 def encode_ticks(ticks: TickColumns) -> bytes:
-    """A day of ticks as a block. Columns are laid down instrument by instrument, so that differences are small."""
+    """Give a day of ticks as a block. Columns are laid down instrument by instrument, so that differences are small."""
     parts: list[bytes] = []
     rows = len(ticks.ts)
     order = np.argsort(ticks.which, kind="stable")
@@ -269,7 +276,7 @@ def encode_ticks(ticks: TickColumns) -> bytes:
 
 
 def decode_ticks(block: bytes) -> TickColumns:
-    """The ticks of a block, in order of arrival; raises StorageError when it is damaged."""
+    """Give the ticks of a block, in order of arrival; raises StorageError when it is damaged."""
     header, reader = _open(block, "ticks")
     rows = header.rows
     which = _get_integers(reader, header.integers[0], rows).astype(np.int32)

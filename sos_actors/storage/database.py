@@ -13,7 +13,7 @@ from sos_actors.storage.migrations import APPLICATION_ID, MIGRATIONS, SCHEMA_VER
 
 #: How long a statement waits for another process's lock, in milliseconds.
 BUSY_TIMEOUT_MS = 5_000
-#: A file up to this size (about 0.1 s) is checked whole when it is opened; a larger one relies on its blocks' checksums.
+#: A file up to this size (about 0.1 s) is checked whole when opened; a larger one relies on its blocks' checksums.
 CHECKED_BYTES = 64 * 2**20
 
 
@@ -68,7 +68,7 @@ def open_database(path: str | Path, *, readonly: bool = False) -> apsw.Connectio
 
 
 def _check(db: apsw.Connection, path: Path) -> None:
-    """Is this ours, readable and not from the future?"""
+    """Raise StorageError unless the file is ours, sound and not of a newer version."""
     application, version = db.pragma("application_id"), db.pragma("user_version")
     tables = db.execute("SELECT count(*) FROM sqlite_schema").get
     if application != APPLICATION_ID and (application or tables):

@@ -139,7 +139,7 @@ class MarketStore:
         self, underlying: str, day: dt.date, expiries: Sequence[dt.date] | Literal["front", "all"] | None = None,
         interval_s: int | None = None,
     ) -> MarketDay | None:
-        """The day's index, nearest future and chains; None when nothing but ticks or daily bars is stored.
+        """Give the day's index, nearest future and chains; None when nothing but ticks or daily bars is stored.
 
         `expiries`: the nearest on or after the day ('front', and None), all, or the named ones. Where a thing is
         stored at several intervals the finest is taken, or the one asked for.
@@ -158,7 +158,7 @@ class MarketStore:
             )
 
     def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
-        """The day's ticks in order of arrival; None when none are stored."""
+        """Give the day's ticks in order of arrival; None when none are stored."""
         found = self._blocks("tick_block", "underlying = ? AND day = ?", (underlying, day.isoformat()))
         return decode_ticks(found[0].block) if found else None
 
@@ -180,7 +180,7 @@ class MarketStore:
         return BarColumns(instrument, days[0].interval_s, *columns)
 
     def days(self, underlying: str) -> list[dt.date]:
-        """The days of which `load_day` or `load_ticks` has something, oldest first."""
+        """Give the days of which `load_day` or `load_ticks` has something, oldest first."""
         with storage_errors(self.path):
             rows = self.db.execute(
                 "SELECT day FROM bar_block WHERE underlying = ?1 AND interval_s < ?2 UNION "
@@ -190,7 +190,7 @@ class MarketStore:
             return [dt.date.fromisoformat(day) for (day,) in rows]
 
     def expiries(self, underlying: str, day: dt.date) -> list[dt.date]:
-        """The expiries of which a chain is stored on `day`, nearest first."""
+        """Give the expiries of which a chain is stored on `day`, nearest first."""
         with storage_errors(self.path):
             rows = self.db.execute("SELECT DISTINCT expiry FROM chain_block WHERE underlying = ? AND day = ? "
                                    "ORDER BY expiry", (underlying, day.isoformat()))
@@ -206,13 +206,14 @@ class MarketStore:
             with storage_errors(self.path):
                 row = self.db.execute(
                     "SELECT day, open, high, low, close FROM day_stats WHERE underlying = ? AND day < ? "
-                    "ORDER BY day DESC, interval_s = ? DESC, interval_s LIMIT 1", (underlying, before.isoformat(), DAILY_S)
+                    "ORDER BY day DESC, interval_s = ? DESC, interval_s LIMIT 1",
+                    (underlying, before.isoformat(), DAILY_S),
                 ).fetchone()
             self._stats[key] = DayStats(underlying, dt.date.fromisoformat(row[0]), *row[1:]) if row else None
         return self._stats[key]
 
     def quality(self, underlying: str, day: dt.date) -> DataQuality:
-        """What was wrong with the day's data, all its sources together."""
+        """Say what was wrong with the day's data, all its sources together."""
         with storage_errors(self.path):
             return read_quality(self.db, underlying, day)
 
@@ -226,14 +227,14 @@ class MarketStore:
     def _merged(
         self, table: str, key: dict[str, Any], new: Columns, *, simulated: bool, force: bool, fill_only: bool = False
     ) -> tuple[StoredBlock | None, Columns]:
-        """The block stored under `key`, if any, and what the day is to hold from now on."""
+        """Give the block stored under `key`, if any, and what the day is to hold from now on."""
         found = self._blocks(table, " AND ".join(f"{name} = ?" for name in key), tuple(key.values()))
         if not found or force:
             return (found[0] if found else None), new
         old = found[0]
         if simulated and not old.simulated:
-            raise InputError(f"{key['underlying']} {key['day']}: real data is stored; simulated data does not replace it "
-                             "unless --force says so")
+            raise InputError(f"{key['underlying']} {key['day']}: real data is stored; simulated data "
+                             "does not replace it unless --force says so")
         if old.simulated and not simulated:
             return old, new
         if isinstance(new, BarColumns):
@@ -255,7 +256,8 @@ class MarketStore:
             return "unchanged"
         did: Saved = "new" if old is None else "replaced"
         if old is not None and bool(old.simulated) == simulated and not force:
-            did, source = "merged", "+".join(dict.fromkeys([*old.source.split("+"), source]))
+            did = "merged"
+            source = "+".join(dict.fromkeys((old.source + "+" + source).split("+")))
         if isinstance(whole, ChainColumns):
             key = {**key, "strikes": len(whole.strikes)}
         put_block(self.db, table, key, start, block, source=source, simulated=simulated)
@@ -274,7 +276,7 @@ class MarketStore:
     def _nearest_future(
         self, underlying: str, day: dt.date, interval_s: int | None
     ) -> tuple[StoredBlock | None, BarColumns | None]:
-        """The future that expires soonest; canonical ids of one underlying's futures sort by expiry."""
+        """Give the future that expires soonest; canonical ids of one underlying's futures sort by expiry."""
         nearest = self.db.execute(
             "SELECT min(instrument) FROM bar_block WHERE underlying = ? AND day = ? AND instrument GLOB '*|FUT|*'",
             (underlying, day.isoformat()),

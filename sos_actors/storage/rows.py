@@ -25,7 +25,7 @@ class StoredBlock(NamedTuple):
 
 
 def block_hash(block: bytes) -> bytes:
-    """What a block is recognised by when the same day comes again."""
+    """Say what a block is recognised by when the same day comes again."""
     return hashlib.blake2b(block, digest_size=16).digest()
 
 

@@ -200,7 +200,7 @@ def register_tables(db: apsw.Connection) -> None:
 
 
 def query(path: str | Path, sql: str, values: Sequence[Any] = ()) -> QueryResult:
-    """Run one SELECT over the market database, read-only. Raises InputError for bad SQL, StorageError for a bad file."""
+    """Run one SELECT over the market database. Raises InputError for bad SQL, StorageError for a bad file."""
     db = open_database(path, readonly=True)
     register_tables(db)
     try:
