@@ -115,7 +115,7 @@ def _spawn_analytics(runtime: Runtime, cast: Cast, underlying: Underlying) -> No
     name = underlying.name
     strategies = strategies_of(cast.playbook, name)
     for instrument in underlying.tick_instruments:
-        runtime.spawn(BarActor, f"bar/{instrument}", BarBuilder(instrument), policy=VITAL)
+        runtime.spawn(BarActor, f"bar/{instrument}", instrument, BarBuilder(instrument), policy=VITAL)
     if underlying.has_chain:
         contracts = [i for i in underlying.tick_instruments if parse_id(i).kind == "OPT"]
         runtime.spawn(
@@ -125,7 +125,7 @@ def _spawn_analytics(runtime: Runtime, cast: Cast, underlying: Underlying) -> No
     if any("structure" in strategy.required for strategy in strategies):
         tracker = StructureTracker(name, cast.config.structure)
         runtime.spawn(
-            StructureActor, f"structure/{name}", tracker, lambda day: cast.previous_day(name, day),
+            StructureActor, f"structure/{name}", name, tracker, lambda day: cast.previous_day(name, day),
             with_chain=underlying.has_chain, policy=VITAL,
         )  # fmt: skip
     if strategies:

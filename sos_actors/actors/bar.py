@@ -12,11 +12,12 @@ from sos_actors.runtime import Actor, handles
 class BarActor(Actor):
     """One instrument's bars, by exchange time; each is published when the clock says its minute is over."""
 
-    def __init__(self, builder: BarBuilder) -> None:
+    def __init__(self, instrument: str, builder: BarBuilder) -> None:
         super().__init__()
+        self._instrument = instrument
         self._builder = builder
-        self._bars = self.topic(Bar, builder.instrument)
-        self.subscribe(Tick, builder.instrument)
+        self._bars = self.topic(Bar, instrument)
+        self.subscribe(Tick, instrument)
         self.subscribe(MinuteClosed)
 
     @handles(Tick)
@@ -33,4 +34,4 @@ class BarActor(Actor):
 
     def inspect(self) -> dict[str, Any]:
         """Say which instrument this is."""
-        return {"instrument": self._builder.instrument}
+        return {"instrument": self._instrument}

@@ -55,6 +55,7 @@ class ChainActor(Actor):
         self._index_bar: Bar | None = None
         self._pending: dict[dt.date, ChainFrame] = {}
         self._previous_spot = NAN
+        self._last: ChainSnapshot | None = None
         self._snapshots = self.topic(ChainSnapshot, self._underlying)
         self._index_bars = self.topic(Bar, self._index)
         self.subscribe(ChainFrame, self._underlying)
@@ -109,6 +110,7 @@ class ChainActor(Actor):
             return
         if self._derive_index and "stale" not in snapshot.missing:
             self._publish_index(snapshot)
+        self._last = snapshot
         self._snapshots.publish(snapshot)
 
     def _build_frame(self, contracts: FrameBuilder, ts: int) -> None:
@@ -141,7 +143,7 @@ class ChainActor(Actor):
 
     def inspect(self) -> dict[str, Any]:
         """Say what the last snapshot said, arrays apart."""
-        last = self._analyst.last
+        last = self._last
         if last is None:
             return {"underlying": self._underlying}
         return {name: value for name in last.__struct_fields__ if not hasattr(value := getattr(last, name), "shape")}

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.market.clocktime import ist_date
 from sos_actors.market.ids import index_id, parse_id
 from sos_actors.messages import (
     Bar,
@@ -41,7 +42,7 @@ class OrderActor(Actor):
         self._desk = desk
         self._hearing: set[str] = set()
         self._topics: dict[type, Topic] = {}
-        self._index_closes: dict[str, float] = {}
+        self._closes: dict[str, float] = {}
         self.subscribe(SessionPhase)
         self.subscribe(OrderIntent)
         self.subscribe(Flatten)
@@ -78,6 +79,7 @@ class OrderActor(Actor):
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:
         """Watch the levels of what is held."""
+        self._closes[message.instrument] = message.close
         out = self._desk.on_bar(message)
         if out:
             self._send(out)
@@ -98,8 +100,9 @@ class OrderActor(Actor):
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
-        """Mark the account at the day's start; end the day once the broker's last word is in."""
+        """Protect what was held over night and mark the account; end the day once the broker's last word is in."""
         if message.phase is Phase.PRE_OPEN:
+            self._send(self._desk.start_of_day(message.ts))
             self.publish(self._desk.mark(message.ts))
         elif message.phase is Phase.CLOSED:
             self.dispatcher.put((self.on_settled, Settle(message.ts)))
@@ -111,17 +114,18 @@ class OrderActor(Actor):
             price = self._expired_at(instrument, message.ts)
             if price is not None:
                 self._send(self._desk.settle(message.ts, instrument, price, ExitReason.EXPIRY))
-        self._send(self._desk.end_of_day(message.ts))
+        self._desk.end_of_day()
+        self._forget()
         self.publish(self._desk.mark(message.ts))
 
     def _expired_at(self, instrument: str, ts: int) -> float | None:
-        """Give the settlement value of a contract that expires on the day that ends at `ts`: intrinsic value."""
+        """Give the value at which a contract that expires today is settled: against the index's last price."""
         parts = parse_id(instrument)
-        if parts.expiry is None or parts.expiry > self._desk.day(ts):
+        if parts.expiry is None or parts.expiry > ist_date(ts):
             return None
-        spot = self._desk.price(index_id(parts.underlying))
+        spot = self._closes.get(index_id(parts.underlying))
         if parts.strike is None or spot is None:
-            return self._desk.price(instrument)
+            return self._closes.get(instrument)
         return max(spot - parts.strike if parts.right is Right.CE else parts.strike - spot, 0.0)
 
     def _send(self, messages: Iterable[Message]) -> None:
@@ -143,8 +147,9 @@ class OrderActor(Actor):
 
     def _forget(self) -> None:
         """Stop hearing prices nobody needs any more."""
-        held = self._desk.watched()
-        for instrument in sorted(self._hearing.difference(held)):
+        held = self._desk.held()
+        indices = [index_id(parts.underlying) for parts in map(parse_id, held) if parts.kind == "OPT"]
+        for instrument in sorted(self._hearing.difference(held, indices)):
             self._hearing.discard(instrument)
             self.unsubscribe(Bar, instrument)
             self.unsubscribe(Tick, instrument)

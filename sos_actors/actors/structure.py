@@ -23,17 +23,19 @@ class StructureActor(Actor):
     With a chain in the cast, levels come out with each snapshot (which ends the minute); without, with each bar.
     """
 
-    def __init__(self, tracker: StructureTracker, previous_day: PreviousDay, *, with_chain: bool) -> None:
+    def __init__(
+        self, underlying: str, tracker: StructureTracker, previous_day: PreviousDay, *, with_chain: bool
+    ) -> None:
         super().__init__()
         self._tracker = tracker
         self._previous_day = previous_day
         self._with_chain = with_chain
-        self._levels = self.topic(MarketStructure, tracker.underlying)
+        self._levels = self.topic(MarketStructure, underlying)
         self._last: MarketStructure | None = None
         self.subscribe(SessionPhase)
-        self.subscribe(Bar, index_id(tracker.underlying))
+        self.subscribe(Bar, index_id(underlying))
         if with_chain:
-            self.subscribe(ChainSnapshot, tracker.underlying)
+            self.subscribe(ChainSnapshot, underlying)
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:

@@ -51,6 +51,7 @@ class ExitReason(enum.StrEnum):
     INDEX_TARGET = "INDEX_TARGET"
     FLIP = "FLIP"
     FLATTEN = "FLATTEN"
+    DAILY_LOSS = "DAILY_LOSS"
     EXPIRY = "EXPIRY"
     END_OF_DATA = "END_OF_DATA"
 

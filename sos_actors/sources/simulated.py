@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+from sos_actors.errors import InputError
+from sos_actors.market.calendar import INDIA
 from sos_actors.market.day import DayStats, MarketDay, TickColumns
+from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.sandbox.market import SimulatedMarket
 
 
@@ -32,9 +35,12 @@ class SimulatedHistory:
 
     def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
         """Give the index's open, high, low and close of the last trading day before `before`."""
-        day = self._market.previous_day(underlying, before)
-        index = None if day is None else self._market.day(underlying, day).index
-        if day is None or index is None:
+        try:
+            day = INDIA.previous_trading_day(EXCHANGE_OF[underlying], before)
+        except InputError:  # a year the calendar does not know
+            return None
+        index = self._market.day(underlying, day).index
+        if index is None:
             return None
         return DayStats(
             underlying, day, float(index.open[0]), float(index.high.max()), float(index.low.min()), float(index.close[-1])

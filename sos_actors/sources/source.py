@@ -6,19 +6,28 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Protocol
 
-from sos_actors.market.day import MarketDay
+from sos_actors.market.day import DayStats, MarketDay, TickColumns
 from sos_actors.storage.market_store import MarketStore
 
 
 class HistorySource(Protocol):
-    """Something that may know a day of an underlying."""
+    """Something that may know days of an underlying. Every method raises DataError when what it has cannot be had."""
 
     @property
     def name(self) -> str:
         """Short name, as '--source' takes it and reports show it."""
 
+    def days(self, underlying: str, candidates: Sequence[dt.date]) -> list[dt.date]:
+        """Those of the candidates (trading days, ascending) it has data of."""
+
     def load_day(self, underlying: str, day: dt.date) -> MarketDay | None:
-        """Everything known of the day; None when nothing is. Raises DataError when it should be there but failed."""
+        """Everything known of the day at bar grain; None when nothing is."""
+
+    def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
+        """The day's ticks in order of arrival; None when there are none."""
+
+    def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
+        """The index's open, high, low and close of the last day before `before`; None when unknown."""
 
 
 class DatabaseSource:
@@ -29,9 +38,22 @@ class DatabaseSource:
     def __init__(self, store: MarketStore, *, every_expiry: bool = False) -> None:
         self._store, self._every_expiry = store, every_expiry
 
+    def days(self, underlying: str, candidates: Sequence[dt.date]) -> list[dt.date]:
+        """Give the candidates that are stored."""
+        stored = set(self._store.days(underlying))
+        return [day for day in candidates if day in stored]
+
     def load_day(self, underlying: str, day: dt.date) -> MarketDay | None:
         """Give the stored day."""
         return self._store.load_day(underlying, day, "all" if self._every_expiry else "front")
+
+    def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
+        """Give the stored ticks."""
+        return self._store.load_ticks(underlying, day)
+
+    def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
+        """Give the last stored day's figures."""
+        return self._store.day_stats(underlying, before)
 
 
 class SourceChain:
@@ -41,18 +63,32 @@ class SourceChain:
     runs ('--no-backfill') simply have a chain of the database alone.
     """
 
-    name = "chain"
-
     def __init__(self, sources: Sequence[HistorySource], store: MarketStore | None = None) -> None:
         self._sources, self._store = tuple(sources), store
+        self.name = "+".join(source.name for source in self._sources)
+
+    def days(self, underlying: str, candidates: Sequence[dt.date]) -> list[dt.date]:
+        """Give the candidates any source has."""
+        found: set[dt.date] = set()
+        for source in self._sources:
+            found.update(source.days(underlying, [day for day in candidates if day not in found]))
+        return sorted(found)
 
     def load_day(self, underlying: str, day: dt.date) -> MarketDay | None:
         """Give the day from the first source that has it; None when none has."""
         for place, source in enumerate(self._sources):
             found = source.load_day(underlying, day)
-            if found is None:
-                continue
-            if place > 0 and self._store is not None:
-                self._store.save_day(found)
-            return found
+            if found is not None:
+                if place > 0 and self._store is not None:
+                    self._store.save_day(found)
+                return found
         return None
+
+    def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
+        """Give the ticks from the first source that has them."""
+        return next((t for s in self._sources if (t := s.load_ticks(underlying, day)) is not None), None)
+
+    def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
+        """Give the latest figures any source has; of equally late ones the first source's."""
+        known = [stats for s in self._sources if (stats := s.day_stats(underlying, before)) is not None]
+        return max(known, key=lambda stats: stats.day, default=None)

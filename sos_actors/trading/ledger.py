@@ -11,22 +11,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from math import isnan
-from typing import Protocol
 
 import msgspec
 
+from sos_actors.market.charges import ChargeModel
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import Fill, Side
-
-
-class ChargeModel(Protocol):
-    """What one execution costs: brokerage, taxes and fees by the tariff of its day."""
-
-    def charge(
-        self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date,
-    ) -> int:
-        """Total charges in paise. `kind` is INDEX, FUT or OPT; quantity in units, price in rupees."""
-        ...
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +65,7 @@ class Ledger:
         self._positions: dict[tuple[str, str], LedgerPosition] = {}
         self._open: dict[tuple[str, str], LedgerPosition] = {}
         self._seen: set[str] = set()
+        self._ordered: set[str] = set()
 
     def apply(self, fill: Fill, strategy: str, day: dt.date) -> LedgerEntry | None:
         """Book one fill; None (and counted) when its `fill_id` is already in the books.
@@ -99,13 +90,22 @@ class Ledger:
             self._open.pop(key, None)
         charges = 0
         if self._charges is not None:
-            parts = parse_id(instrument)
-            charges = self._charges.charge(parts.kind, parts.exchange, fill.side, quantity, fill.price, day)
+            charges = self._cost(fill, day)
             self.charges_paise += charges
         self.realised_paise += realised
         self.cash_paise -= signed * paise + charges
         return LedgerEntry(signed, paise, charges, realised, position.quantity, position.cost_paise,
                            position.realised_paise, self.cash_paise)
+
+    def _cost(self, fill: Fill, day: dt.date) -> int:
+        """Charges of a fill in paise. An order's first fill pays its brokerage; an index costs what a future does."""
+        parts = parse_id(fill.instrument)
+        first = fill.order_id not in self._ordered
+        self._ordered.add(fill.order_id)
+        kind = "FUT" if parts.kind == "INDEX" else parts.kind
+        model = self._charges
+        assert model is not None
+        return model.charges(kind, parts.exchange, fill.side, fill.quantity, fill.price, day, int(first)).total
 
     def position(self, strategy: str, instrument: str) -> int:
         """Signed units `strategy` holds of `instrument`."""
