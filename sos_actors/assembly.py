@@ -119,7 +119,7 @@ def _spawn_analytics(runtime: Runtime, cast: Cast, underlying: Underlying) -> No
     if underlying.has_chain:
         contracts = [i for i in underlying.tick_instruments if parse_id(i).kind == "OPT"]
         runtime.spawn(
-            ChainActor, f"chain/{name}", ChainAnalyst(name, cast.config.chain), _years_to_expiry(name),
+            ChainActor, f"chain/{name}", ChainAnalyst(name, cast.config.chain), years_to_expiry_of(name),
             contracts=FrameBuilder(contracts) if contracts else None, policy=VITAL,
         )  # fmt: skip
     if any("structure" in strategy.required for strategy in strategies):
@@ -189,7 +189,8 @@ def _lots_of(rules: ContractRules) -> Callable[[str, dt.date], Lots]:
     return lots_of
 
 
-def _years_to_expiry(underlying: str) -> Callable[[dt.date, int], float]:
+def years_to_expiry_of(underlying: str) -> Callable[[dt.date, int], float]:
+    """Give the function (expiry, now) -> calendar years until that expiry stops trading."""
     exchange = EXCHANGE_OF[underlying]
     instants: dict[dt.date, int] = {}
 

@@ -1,0 +1,46 @@
+"""The command: parses, calls, prints. Every error a user can cause is one line on stderr and a status."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from sos_actors.cli import data, playbook, runs
+from sos_actors.errors import SosError
+
+app = typer.Typer(
+    help="SOS Actors: backtests, data and strategies for Indian index options.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(runs.demo)
+app.command()(runs.backtest)
+app.command()(data.ingest)
+app.command()(data.export)
+app.command()(data.sql)
+app.command()(playbook.validate)
+
+
+def main() -> int:
+    """Run the command line; gives the exit status: 0 done, 1 failed, 2 bad usage or input."""
+    try:
+        app()
+    except SosError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 1
+    return 0

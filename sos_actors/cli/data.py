@@ -1,0 +1,161 @@
+"""ingest, export and sql."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from sos_actors.cli import options
+from sos_actors.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from sos_actors.sources.ingest import FileReport, IngestReport
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders: CSV, CSV.gz, Parquet, or an older SOS database")],
+    symbol: Annotated[str, typer.Option("--symbol", help="Underlying, where the file does not say")] = "",
+    from_date: Annotated[str, typer.Option("--from-date", help="Leave out days before this")] = "",
+    to_date: Annotated[str, typer.Option("--to-date", help="Leave out days after this")] = "",
+    layout: Annotated[str, typer.Option("--layout", help="Name or YAML of the layout; else told from the columns")] = "",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Replace a key of the layout, e.g. --set lot=75")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace stored days instead of merging")] = False,
+    home: options.HomeOption = None,
+) -> None:
+    """Bring history into the database. Running it again changes nothing."""
+    from sos_actors.sources.facts import market_facts  # noqa: PLC0415 - imports cost; each command pays for its own
+    from sos_actors.sources.ingest import Request  # noqa: PLC0415
+
+    request = Request(
+        layout=layout or None,
+        symbol=options.parse_symbols(symbol)[0] if symbol else None,
+        from_date=options.parse_date(from_date, "--from-date") if from_date else None,
+        to_date=options.parse_date(to_date, "--to-date") if to_date else None,
+        force=force,
+        overrides=_overrides(set_ or []),
+        facts=market_facts(),
+    )
+    with options.open_store(home) as store:
+        _ingest_all(paths, store, request)
+
+
+def _overrides(pairs: list[str]) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--set {pair}: write key=value, e.g. lot=75")
+        found[key.strip()] = yaml.safe_load(value)
+    return found
+
+
+def _ingest_all(paths: list[Path], store: Any, request: Any) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from sos_actors.sources.ingest import ingest_paths  # noqa: PLC0415
+    from sos_actors.sources.sos_database import import_sos, is_sos_database  # noqa: PLC0415
+
+    quiet = not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("reading", total=1.0)
+
+        def tell(done: float, text: str) -> None:
+            bar.update(task, completed=done, description=text)
+
+        old = [path for path in paths if path.is_file() and is_sos_database(path)]
+        reports: list[tuple[IngestReport, dict[str, int]]] = []
+        for path in old:
+            imported = import_sos(path, store, request, tell)
+            reports.append((imported.imported, dict(imported.left_out)))
+        files = [path for path in paths if path not in old]
+        if files:
+            reports.append((ingest_paths(files, store, request, tell), {}))
+    for report, left_out in reports:
+        for one in report.files:
+            _print_file(one)
+        for table, count in left_out.items():
+            typer.echo(f"left out: {count} rows of {table}")
+
+
+def _print_file(one: FileReport) -> None:
+    days = f"{one.days[0]} to {one.days[-1]}" if len(one.days) > 1 else f"{one.days[0]}" if one.days else "no day"
+    typer.echo(
+        f"{one.path}: {one.stored} of {one.rows} rows stored as {one.layout} ({one.interval_s} s), "
+        f"{', '.join(one.underlyings)}, {len(one.days)} day(s), {days}"
+    )
+    blocks = ", ".join(f"{count} {what}" for what, count in one.blocks.items() if count)
+    if blocks:
+        typer.echo(f"  blocks: {blocks}")
+    for reason, count in one.rejected.items():
+        typer.echo(f"  rejected: {count} {reason}")
+    for what, count in (
+        ("outside the dates asked for", one.skipped),
+        ("snapped to their minute", one.snapped),
+        ("superseded by a later row of the same minute", one.superseded),
+        ("out of order, sorted", one.unsorted),
+    ):
+        if count:
+            typer.echo(f"  {what}: {count}")
+    found = sum(len(quality.holes) for quality in one.quality.values())
+    if found:
+        typer.echo(f"  holes: {found}")
+
+
+def export(
+    what: Annotated[
+        Literal["bars", "frames", "snapshots", "strikes", "trades"],
+        typer.Option("--what", help="bars, frames: as stored; snapshots, strikes: as the chain actor computed them"),
+    ],
+    symbol: options.SymbolOption,
+    from_date: options.FromOption,
+    out: Annotated[Path, typer.Option("--out", help="F.parquet or F.csv")],
+    to_date: options.ToOption = "",
+    config: options.ConfigOption = None,
+    home: options.HomeOption = None,
+) -> None:
+    """Write stored or computed data to a file, so that anyone can check the figures elsewhere."""
+    from sos_actors.storage import export as files  # noqa: PLC0415
+
+    (name,) = options.parse_symbols(symbol)[:1]
+    first, last = options.parse_dates(from_date, to_date)
+    if what == "trades":
+        raise InputError("--what trades: write the trades of a run with `backtest ... --trades-out F.parquet`")
+    with options.open_store(home, readonly=True) as store:
+        if what == "bars":
+            rows = files.export_bars(store, name, first, last, out)
+        elif what == "frames":
+            rows = files.export_frames(store, name, first, last, out)
+        else:
+            from sos_actors.snapshots import chain_snapshots  # noqa: PLC0415
+            from sos_actors.sources.source import DatabaseSource  # noqa: PLC0415
+
+            days = [day for day in store.days(name) if first <= day <= last]
+            if not days:
+                raise DataError(f"no data of {name} from {first} to {last} in {store.path}")
+            history = DatabaseSource(store)
+            rows = files.export_rows(chain_snapshots(history, name, days, options.configuration(config)), what, out)
+    typer.echo(f"{out}: {rows} rows")
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT over the tables `bars` and `chain` (see docs/data.md)")],
+    home: options.HomeOption = None,
+) -> None:
+    """Ask the market database in SQL; prints tab-separated values."""
+    from sos_actors.storage.sql import query as ask  # noqa: PLC0415
+
+    path = options.home_folder(home) / "market.db"
+    if not path.exists():
+        raise InputError(f"{path}: there is no market database yet; fill it with `python run_actors.py ingest`")
+    found = ask(path, query)
+    typer.echo("\t".join(found.columns))
+    for row in found.rows:
+        typer.echo("\t".join("" if value is None else str(value) for value in row))

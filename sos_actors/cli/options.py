@@ -1,0 +1,89 @@
+"""What several commands take: dates, symbols, the home folder, configuration and playbook."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sos_actors.config import Config, load_config
+from sos_actors.errors import InputError
+from sos_actors.market.ids import EXCHANGE_OF
+from sos_actors.playbook.loader import Playbook, load_playbook
+from sos_actors.storage.market_store import MarketStore
+
+#: The folder that holds run_actors.py, config.yaml and strategies/.
+ROOT = Path(__file__).resolve().parents[2]
+
+SymbolOption = Annotated[str, typer.Option("--symbol", help="Underlyings, comma-separated: NIFTY,BANKNIFTY,SENSEX")]
+FromOption = Annotated[str, typer.Option("--from-date", help="First day, YYYY-MM-DD")]
+ToOption = Annotated[str, typer.Option("--to-date", help="Last day, included; the first day if not given")]
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Folder of all state; else $SOS_HOME, else ./var")
+]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration; else the project's config.yaml")]
+PlaybookOption = Annotated[
+    list[Path] | None, typer.Option("--playbook", help="Strategy file or folder; else the project's strategies/")
+]
+
+
+def parse_date(text: str, option: str) -> dt.date:
+    """Read YYYY-MM-DD; raises InputError naming the option."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{option} '{text}': no such date; write YYYY-MM-DD, e.g. 2025-08-29") from None
+
+
+def parse_dates(from_date: str, to_date: str) -> tuple[dt.date, dt.date]:
+    """Read both dates; raises InputError when they are reversed."""
+    first = parse_date(from_date, "--from-date")
+    last = parse_date(to_date, "--to-date") if to_date else first
+    if first > last:
+        raise InputError(f"--from-date {first} is after --to-date {last}: give them the other way round")
+    return first, last
+
+
+def parse_symbols(text: str) -> tuple[str, ...]:
+    """Read comma-separated underlyings, any case; raises InputError for an unknown one."""
+    names = tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
+    for name in names:
+        if name not in EXCHANGE_OF:
+            raise InputError(f"--symbol {name}: unknown; use one of {', '.join(EXCHANGE_OF)}")
+    if not names:
+        raise InputError("--symbol: name at least one underlying, e.g. NIFTY")
+    return names
+
+
+def home_folder(home: Path | None) -> Path:
+    """Give the folder of all state, made if need be."""
+    folder = home or Path(os.environ.get("SOS_HOME") or "var")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def open_store(home: Path | None, *, readonly: bool = False) -> MarketStore:
+    """Open the market database of the home folder."""
+    path = home_folder(home) / "market.db"
+    if readonly and not path.exists():
+        raise InputError(f"{path}: there is no market database yet; fill it with `python run_actors.py ingest`")
+    return MarketStore(path, readonly=readonly)
+
+
+def configuration(path: Path | None) -> Config:
+    """Read the configuration given, else the project's own."""
+    own = ROOT / "config.yaml"
+    return load_config(path if path is not None else own if own.exists() else None)
+
+
+def strategies(paths: list[Path] | None, names: str) -> Playbook:
+    """Load the playbook, and of it the named strategies (comma-separated; all when empty)."""
+    playbook = load_playbook(paths or [ROOT / "strategies"])
+    for error in playbook.errors:
+        typer.echo(f"warning: strategy left out: {error}", err=True)
+    if not playbook.strategies and playbook.errors:
+        raise playbook.errors[0]
+    return playbook.select(names.split(",")) if names else playbook

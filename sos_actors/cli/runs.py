@@ -1,0 +1,160 @@
+"""demo and backtest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import typer
+
+from sos_actors.cli import options
+from sos_actors.errors import InputError
+
+if TYPE_CHECKING:
+    from sos_actors.backtest import Request
+    from sos_actors.config import Config
+    from sos_actors.sources.source import HistorySource
+
+StrategiesOption = Annotated[str, typer.Option("--strategies", help="Names, comma-separated; all when not given")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the whole result; '-' for stdout")]
+TradesOption = Annotated[int, typer.Option("--trades", min=0, help="How many trades to list on the screen")]
+TradesOutOption = Annotated[Path | None, typer.Option("--trades-out", help="Write all trades: F.csv or F.parquet")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated market")]
+StageOption = Annotated[
+    Literal["sim", "live"], typer.Option("--stage", help="sim: one ordered thread; live: dispatch groups on threads")
+]
+
+
+def demo(
+    days: Annotated[int, typer.Option("--days", min=1, max=250, help="How many trading days")] = 5,
+    seed: SeedOption = None,
+    config: options.ConfigOption = None,
+    json: JsonOption = None,
+    trades: TradesOption = 12,
+) -> None:
+    """Backtest the whole playbook on the built-in simulated market. Needs no data and no account."""
+    from sos_actors.backtest import Request  # noqa: PLC0415 - imports cost; each command pays for its own
+
+    settings = options.configuration(config)
+    first = dt.date(2025, 9, 1)
+    calendar_days = dt.timedelta(days=days * 2 + 14)
+    request = Request(
+        symbols=("NIFTY",),
+        from_date=first,
+        to_date=first + calendar_days,
+        config=settings,
+        playbook=options.strategies(None, ""),
+        history=_history("simulated", None, settings, seed),
+    )
+    from sos_actors.backtest import days_with_data  # noqa: PLC0415
+
+    last = days_with_data(request)[days - 1]
+    _run(replace(request, to_date=last), seed, json, trades, None)
+
+
+def backtest(
+    symbol: options.SymbolOption,
+    from_date: options.FromOption,
+    to_date: options.ToOption = "",
+    strategies: StrategiesOption = "",
+    playbook: options.PlaybookOption = None,
+    resolution: Annotated[Literal["minute", "tick"], typer.Option("--resolution", help="Grain of the data")] = "minute",
+    source: Annotated[
+        Literal["database", "simulated"], typer.Option("--source", help="Where history comes from")
+    ] = "database",
+    stage: StageOption = "sim",
+    seed: SeedOption = None,
+    config: options.ConfigOption = None,
+    home: options.HomeOption = None,
+    json: JsonOption = None,
+    trades: TradesOption = 0,
+    trades_out: TradesOutOption = None,
+) -> None:
+    """Run strategies over stored (or simulated) history and report what they came to."""
+    from sos_actors.backtest import Request  # noqa: PLC0415 - imports cost; each command pays for its own
+
+    symbols = options.parse_symbols(symbol)
+    first, last = options.parse_dates(from_date, to_date)
+    settings = options.configuration(config)
+    request = Request(
+        symbols=symbols,
+        from_date=first,
+        to_date=last,
+        config=settings,
+        playbook=options.strategies(playbook, strategies),
+        history=_history(source, home, settings, seed),
+        resolution=resolution,
+        stage=stage,
+    )
+    _run(request, seed, json, trades, trades_out)
+
+
+def _history(source: str, home: Path | None, config: Config, seed: int | None) -> HistorySource:
+    if source == "simulated":
+        from sos_actors.sandbox.market import SimulatedMarket  # noqa: PLC0415
+        from sos_actors.sources.simulated import SimulatedHistory  # noqa: PLC0415
+
+        number = config.backtest.seed if seed is None else seed
+        return SimulatedHistory(SimulatedMarket(config.simulated_market, number))
+    from sos_actors.sources.source import DatabaseSource  # noqa: PLC0415
+
+    return DatabaseSource(options.open_store(home, readonly=True))
+
+
+def _run(request: Request, seed: int | None, json: Path | None, trades: int, trades_out: Path | None) -> None:
+    from sos_actors.backtest import run  # noqa: PLC0415
+    from sos_actors.reports.run import run_result, to_json  # noqa: PLC0415
+    from sos_actors.reports.terminal import print_run  # noqa: PLC0415
+
+    _check_outputs(json, trades_out)
+    if seed is not None:
+        backtest_settings = msgspec.structs.replace(request.config.backtest, seed=seed)
+        request = replace(request, config=msgspec.structs.replace(request.config, backtest=backtest_settings))
+    began = time.perf_counter()
+    with _progress(request) as on_day:
+        record = run(replace(request, on_day=on_day))
+    timings = {**record.timings, "total_s": time.perf_counter() - began}
+    record = msgspec.structs.replace(record, timings=timings)
+    if trades_out is not None:
+        from sos_actors.reports.files import write_trades  # noqa: PLC0415
+
+        write_trades(record.trades, trades_out)
+    if json is not None and str(json) != "-":
+        json.write_bytes(to_json(record))
+    if json is not None and str(json) == "-":
+        sys.stdout.buffer.write(to_json(record) + b"\n")
+    else:
+        print_run(run_result(record), sys.stdout, trades=trades)
+
+
+def _check_outputs(*paths: Path | None) -> None:
+    """Find out before the work, not after it, that a result has nowhere to go."""
+    for path in paths:
+        if path is not None and str(path) != "-" and not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+
+
+@contextmanager
+def _progress(request: Request) -> Iterator[Callable[[dt.date], None] | None]:
+    """Show the day being played on a terminal; stay quiet in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    span = (request.to_date - request.from_date).days + 1
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("playing", total=span)
+
+        def on_day(day: dt.date) -> None:
+            bar.update(task, completed=(day - request.from_date).days, description=f"playing {day}")
+
+        yield on_day
