@@ -36,7 +36,7 @@ SETTLED = 2e-4
 #: Where the rounding of the price may move the volatility by more than this part of itself, the price does not tell it.
 RESOLUTION = 1e-4
 #: Relative error of an undiscounted price: what computing, discounting and inverting it in double precision may add up.
-ROUNDING = 32.0 * float(np.finfo(np.float64).eps)
+ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 #: Normalised time values from here down are zero: below, the doubles themselves lose their precision.
 SMALLEST = 1e-300
 MAX_STEPS = 100
