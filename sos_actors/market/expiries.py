@@ -86,9 +86,7 @@ def weekly_expiries(
     return tuple(found)
 
 
-def expiries(
-    underlying: str, first: dt.date, last: dt.date, calendar: TradingCalendar = INDIA
-) -> tuple[dt.date, ...]:
+def expiries(underlying: str, first: dt.date, last: dt.date, calendar: TradingCalendar = INDIA) -> tuple[dt.date, ...]:
     """Every expiry within [first, last], weekly and monthly, ascending. Raises InputError as above."""
     weekly = weekly_expiries(underlying, first, last, calendar)
     return tuple(sorted({*weekly, *monthly_expiries(underlying, first, last, calendar)}))

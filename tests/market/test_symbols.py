@@ -1,3 +1,4 @@
+import datetime as dt
 import gzip
 import json
 import os
@@ -103,8 +104,9 @@ def test_short_forms_of_the_exchange():
     columns = ["tradingsymbol", "expiry", "strike", "right", "date"]
     seen = set()
     for row in pq.read_table(path, columns=columns).to_pylist():
-        # Before September 2025 the far months still stood at Thursdays.
-        if row["expiry"].year > 2026 or row["date"].year == 2025 and row["expiry"].year * 12 + row["expiry"].month > 24308:
+        # In January 2025 the months from September on still stood at Thursdays.
+        far = row["date"].year == 2025 and row["expiry"] >= dt.date(2025, 9, 1)
+        if far or row["expiry"].year > 2026:
             continue
         if row["tradingsymbol"] in seen:
             continue

@@ -51,7 +51,7 @@ def test_steps_over_holidays_and_special_days():
 
 
 def test_unknown_year_and_exchange_say_what_to_do():
-    with pytest.raises(InputError, match="no holiday list for 2027.*refresh the calendar"):
+    with pytest.raises(InputError, match=r"no holiday list for 2027.*refresh the calendar"):
         INDIA.sessions("NSE", D(2027, 1, 4))
     with pytest.raises(InputError, match="NSE and BSE"):
         INDIA.sessions("MCX", D(2026, 1, 5))
@@ -119,7 +119,9 @@ def test_tables_are_consistent():
 def test_same_weekday_holidays_as_exchange_calendars():
     """XBOM lists the full closures of weekdays; it has neither Muhurat nor weekend sessions, nor 15:40."""
     exchange_calendars = pytest.importorskip("exchange_calendars")
-    theirs = {day.date() for day in exchange_calendars.get_calendar("XBOM", start="2023-01-01", end="2026-12-31").sessions}
+    theirs = {
+        day.date() for day in exchange_calendars.get_calendar("XBOM", start="2023-01-01", end="2026-12-31").sessions
+    }
     ours = set(INDIA.trading_days("NSE", D(2023, 1, 1), D(2026, 12, 31)))
     assert ours - theirs == set(SPECIAL_SESSIONS), "only the special sessions are ours alone"
     assert theirs - ours == set()
