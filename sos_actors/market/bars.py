@@ -53,8 +53,8 @@ class BarBuilder:
     """
 
     __slots__ = (
-        "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval", "_last_recv", "_oi",
-        "_open", "_skew", "late", "stale",
+        "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval", "_joined",
+        "_last_recv", "_oi", "_open", "_skew", "late", "stale",
     )  # fmt: skip
 
     def __init__(self, instrument: str, interval_s: int = 60, settings: BarSettings | None = None) -> None:
@@ -75,6 +75,7 @@ class BarBuilder:
         self._oi = NAN
         self._skew: int | None = None
         self._last_recv = 0
+        self._joined = 0
         # Before the first message the volume so far is unknown, unless we listened from the start: then it is 0.
         self._day_volume = -1 if listening_since is None else 0
         self._holes: list[tuple[int, int]] = [] if listening_since is None else [(0, listening_since)]
@@ -142,8 +143,8 @@ class BarBuilder:
         skew = tick.ts - tick.ts_recv
         if self._skew is None:
             self._skew = skew
-            if not self._holes and self._day_volume < 0:
-                self._holes.append((0, tick.ts))
+            # What came before the first message is not known, unless we listened from the start.
+            self._joined = tick.ts_recv if self._day_volume < 0 and not self._holes else 0
         else:
             if self._hole_ns and tick.ts_recv - self._last_recv > self._hole_ns:
                 self._holes.append((self._last_recv + self._skew, tick.ts_recv + self._skew))
@@ -153,5 +154,8 @@ class BarBuilder:
     def _in_hole(self, start: int, end: int) -> bool:
         if any(hole_start < end and hole_end > start for hole_start, hole_end in self._holes):
             return True
-        # A hole that has not ended yet.
-        return bool(self._hole_ns) and self._skew is not None and end - self._last_recv - self._skew > self._hole_ns
+        if self._skew is None:
+            return False
+        # Joined within it; or silent until now.
+        silent = end - self._last_recv - self._skew
+        return start < self._joined + self._skew or (self._hole_ns > 0 and silent > self._hole_ns)

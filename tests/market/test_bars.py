@@ -91,6 +91,15 @@ def test_joining_late_marks_the_first_bar_and_takes_only_the_seen_volume():
     assert builder.close(OPEN + 4 * MINUTE_NS).complete
 
 
+def test_joining_with_the_snapshot_of_an_old_trade_marks_the_minute_we_joined_in():
+    builder = BarBuilder(NAME, settings=BarSettings(hole_s=0.0))
+    feed(builder, tick(10, 90, 10_000, recv=640), tick(650, 100, 10_065), tick(659, 101, 10_130))
+    bar = builder.close(OPEN + 11 * MINUTE_NS)
+    assert (bar.open, bar.volume, bar.complete) == (100, 130, False)
+    feed(builder, tick(670, 100, 10_195))
+    assert builder.close(OPEN + 12 * MINUTE_NS).complete
+
+
 def test_a_new_day_starts_at_zero():
     builder = listening()
     feed(builder, tick(10, 100, 50_000))

@@ -148,3 +148,14 @@ def test_real_minutes_fall_in_sessions_and_fill_them():
     listed = INDIA.trading_days("NSE", D(2024, 1, 1), D(2024, 8, 23))
     missing = set(listed) - set(minutes)
     assert missing == {D(2024, 2, 1), D(2024, 3, 4), D(2024, 4, 5), D(2024, 5, 7), D(2024, 7, 10)}, "as the data says"
+
+
+@pytest.mark.real_data
+def test_three_years_of_option_days_are_trading_days():
+    path = DATA / "options_15m_ATM_NIFTY_2023-01_2026-01.csv.gz"
+    if not path.exists():
+        pytest.skip("no real market data")
+    with gzip.open(path, "rt") as file:
+        days = {row["ts"][:10] for row in csv.DictReader(file)}
+    assert len(days) == 491
+    assert [day for day in sorted(days) if not INDIA.is_trading_day("NSE", D.fromisoformat(day))] == []
