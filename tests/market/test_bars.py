@@ -111,6 +111,19 @@ def test_a_new_day_starts_at_zero():
     assert (bar.volume, bar.complete) == (65, True)
 
 
+@pytest.mark.parametrize("yesterday", [30, 500_000])
+@pytest.mark.parametrize("since", [None, OPEN])
+def test_the_snapshot_of_yesterdays_last_trade_says_nothing_of_today(yesterday, since):
+    builder = BarBuilder(NAME, settings=BarSettings(hole_s=0.0))
+    builder.start_day(since)
+    feed(builder, tick(-18 * 3600, 80, yesterday, recv=-600), tick(5, 90, 65), tick(6, 91, 130))
+    bar = builder.close(OPEN + MINUTE_NS)
+    assert (bar.open, bar.volume, bar.complete, builder.stale) == (90, 130, True, 0)
+    feed(builder, tick(61, 91, 195), tick(-18 * 3600, 80, 600_000, recv=62), tick(63, 92, 260))
+    bar = builder.close(OPEN + 2 * MINUTE_NS)
+    assert (bar.close, bar.volume) == (92, 130)
+
+
 def test_silence_marks_every_bar_it_touches():
     builder = listening(hole_s=20.0)
     feed(builder, tick(10, 100, 65), tick(25, 100, 130), tick(40, 100, 195), tick(55, 100, 260))
