@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from sos_actors.errors import InputError
-from sos_actors.market.clocktime import SECOND_NS
+from sos_actors.market.clocktime import DAY_NS, SECOND_NS
 from sos_actors.messages import NAN, Bar, Tick, VolumeSource
 
 #: IST is 30 minutes off UTC's hours: intervals that divide half an hour start at the same instants in both.
@@ -42,7 +42,8 @@ class BarBuilder:
     - ticks of the next interval before this one is closed (the clock waits a grace): both bars stay open;
     - late ticks, of an interval already closed: the price is dropped, its volume counts in the next bar, so that
       the bars of a day add up to the day's volume. `late` counts them;
-    - messages overtaken by newer ones (the day volume falls): dropped, `stale` counts them;
+    - messages overtaken by newer ones (the day volume falls): dropped, `stale` counts them; that the volume of a
+      new day is less than that of a snapshot from the day before is no fall;
     - repeated snapshots of one trade, also quote-only updates minutes later: they carry the old trade time and so
       touch no other bar than that trade's; only the open interest is taken from them;
     - silence: a bar that overlaps more than `hole_s` without any message of this instrument, or a hole the feed
@@ -53,8 +54,8 @@ class BarBuilder:
     """
 
     __slots__ = (
-        "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval", "_last_recv", "_oi",
-        "_open", "_skew", "late", "stale",
+        "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval", "_joined",
+        "_last_recv", "_oi", "_open", "_since", "_skew", "_volume_day", "late", "stale",
     )  # fmt: skip
 
     def __init__(self, instrument: str, interval_s: int = 60, settings: BarSettings | None = None) -> None:
@@ -69,14 +70,20 @@ class BarBuilder:
         self.start_day()
 
     def start_day(self, listening_since: int | None = None) -> None:
-        """Forget the day before. `listening_since` (UTC ns), if before the first trade, makes the first bar whole."""
+        """Forget the day before. `listening_since` (UTC ns), if before the first trade, makes the first bar whole.
+
+        Messages about trades before it, such as the snapshot of yesterday's last trade, are then left out.
+        """
+        self._since = listening_since
         self._open: dict[int, _Open] = {}
         self._closed = 0
         self._oi = NAN
         self._skew: int | None = None
         self._last_recv = 0
+        self._joined = 0
         # Before the first message the volume so far is unknown, unless we listened from the start: then it is 0.
         self._day_volume = -1 if listening_since is None else 0
+        self._volume_day = -1
         self._holes: list[tuple[int, int]] = [] if listening_since is None else [(0, listening_since)]
 
     def mark_hole(self, start: int, end: int) -> None:
@@ -88,13 +95,12 @@ class BarBuilder:
         self._arrived(tick)
         if tick.oi == tick.oi:  # not NaN, without a call
             self._oi = tick.oi
-        day_volume = tick.day_volume
-        if day_volume >= 0:
-            self._has_volume = True
-            if day_volume < self._day_volume:
-                self.stale += 1
-                return
-        ts = tick.ts
+        ts, day_volume = tick.ts, tick.day_volume
+        if self._since is not None and ts < self._since:
+            return
+        if day_volume >= 0 and self._is_stale(ts, day_volume):
+            self.stale += 1
+            return
         if ts < self._closed:
             # A repeated snapshot of an old trade is no news; a trade that comes too late is.
             self.late += day_volume > self._day_volume >= 0
@@ -112,6 +118,7 @@ class BarBuilder:
         if day_volume >= 0:
             bar.volume += day_volume - self._day_volume if self._day_volume >= 0 else tick.quantity
             self._day_volume = day_volume
+            self._volume_day = ts // DAY_NS
 
     def close(self, end: int) -> Bar | None:
         """Close the interval [end - interval, end) and give its bar; None when nothing traded in it."""
@@ -138,12 +145,21 @@ class BarBuilder:
             complete=complete,
         )
 
+    def _is_stale(self, ts: int, day_volume: int) -> bool:
+        self._has_volume = True
+        # Trading hours of one day lie within one UTC day.
+        day = ts // DAY_NS
+        if day > self._volume_day >= 0:
+            # The last message was the snapshot of a trade on an earlier day: nothing had traded today.
+            self._day_volume, self._volume_day = 0, day
+        return day < self._volume_day or day_volume < self._day_volume
+
     def _arrived(self, tick: Tick) -> None:
         skew = tick.ts - tick.ts_recv
         if self._skew is None:
             self._skew = skew
-            if not self._holes and self._day_volume < 0:
-                self._holes.append((0, tick.ts))
+            # What came before the first message is not known, unless we listened from the start.
+            self._joined = tick.ts_recv if self._since is None else 0
         else:
             if self._hole_ns and tick.ts_recv - self._last_recv > self._hole_ns:
                 self._holes.append((self._last_recv + self._skew, tick.ts_recv + self._skew))
@@ -153,5 +169,8 @@ class BarBuilder:
     def _in_hole(self, start: int, end: int) -> bool:
         if any(hole_start < end and hole_end > start for hole_start, hole_end in self._holes):
             return True
-        # A hole that has not ended yet.
-        return bool(self._hole_ns) and self._skew is not None and end - self._last_recv - self._skew > self._hole_ns
+        if self._skew is None:
+            return False
+        # Joined within it; or silent until now.
+        silent = end - self._last_recv - self._skew
+        return start < self._joined + self._skew or (self._hole_ns > 0 and silent > self._hole_ns)

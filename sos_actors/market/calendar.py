@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sos_actors.errors import InputError
-from sos_actors.market.clocktime import ist_date, ist_ns
+from sos_actors.market.clocktime import MINUTE_NS, ist_date, ist_ns
 from sos_actors.market.tables import CLOSINGS, HOLIDAYS, OPENING, SPECIAL_SESSIONS
 
 #: What the broker calls the derivatives segment of each exchange.
 _SEGMENT = {"NSE": "NFO", "BSE": "BFO"}
 _ONE_DAY = dt.timedelta(days=1)
 _MS = 1_000_000
+#: A Muhurat or a test of the other site lasts an hour or two, a trading day more than this.
+_REGULAR_NS = 300 * MINUTE_NS
 
 
 class Session(NamedTuple):
@@ -58,7 +60,7 @@ class TradingCalendar:
     def is_regular_day(self, exchange: str, day: dt.date) -> bool:
         """Whether the day has one session from morning to afternoon: what an expiry needs."""
         found = self.sessions(exchange, day)
-        return len(found) == 1 and found[0] == _normal_session(day)
+        return len(found) == 1 and found[0].close_ns - found[0].open_ns >= _REGULAR_NS
 
     def previous_trading_day(self, exchange: str, day: dt.date) -> dt.date:
         """Last trading day before `day`."""

@@ -247,11 +247,11 @@ def _half_up(value: int, divisor: int) -> int:
 
 
 def _share(turnover_paise: int, rate: int) -> int:
-    return (turnover_paise * rate + _CRORE // 2) // _CRORE
+    return _half_up(turnover_paise * rate, _CRORE)
 
 
 def _gst(fees_paise: int) -> int:
-    return (fees_paise * _GST_PERCENT + 50) // 100
+    return _half_up(fees_paise * _GST_PERCENT, 100)
 
 
 def _in_force(dated: _Dated, day: dt.date) -> int:

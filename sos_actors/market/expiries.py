@@ -1,5 +1,7 @@
 """When index derivatives expire: weekdays by date of effect, moved to the trading day before a holiday.
 
+These are the days on which contracts did expire. What was listed earlier can stand at another day: before the weekday
+changed, or before a holiday was announced (the contract of 31 March 2026 moved to the 30th in December 2025).
 Sources: exchange circulars on expiry days (Sep 2023, Mar 2024, Nov 2024, Jan 2025, Sep 2025).
 """
 
@@ -86,9 +88,7 @@ def weekly_expiries(
     return tuple(found)
 
 
-def expiries(
-    underlying: str, first: dt.date, last: dt.date, calendar: TradingCalendar = INDIA
-) -> tuple[dt.date, ...]:
+def expiries(underlying: str, first: dt.date, last: dt.date, calendar: TradingCalendar = INDIA) -> tuple[dt.date, ...]:
     """Every expiry within [first, last], weekly and monthly, ascending. Raises InputError as above."""
     weekly = weekly_expiries(underlying, first, last, calendar)
     return tuple(sorted({*weekly, *monthly_expiries(underlying, first, last, calendar)}))

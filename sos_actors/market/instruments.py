@@ -51,19 +51,19 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class _Row(msgspec.Struct, gc=False):
-    """The fields of a master row that matter here; every other is skipped while decoding."""
+    """The fields of a master row that matter here; every other is skipped while decoding. Any can be null."""
 
-    segment: str = ""
-    instrument_type: str = ""
-    instrument_key: str = ""
-    trading_symbol: str = ""
-    underlying_symbol: str = ""
+    segment: str | None = None
+    instrument_type: str | None = None
+    instrument_key: str | None = None
+    trading_symbol: str | None = None
+    underlying_symbol: str | None = None
     expiry: int | None = None
     strike_price: float | None = None
     lot_size: float | None = None
     freeze_quantity: float | None = None
     tick_size: float | None = None
-    weekly: bool = False
+    weekly: bool | None = None
 
 
 class InstrumentTable:
@@ -138,8 +138,8 @@ def read_master(path: Path | str) -> InstrumentTable:
 def _instrument(row: _Row) -> Instrument | None:
     if row.instrument_type == "INDEX":
         return _index(row)
-    exchange = _SEGMENTS.get(row.segment)
-    underlying = row.underlying_symbol
+    exchange = _SEGMENTS.get(row.segment or "")
+    underlying = row.underlying_symbol or ""
     if exchange is None or EXCHANGE_OF.get(underlying) != exchange or row.expiry is None:
         return None
     expiry = ist_date(row.expiry * _MS)
@@ -150,34 +150,35 @@ def _instrument(row: _Row) -> Instrument | None:
         instrument = option_id(underlying, expiry, strike, right)
     else:
         return None
-    if not row.lot_size or not row.tick_size:
-        raise ValueError(f"{row.instrument_key} '{row.trading_symbol}' has no lot or tick size")
+    if not row.instrument_key or not row.lot_size or not row.tick_size:
+        raise ValueError(f"{row.instrument_key} '{row.trading_symbol}' has no key, lot or tick size")
     return Instrument(
         id=instrument,
         upstox_key=row.instrument_key,
         exchange=exchange,
         kind="FUT" if right is None else "OPT",
         underlying=underlying,
-        trading_symbol=row.trading_symbol,
+        trading_symbol=row.trading_symbol or "",
         expiry=expiry,
         strike=strike,
         right=right,
         lot_size=int(row.lot_size),
         freeze_quantity=int(row.freeze_quantity or 0),
         tick_size=row.tick_size / 100.0,
-        weekly=row.weekly,
+        weekly=bool(row.weekly),
     )
 
 
 def _index(row: _Row) -> Instrument | None:
-    underlying = _UNDERLYING_OF_INDEX.get(row.instrument_key)
+    key = row.instrument_key or ""
+    underlying = _UNDERLYING_OF_INDEX.get(key)
     if underlying is None:
         return None
     return Instrument(
         id=index_id(underlying),
-        upstox_key=row.instrument_key,
+        upstox_key=key,
         exchange=EXCHANGE_OF[underlying],
         kind="INDEX",
         underlying=underlying,
-        trading_symbol=row.trading_symbol,
+        trading_symbol=row.trading_symbol or underlying,
     )

@@ -9,7 +9,7 @@ import re
 from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA, TradingCalendar
 from sos_actors.market.expiries import MONTHLY, monthly_expiries
-from sos_actors.market.ids import EXCHANGE_OF, future_id, index_id, option_id, parse_id
+from sos_actors.market.ids import EXCHANGE_OF, InstrumentId, future_id, index_id, option_id, parse_id
 from sos_actors.market.instruments import INDEX_KEYS, Instrument, InstrumentTable
 from sos_actors.messages import Right
 
@@ -94,7 +94,7 @@ class SymbolMaster:
             parts = parse_id(text.upper())
             if EXCHANGE_OF.get(parts.underlying) != parts.exchange:
                 raise InputError(f"instrument id '{text}': {parts.underlying} is not on {parts.exchange}")
-            return text.upper()
+            return _canonical(parts)
         token, _, expiry = rest.partition("|")
         found = self._table.by_key(f"{segment}|{token}") if self._table is not None else None
         if found is None or (expiry and found.expiry != _key_date(expiry)):
@@ -149,6 +149,14 @@ class SymbolMaster:
         if near:
             return "; did you mean " + ", ".join(f"'{name}'" for name in near) + "?"
         return "; write NIFTY, 'NIFTY 25550 PE 20 JAN 26' or 'NSE_INDEX|Nifty 50'"
+
+
+def _canonical(parts: InstrumentId) -> str:
+    if parts.expiry is None:
+        return index_id(parts.underlying)
+    if parts.strike is None or parts.right is None:
+        return future_id(parts.underlying, parts.expiry)
+    return option_id(parts.underlying, parts.expiry, parts.strike, parts.right)
 
 
 def _underlying(text: str) -> str | None:

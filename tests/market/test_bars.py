@@ -91,6 +91,15 @@ def test_joining_late_marks_the_first_bar_and_takes_only_the_seen_volume():
     assert builder.close(OPEN + 4 * MINUTE_NS).complete
 
 
+def test_joining_with_the_snapshot_of_an_old_trade_marks_the_minute_we_joined_in():
+    builder = BarBuilder(NAME, settings=BarSettings(hole_s=0.0))
+    feed(builder, tick(10, 90, 10_000, recv=640), tick(650, 100, 10_065), tick(659, 101, 10_130))
+    bar = builder.close(OPEN + 11 * MINUTE_NS)
+    assert (bar.open, bar.volume, bar.complete) == (100, 130, False)
+    feed(builder, tick(670, 100, 10_195))
+    assert builder.close(OPEN + 12 * MINUTE_NS).complete
+
+
 def test_a_new_day_starts_at_zero():
     builder = listening()
     feed(builder, tick(10, 100, 50_000))
@@ -100,6 +109,19 @@ def test_a_new_day_starts_at_zero():
     feed(builder, tick(day + 5, 90, 65))
     bar = builder.close(OPEN + day * SECOND_NS + MINUTE_NS)
     assert (bar.volume, bar.complete) == (65, True)
+
+
+@pytest.mark.parametrize("yesterday", [30, 500_000])
+@pytest.mark.parametrize("since", [None, OPEN])
+def test_the_snapshot_of_yesterdays_last_trade_says_nothing_of_today(yesterday, since):
+    builder = BarBuilder(NAME, settings=BarSettings(hole_s=0.0))
+    builder.start_day(since)
+    feed(builder, tick(-18 * 3600, 80, yesterday, recv=-600), tick(5, 90, 65), tick(6, 91, 130))
+    bar = builder.close(OPEN + MINUTE_NS)
+    assert (bar.open, bar.volume, bar.complete, builder.stale) == (90, 130, True, 0)
+    feed(builder, tick(61, 91, 195), tick(-18 * 3600, 80, 600_000, recv=62), tick(63, 92, 260))
+    bar = builder.close(OPEN + 2 * MINUTE_NS)
+    assert (bar.close, bar.volume) == (92, 130)
 
 
 def test_silence_marks_every_bar_it_touches():

@@ -98,14 +98,23 @@ def test_a_bar_never_goes_outside_the_brokers_range(built):
     assert outside == []
 
 
-def test_the_open_is_exact_where_the_feed_showed_the_first_trade(built):
-    """What keeps the other opens from matching is trades between two snapshots, which nobody downstream can know."""
+def test_exact_wherever_the_feed_showed_the_trades_at_the_edges(built):
+    """What keeps the others from matching is trades between two snapshots, which nobody downstream can know.
+
+    `shown` holds the minutes whose first snapshot differs from the one before by exactly its own trade.
+    """
     ours, reference, shown, _ = built
-    checked = [k for k in reference if k in shown and k in ours and ours[k].complete]
-    assert len(checked) > 800
-    wrong = [k for k in checked if not _same(ours[k], reference[k], "open")]
-    print(f"\nfirst trade shown in {len(checked)} minutes, open differs in {len(wrong)}")
-    assert wrong == []
+    clean = [key for key in reference if key in ours and ours[key].complete]
+    after = {key: (key[0], key[1] + MINUTE_NS) in shown for key in clean}
+    for field, keys in (
+        ("open", [key for key in clean if key in shown]),
+        ("close", [key for key in clean if after[key]]),
+        ("volume", [key for key in clean if key in shown and after[key]]),
+    ):
+        wrong = [key for key in keys if not _same(ours[key], reference[key], field)]
+        print(f"\n{field}: edge trades shown in {len(keys)} minutes, different in {len(wrong)}")
+        assert len(keys) > 500
+        assert wrong == []
 
 
 def test_holes_of_the_recording_are_marked(built):

@@ -40,7 +40,9 @@ HAND = {
 
 @pytest.mark.parametrize("day", HAND)
 def test_hand_worked_fills(day):
-    for side, price, (stt, transaction, ipft, sebi, stamp, gst) in zip((BUY, SELL), (100.0, 120.0), HAND[day], strict=True):
+    for side, price, (stt, transaction, ipft, sebi, stamp, gst) in zip(
+        (BUY, SELL), (100.0, 120.0), HAND[day], strict=True
+    ):
         got = SCHEDULE.charges("OPT", "NSE", side, 150, price, day)
         assert got == ChargeBreakdown(
             brokerage=2000, stt=stt, transaction=transaction, ipft=ipft, sebi=sebi, stamp=stamp, gst=gst
@@ -96,7 +98,11 @@ def test_parts_of_one_order_pay_brokerage_once():
 
 @pytest.mark.parametrize(
     ("kind", "exchange", "day", "words"),
-    [("EQ", "NSE", D(2026, 1, 5), "OPT and FUT"), ("OPT", "MCX", D(2026, 1, 5), "MCX"), ("OPT", "NSE", D(2020, 1, 6), "2023")],
+    [
+        ("EQ", "NSE", D(2026, 1, 5), "OPT and FUT"),
+        ("OPT", "MCX", D(2026, 1, 5), "MCX"),
+        ("OPT", "NSE", D(2020, 1, 6), "2023"),
+    ],
 )
 def test_what_is_not_known(kind, exchange, day, words):
     with pytest.raises(InputError, match=words):

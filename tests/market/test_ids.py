@@ -35,8 +35,8 @@ def test_round_trip(underlying, day, strike, right):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "NIFTY", "NSE|OPT|NIFTY|2025-09-02|24500", "NSE|OPT|NIFTY|2025-13-02|24500|CE", "NSE|OPT|NIFTY|2025-09-02|x|CE",
-     "NSE|OPT|NIFTY|2025-09-02|24500|XX", "NSE|FUT|NIFTY|soon"],
+    ["", "NIFTY", "NSE|OPT|NIFTY|2025-09-02|24500", "NSE|OPT|NIFTY|2025-13-02|24500|CE",
+     "NSE|OPT|NIFTY|2025-09-02|x|CE", "NSE|OPT|NIFTY|2025-09-02|24500|XX", "NSE|FUT|NIFTY|soon"],
 )  # fmt: skip
 def test_no_id(text):
     with pytest.raises(InputError, match="instrument id"):

@@ -42,6 +42,7 @@ def write(path, rows):
 
 def test_reads_what_matters(tmp_path):
     rows = [INDEX, option(25050, "PE", 2), option(25000, "PE", 3), option(25000, "CE", 1), FUTURE, EQUITY, STOCK_OPTION]
+    rows += [EQUITY | {"trading_symbol": None, "lot_size": None, "expiry": None, "underlying_symbol": None}]
     table = read_master(write(tmp_path / "complete.json.gz", rows))
     assert len(table) == 5
     call = table.by_key("NSE_FO|1")
@@ -75,6 +76,7 @@ def test_plain_json_too(tmp_path):
         (b'{"status": "error"}', "fetch it again"),
         (json.dumps([option(1, "CE", 1, strike_price="high")]).encode(), "fetch it again"),
         (json.dumps([option(1, "CE", 1, lot_size=0)]).encode(), "lot"),
+        (json.dumps([option(1, "CE", 1, instrument_key=None)]).encode(), "key"),
         (json.dumps([INDEX, EQUITY]).encode(), "complete"),
     ],
 )

@@ -87,7 +87,9 @@ def test_a_session_of_its_own():
     resampler = Resampler(25)
     evening = ist_ns(dt.date(2024, 11, 1), "18:00")
     assert resampler.start_session(evening) is None
-    minutes = [Bar(NAME, evening + i * MINUTE_NS, evening + (i + 1) * MINUTE_NS, 1.0, 1.0, 1.0, 1.0, 1.0) for i in range(60)]
+    minutes = [
+        Bar(NAME, evening + i * MINUTE_NS, evening + (i + 1) * MINUTE_NS, 1.0, 1.0, 1.0, 1.0, 1.0) for i in range(60)
+    ]
     done = run(resampler, minutes)
     assert [(minute_of_day(b.start), b.volume) for b in done] == [(1080, 25.0), (1105, 25.0), (1130, 10.0)]
     whole = resample(columns(minutes), 25, session_open=evening)

@@ -1,3 +1,4 @@
+import datetime as dt
 import gzip
 import json
 import os
@@ -27,6 +28,8 @@ PLAIN = SymbolMaster()
         ("nse_index|nifty bank", "NSE|INDEX|BANKNIFTY"),
         ("NSE|INDEX|NIFTY", "NSE|INDEX|NIFTY"),
         ("nse|opt|nifty|2026-01-20|25550|pe", "NSE|OPT|NIFTY|2026-01-20|25550|PE"),
+        ("NSE|OPT|NIFTY|2026-01-20|25550.0|PE", "NSE|OPT|NIFTY|2026-01-20|25550|PE"),
+        ("NSE|FUT|NIFTY|2026-01-27", "NSE|FUT|NIFTY|2026-01-27"),
         ("NIFTY 25550 PE 20 JAN 26", "NSE|OPT|NIFTY|2026-01-20|25550|PE"),
         ("nifty 50 25550 pe 20 jan 2026", "NSE|OPT|NIFTY|2026-01-20|25550|PE"),
         ("NIFTY 25000 CE 23 NOV 26", "NSE|OPT|NIFTY|2026-11-23|25000|CE"),
@@ -103,8 +106,9 @@ def test_short_forms_of_the_exchange():
     columns = ["tradingsymbol", "expiry", "strike", "right", "date"]
     seen = set()
     for row in pq.read_table(path, columns=columns).to_pylist():
-        # Before September 2025 the far months still stood at Thursdays.
-        if row["expiry"].year > 2026 or row["date"].year == 2025 and row["expiry"].year * 12 + row["expiry"].month > 24308:
+        # In January 2025 the months from September on still stood at Thursdays.
+        far = row["date"].year == 2025 and row["expiry"] >= dt.date(2025, 9, 1)
+        if far or row["expiry"].year > 2026:
             continue
         if row["tradingsymbol"] in seen:
             continue

@@ -51,7 +51,7 @@ def test_steps_over_holidays_and_special_days():
 
 
 def test_unknown_year_and_exchange_say_what_to_do():
-    with pytest.raises(InputError, match="no holiday list for 2027.*refresh the calendar"):
+    with pytest.raises(InputError, match=r"no holiday list for 2027.*refresh the calendar"):
         INDIA.sessions("NSE", D(2027, 1, 4))
     with pytest.raises(InputError, match="NSE and BSE"):
         INDIA.sessions("MCX", D(2026, 1, 5))
@@ -119,7 +119,9 @@ def test_tables_are_consistent():
 def test_same_weekday_holidays_as_exchange_calendars():
     """XBOM lists the full closures of weekdays; it has neither Muhurat nor weekend sessions, nor 15:40."""
     exchange_calendars = pytest.importorskip("exchange_calendars")
-    theirs = {day.date() for day in exchange_calendars.get_calendar("XBOM", start="2023-01-01", end="2026-12-31").sessions}
+    theirs = {
+        day.date() for day in exchange_calendars.get_calendar("XBOM", start="2023-01-01", end="2026-12-31").sessions
+    }
     ours = set(INDIA.trading_days("NSE", D(2023, 1, 1), D(2026, 12, 31)))
     assert ours - theirs == set(SPECIAL_SESSIONS), "only the special sessions are ours alone"
     assert theirs - ours == set()
@@ -146,3 +148,14 @@ def test_real_minutes_fall_in_sessions_and_fill_them():
     listed = INDIA.trading_days("NSE", D(2024, 1, 1), D(2024, 8, 23))
     missing = set(listed) - set(minutes)
     assert missing == {D(2024, 2, 1), D(2024, 3, 4), D(2024, 4, 5), D(2024, 5, 7), D(2024, 7, 10)}, "as the data says"
+
+
+@pytest.mark.real_data
+def test_three_years_of_option_days_are_trading_days():
+    path = DATA / "options_15m_ATM_NIFTY_2023-01_2026-01.csv.gz"
+    if not path.exists():
+        pytest.skip("no real market data")
+    with gzip.open(path, "rt") as file:
+        days = {row["ts"][:10] for row in csv.DictReader(file)}
+    assert len(days) == 491
+    assert [day for day in sorted(days) if not INDIA.is_trading_day("NSE", D.fromisoformat(day))] == []
