@@ -14,7 +14,7 @@ from typing import Any
 from sos_actors.messages import Direction, Regime, Right
 from sos_actors.playbook.errors import StrategyError
 from sos_actors.playbook.lowering import Lowered, lower
-from sos_actors.playbook.names import NUMBER, TRUTH
+from sos_actors.playbook.names import NUMBER, RESERVED, TRUTH
 from sos_actors.playbook.references import ATR, Scope, Variable
 from sos_actors.playbook.regimes import rules_by_regime
 from sos_actors.playbook.sandbox import compile_text
@@ -157,7 +157,7 @@ class _Compiler:
         conditions = []
         for number, source in enumerate(written, 1):
             assignment = _ASSIGNMENT.fullmatch(source)
-            if assignment:
+            if assignment and assignment[1] not in RESERVED:
                 captures[assignment[1]] = assignment[2]
                 self._scope.warnings.append(f"phase {phase.id}: '{source}' is a capture; move it to \"capture\"")
                 continue
