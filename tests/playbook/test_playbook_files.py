@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import datetime as dt
 import gzip
@@ -11,11 +12,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from playbook_helpers import MINUTE, OPEN, ROOT, Runner, bars, chain, compiled
 
 from sos_actors.messages import Bar, Direction, MarketStructure, Regime, Studies
-from sos_actors.playbook import Leave, Setup, StrategyError, StrategyMachine, load_playbook, parse_selection
+from sos_actors.playbook import (
+    Leave,
+    Setup,
+    StrategyError,
+    StrategyMachine,
+    build_playbook,
+    load_playbook,
+    parse_selection,
+)
 from sos_actors.playbook.reference import BLOCKS, rewrite
+from sos_actors.playbook.schema import parse_strategy
 from sos_actors.quant.studies import StudyBook
 
 DATA = Path(os.environ.get("SOS_TEST_DATA", ROOT / "../shared/data"))
@@ -78,7 +90,8 @@ OLD = {
     "regime_config": {"SIDEWAYS": {"allow_entry": True, "quantity_mod": 0.5, "buffer_atr": 0.5}, "BEARISH": {}},
     "phases": [
         {"id": "NEAR", "conditions": ["abs(candle.getClose() - round(candle.getClose(), -2)) < 50"],
-         "capture": {"level": "round(candle.getClose(), -2)", "upper": "var.level + (candle.getATR() * regime.buffer_atr)"}},
+         "capture": {"level": "round(candle.getClose(), -2)",
+             "upper": "var.level + (candle.getATR() * regime.buffer_atr)"}},
         {"id": "PEAK", "conditions": ["candle.getHigh() > 0", "peak = highest(history, 5, 'high')"], "timeout": None},
         {"id": "TRIGGER", "conditions": "candle.getClose() < prev_candle.getLow()", "capture": None},
     ],
@@ -88,15 +101,18 @@ OLD = {
 }
 NEW = {
     "pattern_id": "NEW_STYLE", "description": "D",
-    "regime_config": {"BULLISH": {"allow_entry": True, "quantity_mod": 1.5, "tp_mult": 2.0}, "BEARISH": {"allow_entry": False}},
+    "regime_config": {"BULLISH": {"allow_entry": True, "quantity_mod": 1.5, "tp_mult": 2.0},
+        "BEARISH": {"allow_entry": False}},
     "phases": [
-        {"id": "SMART_FILTER", "conditions": ["sentiment.smart_trend in ['Long Buildup', 'Short Covering']", "sentiment.pcr > 0.8"],
+        {"id": "SMART_FILTER", "conditions": ["sentiment.smart_trend in ['Long Buildup', 'Short Covering']",
+            "sentiment.pcr > 0.8"],
          "capture": {"initial_trend": "sentiment.smart_trend"}, "timeout": 0},
         {"id": "SCREEN", "conditions": ["vars.screener.rvol > 0.5 or screener.change_from_open > 0.3",
                                         "low_wick(candle) >= (candle_size(candle) * 0.1)", "body_size(candle) >= 0"],
          "capture": {"setup_vwap": "vwap(history)", "bound": "round(close, -2) + (atr * 0.5)"}, "timeout": 5},
         {"id": "TRIGGER", "conditions": ["close > moving_avg(history, 20, 'close') and sentiment.breadth_ratio > 1.2",
-                                         "time_is_between(timestamp, '09:15', '15:30')", "open < prev_day_close() * 1.1"],
+                                         "time_is_between(timestamp, '09:15', '15:30')",
+                                         "open < prev_day_close() * 1.1"],
          "capture": {}, "timeout": 15},
     ],
     "execution": {"side": "BUY", "entry": "candle.close", "sl": "low - (atr(history, 14) * 0.5)",
@@ -122,7 +138,8 @@ def test_files_of_2025_load_unchanged_and_newer_spellings_are_suggested(tmp_path
     assert not strategy.scale_target  # the target multiplies by regime.tp itself
     runner = Runner(playbook)
     flat, drop = (24_990.0, 24_995.0, 24_985.0, 24_990.0, 9.0), (24_990.0, 24_991.0, 24_960.0, 24_970.0, 9.0)
-    told = runner.run(bars([flat] * 20 + [drop]), chain(regime=Regime.SIDEWAYS))
+    far = (24_950.0, 24_955.0, 24_945.0, 24_950.0, 9.0)  # fifty points from a hundred, until the studies are known
+    told = runner.run(bars([far] * 14 + [flat] * 6 + [drop]), chain(regime=Regime.SIDEWAYS))
     assert [at for at, _ in told] == [20]
     setup = told[0][1]
     assert (setup.entry, setup.stop, setup.selection) == (24_984.5, 24_996.0, "ATM_PUT")
@@ -135,7 +152,8 @@ def test_files_of_2026_load_unchanged_without_warnings_and_run(tmp_path):
     assert playbook.warnings == ()
     runner = Runner(playbook)
     rows = [(100.0 + k, 103.0 + k, 98.0 + k, 101.0 + k, 10.0) for k in range(40)]
-    told = runner.run(bars(rows), chain("Long Buildup", Regime.BULLISH, breadth_ratio=1.5), MarketStructure("N", 0, prev_close=120.0))
+    told = runner.run(bars(rows), chain("Long Buildup", Regime.BULLISH, breadth_ratio=1.5), MarketStructure("N", 0,
+        prev_close=120.0))
     assert isinstance(told[0][1], Setup)
     assert dict(told[0][1].captured)["initial_trend"] == "Long Buildup"
 
@@ -144,14 +162,16 @@ BROKEN = {
     "empty": "", "nojson": "{", "list": "[]", "null": "null", "number": "5", "nophases": {"pattern_id": "x"},
     "both": {"pattern_id": "x", "stance": "1", "phases": OLD["phases"]}, "noid": {"phases": OLD["phases"]},
     "emptyid": {"pattern_id": "", "phases": [], "execution": {}}, "badtype": NEW | {"phases": {"a": 1}},
-    "timeout": NEW | {"phases": [{"id": "A", "timeout": "soon"}]}, "negative": NEW | {"phases": [{"id": "A", "timeout": -1}]},
+    "timeout": NEW | {"phases": [{"id": "A", "timeout": "soon"}]}, "negative": NEW | {"phases": [{"id": "A",
+        "timeout": -1}]},
     "side": NEW | {"execution": {"side": "UP", "sl": "low"}}, "nostop": NEW | {"execution": {"side": "BUY"}},
     "selection": NEW | {"execution": NEW["execution"] | {"option_selection": "THE_BEST"}},
     "frame": NEW | {"timeframe": "7m"}, "confirm": NEW | {"timeframe": "5m", "confirm_timeframe": "1m"},
     "window": NEW | {"time_windows": [["10:00", "09:00"]]}, "clock": NEW | {"time_windows": [["9", "10:00"]]},
     "squareoff": NEW | {"exits": {"square_off": "late"}}, "breakeven": NEW | {"exits": {"break_even_at": 2}},
     "capture": NEW | {"phases": [{"id": "A", "capture": {"a-b": "1"}}]}, "deep": "[" * 5000,
-    "conditions": NEW | {"phases": [{"id": "A", "conditions": ["close >"]}]}, "mod": NEW | {"regime_config": {"BULLISH": {"tp_mult": -1}}},
+    "conditions": NEW | {"phases": [{"id": "A", "conditions": ["close >"]}]},
+    "mod": NEW | {"regime_config": {"BULLISH": {"tp_mult": -1}}},
     "legs": NEW | {"legs": [{"side": "HOLD", "option_selection": "ATM_CALL"}]}, "binary": "\x00\x01",
 }
 
@@ -166,6 +186,38 @@ def test_a_bad_file_never_stops_the_others(tmp_path):
         assert "$" not in str(error).removeprefix(error.file)
     alone = load_playbook([tmp_path / "good.json"])
     assert playbook.studies == alone.studies  # what does not compile leaves no study behind
+
+
+def places(value, path=()):
+    """Every place in a JSON value."""
+    yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*path, key))
+
+
+ODD = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=12), st.just([]),
+                st.just({}), st.just([None]), st.just({"a": [1]}))
+
+
+PLACES = [(file, path) for file in (NEW, OLD) for path in places(file) if path]
+
+
+@given(st.sampled_from(PLACES), ODD)
+@settings(max_examples=300, deadline=None)
+def test_a_file_with_any_odd_value_anywhere_loads_or_is_a_strategy_error(chosen, odd):
+    file, path = chosen
+    changed = copy.deepcopy(file)
+    inner = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = odd
+    try:
+        definition, _ = parse_strategy(json.dumps(changed), "f.json")
+    except StrategyError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return
+    playbook = build_playbook([(definition, "f.json")])
+    assert len(playbook.strategies) + len(playbook.errors) == 1
 
 
 def test_missing_paths_and_twins_are_errors(tmp_path):
@@ -196,7 +248,8 @@ def test_option_selection(text, long, short):
     assert (selection.for_view(Direction.LONG), selection.for_view(Direction.SHORT)) == (long, short)
 
 
-@pytest.mark.parametrize("text", ["", "ATM_1", "OTM_0", "DELTA_CALL", "DELTA_1.5", "DELTA_CALL_0.001", "CALL", "OTM_CALL_100"])
+@pytest.mark.parametrize("text", ["", "ATM_1", "OTM_0", "DELTA_CALL", "DELTA_1.5", "DELTA_CALL_0.001", "CALL",
+    "OTM_CALL_100"])
 def test_bad_option_selection(text):
     with pytest.raises(StrategyError, match="option_selection"):
         parse_selection(text)
@@ -282,7 +335,8 @@ def test_real_days_run_through_every_one_minute_strategy(playbook):
     machines = [StrategyMachine(one, "NIFTY") for one in playbook.strategies if one.timeframe == 60]
     setups, previous, close = [], None, 21_700.0
     chains = [chain(trend, regime, pcr_velocity=speed, breadth_ratio=1.5, ce_oi_change=change, pe_oi_change=0.0) for
-              trend, regime, speed, change in (("Long Buildup", Regime.BULLISH, 0.05, -9.0), ("Short Buildup", Regime.BEARISH, -0.05, 9.0))]
+              trend, regime, speed, change in (("Long Buildup", Regime.BULLISH, 0.05, -9.0), ("Short Buildup",
+                  Regime.BEARISH, -0.05, 9.0))]
     for day, some in days:
         book.new_day()
         for machine in machines:
@@ -292,7 +346,8 @@ def test_real_days_run_through_every_one_minute_strategy(playbook):
             low, high = min(low, bar.low), max(high, bar.high)
             studies = Studies("NIFTY", 60, bar.end, bar, previous or bar, book.update(bar))
             previous = bar
-            structure = MarketStructure("NIFTY", bar.end, swing_low=low, swing_high=high, prev_close=close, day_low=low, day_high=high)
+            structure = MarketStructure("NIFTY", bar.end, swing_low=low, swing_high=high, prev_close=close,
+                day_low=low, day_high=high)
             for machine in machines:
                 outcome = machine.on_studies(studies, chains[at // 60 % 2], structure)
                 if isinstance(outcome, Setup):

@@ -116,7 +116,8 @@ def test_windows_cooldown_and_daily_count_go_by_the_bars_own_time():
     assert isinstance(runner.feed(bars([UP])[0]), Setup)
 
 
-LISTED = {"BULLISH": RegimeRule(quantity_mod=3), "SIDEWAYS": RegimeRule(quantity_mod=1), "BEARISH": RegimeRule(allow_entry=False)}
+LISTED = {"BULLISH": RegimeRule(quantity_mod=3), "SIDEWAYS": RegimeRule(quantity_mod=1),
+    "BEARISH": RegimeRule(allow_entry=False)}
 
 
 @pytest.mark.parametrize(("regime", "expected"), [
@@ -134,7 +135,8 @@ def test_unknown_regime_gives_no_entry_unless_listed_or_nothing_is():
     assert not any(rule.allow_entry for rule in rules_by_regime({"NONSENSE": RegimeRule()}).values())
 
 
-STANCE = {"pattern_id": "s", "stance": "1 if close > 101 else -1 if close < 99 else 0", "execution": {"option_selection": "ATM"}}
+STANCE = {"pattern_id": "s", "stance": "1 if close > 101 else -1 if close < 99 else 0",
+    "execution": {"option_selection": "ATM"}}
 
 
 def closes(*values):
@@ -149,7 +151,8 @@ def stance(*values, snapshot=None, **changes):
 def test_a_stance_signals_each_change_once_as_a_flip():
     got = stance(100, 102, 103, 98, 97, 100, 100, 105)
     assert [(at, type(one)) for at, one in got] == [(1, Setup), (3, Setup), (5, Leave), (7, Setup)]
-    assert [one.direction for _, one in got if isinstance(one, Setup)] == [Direction.LONG, Direction.SHORT, Direction.LONG]
+    assert [one.direction for _, one in got if isinstance(one, Setup)] == [Direction.LONG, Direction.SHORT,
+        Direction.LONG]
     assert all(one.flip for _, one in got if isinstance(one, Setup))
     assert [one.selection for _, one in got if isinstance(one, Setup)] == ["ATM_CALL", "ATM_PUT", "ATM_CALL"]
     assert math.isnan(got[0][1].stop)
@@ -195,11 +198,13 @@ def test_a_pattern_does_not_outlive_the_night():
 
 
 def test_explain_says_which_condition_it_waits_for_and_what_it_saw():
-    playbook, _ = compiled(phases=[{"id": "A", "conditions": ["close > open", "sentiment.pcr > 1.2", "volume > sma(3, 'volume')"]}])
+    playbook, _ = compiled(phases=[{"id": "A", "conditions": ["close > open", "sentiment.pcr > 1.2",
+        "volume > sma(3, 'volume')"]}])
     runner = Runner(playbook)
     assert runner.machine.explain()["waiting_for"] is None
     runner.run(bars([UP]), chain(pcr=1.1))
-    assert runner.machine.explain()["waiting_for"] == {"condition": "sentiment.pcr > 1.2", "values": {"sentiment.pcr": 1.1}}
+    assert runner.machine.explain()["waiting_for"] == {"condition": "sentiment.pcr > 1.2",
+        "values": {"sentiment.pcr": 1.1}}
     runner.run(bars([UP]), chain(pcr=1.3))
     told_now = runner.machine.explain()["waiting_for"]
     assert told_now["condition"] == "volume > sma(3, 'volume')"
@@ -216,13 +221,15 @@ def test_a_restored_machine_goes_on_where_the_other_stopped():
         first = one.run(bars(rows)[:cut])
         two.machine.restore(json.loads(json.dumps(one.machine.state())))
         two.previous = one.previous
-        second = [(at, outcome) for at, bar in enumerate(bars(rows)[cut:], cut) if (outcome := two.feed(bar)) is not None]
+        second = [(at, outcome) for at, bar in enumerate(bars(rows)[cut:],
+            cut) if (outcome := two.feed(bar)) is not None]
         assert first + second == whole
     assert two.machine.declined
 
 
 def test_confirming_time_frame_is_read_and_unknown_without():
-    phases = [{"id": "A", "conditions": ["confirm.ema(history, 2, 'close') > 50", "confirm.close > 60", "confirm.atr > 0"]}]
+    phases = [{"id": "A", "conditions": ["confirm.ema(history, 2, 'close') > 50", "confirm.close > 60",
+        "confirm.atr > 0"]}]
     playbook, _ = compiled(phases=phases, confirm_timeframe="5m")
     strategy = playbook.strategies[0]
     assert "confirm" in strategy.required
@@ -239,7 +246,8 @@ def test_confirming_time_frame_is_read_and_unknown_without():
 @pytest.mark.parametrize(("condition", "required"), [
     ("close > open", set()), ("sentiment.pcr > 1", {"chain"}), ("structure.pivot > 1", {"structure"}),
     ("prev_day_close() > 1", {"structure"}), ("volume > 1", {"volume"}), ("close > vwap(history)", {"volume"}),
-    ("screener.rvol > 1", {"volume"}), ("regime.name == 'BULLISH'", {"chain"}), ("sma(history, 5, 'volume') > 1", {"volume"}),
+    ("screener.rvol > 1", {"volume"}), ("regime.name == 'BULLISH'", {"chain"}), ("sma(history, 5, 'volume') > 1",
+        {"volume"}),
     ("prev_candle.volume > 1", {"volume"}),
 ])
 def test_required_says_what_must_be_wired(condition, required):
@@ -254,4 +262,5 @@ def test_captured_values_travel_with_the_setup():
 
 
 def test_structure_is_read():
-    assert told([UP], None, MarketStructure("N", 0, swing_low=90.0), execution=EXECUTION | {"sl": "structure.swing_low"})[0][1].stop == 90.0
+    assert told([UP], None, MarketStructure("N", 0, swing_low=90.0),
+        execution=EXECUTION | {"sl": "structure.swing_low"})[0][1].stop == 90.0
