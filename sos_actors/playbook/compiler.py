@@ -14,7 +14,7 @@ from typing import Any
 from sos_actors.messages import Direction, Regime, Right
 from sos_actors.playbook.errors import StrategyError
 from sos_actors.playbook.lowering import Lowered, lower
-from sos_actors.playbook.names import NUMBER, TRUTH
+from sos_actors.playbook.names import NUMBER, RESERVED, TRUTH
 from sos_actors.playbook.references import ATR, Scope, Variable
 from sos_actors.playbook.regimes import rules_by_regime
 from sos_actors.playbook.sandbox import compile_text
@@ -153,11 +153,11 @@ class _Compiler:
         written = [phase.conditions] if isinstance(phase.conditions, str) else list(phase.conditions or ())
         if len(written) > MAX_CONDITIONS:
             raise StrategyError(f"at most {MAX_CONDITIONS} conditions", self._file, f"phase {phase.id}")
-        captures: dict[str, str] = {}
+        captures: dict[str, str | float] = {}
         conditions = []
         for number, source in enumerate(written, 1):
             assignment = _ASSIGNMENT.fullmatch(source)
-            if assignment:
+            if assignment and assignment[1] not in RESERVED:
                 captures[assignment[1]] = assignment[2]
                 self._scope.warnings.append(f"phase {phase.id}: '{source}' is a capture; move it to \"capture\"")
                 continue
@@ -167,7 +167,7 @@ class _Compiler:
         together = " and ".join(one.text for one in conditions) or "True"
         return Phase(phase.id, compile_text(together), phase.timeout or 0, tuple(map(_condition, conditions)), kept)
 
-    def _capture(self, phase: str, name: str, source: str) -> tuple[int, Expression]:
+    def _capture(self, phase: str, name: str, source: str | float) -> tuple[int, Expression]:
         place = f"phase {phase}, capture {name}"
         if not _NAME.fullmatch(name) or name == "screener":
             problem = "a captured name is 1 to 40 letters, digits and '_', and not 'screener'"

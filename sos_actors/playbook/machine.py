@@ -152,7 +152,8 @@ class StrategyMachine:
             return self._decline(RefusalReason.NOT_TRADING_HOURS, "outside the strategy's time windows")
         if definition.max_trades_per_day and self._today >= definition.max_trades_per_day:
             return self._decline(RefusalReason.STRATEGY_TRADES_PER_DAY, f"{self._today} signals today")
-        if self._last_setup and bar.end - self._last_setup < definition.cooldown * _MINUTE_NS:
+        since = bar.end - self._last_setup
+        if definition.cooldown and self._last_setup and since < definition.cooldown * _MINUTE_NS:
             detail = f"less than {definition.cooldown:g} minutes since the last signal"
             return self._decline(RefusalReason.COOLDOWN, detail)
         return None

@@ -154,6 +154,10 @@ PLAIN_FUNCTIONS: dict[str, str] = {
     "max(a, b, ...)": "greatest; unknown when one is unknown",
 }
 
+#: Names of the language: `close = 5` as a condition is a slip of the pen, `swing = high` an older way to capture.
+RESERVED = frozenset((*FIELD_HELP, *LEVEL_HELP, *ATTRIBUTES, "atr", "candle", "prev_candle", "history", "vars",
+    "confirm"))
+
 
 def bar_template(field: str, bar: str) -> str:
     """Python for a field of a bar, e.g. ('body_size', 'p') -> 'abs(p.close - p.open)'."""

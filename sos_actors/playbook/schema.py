@@ -38,7 +38,7 @@ class PhaseFile(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     conditions: list[str] | str | None = None
     """Expressions that must all be true on one bar; none: the phase passes on the next bar."""
-    capture: dict[str, str] | None = None
+    capture: dict[str, str | float] | None = None
     """Name: expression, kept under `vars.name` when the phase passes; later ones may use earlier ones."""
     timeout: int | None = None
     """Bars the phase may fail before the pattern starts over; 0 or none: for ever."""
@@ -147,7 +147,7 @@ def minute_of_day(text: str) -> int:
 
 def _check(strategy: StrategyFile, file: str) -> None:
     """Whatever needs no expression: ranges, times, and that there is something to do."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.\-]{0,63}", strategy.pattern_id):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}", strategy.pattern_id):
         raise StrategyError("expected 1 to 64 letters, digits, '_', '-' or '.'", file, "pattern_id")
     if bool(strategy.phases) == bool(strategy.stance):
         raise StrategyError("a strategy has either phases or a stance", file)

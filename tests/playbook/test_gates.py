@@ -167,7 +167,8 @@ def test_gap_fill_needs_the_gap_the_hour_and_the_chain():
     assert gap(higher) == []
     late = runner_of("gap_fill_long")
     structure = MarketStructure("NIFTY", 0, prev_close=25_100.0)
-    assert late.run(bars(GAP_ROWS, start=bars(GAP_ROWS)[0].start + 30 * 60_000_000_000), sentiment(late), structure) == []
+    assert late.run(bars(GAP_ROWS, start=bars(GAP_ROWS)[0].start + 30 * 60_000_000_000), sentiment(late),
+        structure) == []
     assert gap(GAP_ROWS, smart_trend="Neutral") == []
 
 
