@@ -22,7 +22,7 @@ from sos_actors.quant.chain import (
     contract_price,
     max_pain,
     oi_walls,
-    put_call_ratio,
+    ratio,
     straddle,
     totals,
 )
@@ -121,7 +121,7 @@ class ChainAnalyst:
     time: a frame of another expiry starts the changes, the trend and the regime afresh.
 
     Words in `ChainSnapshot.missing`, each naming what was absent: 'spot', 'previous_close', 'oi', 'oi_history' (no
-    frame old enough for the change of OI), 'volume', 'bid_ask' (no quote in the frame), 'future_oi', 'forward',
+    frame old enough for the change of OI), 'volume', 'bid_ask' (no bid at the money), 'future_oi', 'forward',
     'greeks' (switched off, or no contract has an IV), 'iv_history' (too few values for a rank), 'breadth' (no
     constituents), 'stale' (see `stale`).
     """
@@ -201,7 +201,7 @@ class ChainAnalyst:
             gamma_exposure=model.exposure, gamma_flip=model.flip,
             proxy_oi=now.future_oi if now.future_oi > 0.0 else options_oi, breadth_ratio=breadth,
             smart_trend=LABELS[flow.trend], regime=regime,
-            missing=self._missing(now, flow, model, quoted=bool((bid > 0.0).any()), breadth=breadth),
+            missing=self._missing(now, flow, model, quoted=now.atm >= 0 and bool(bid[CE, now.atm] > 0.0), breadth=breadth),
             strikes=now.strikes, price=now.price, bid=bid, ask=ask, iv=model.iv, delta=model.delta, gamma=model.gamma,
             theta=model.theta, vega=model.vega, rho=model.rho, oi=now.oi, oi_change=flow.contract_oi_change,
             buildup=flow.buildup,
@@ -235,15 +235,15 @@ class ChainAnalyst:
         window_oi, codes = self._codes(now, before)
         earlier = self._memory.ago(now.ts, settings.oi_change_minutes)
         oi_change = now.oi - earlier.on(now.strikes).oi if earlier else no_model(now.strikes.size).iv
-        sums = totals(np.array((now.oi, volume, oi_change, window_oi)))
-        volume_known = self._volume.add(sums[1].tolist(), now.reference, on_spot=now.spot > 0.0)
-        sums[1] = self._volume.traded
-        pcr, pcr_volume, pcr_change = put_call_ratio(sums[:3]).tolist()
-        oi, traded, change, window = sums.tolist()
+        oi, minute, change, window = totals(np.array((now.oi, volume, oi_change, window_oi))).tolist()
+        volume_known = self._volume.add(minute, now.reference, on_spot=now.spot > 0.0)
+        traded = self._volume.traded
+        pcr = ratio(oi[PE], oi[CE])
         reference = self._memory.ago(now.ts, settings.pcr_velocity_minutes)
         velocity = pcr_velocity(pcr, now.oi, reference, now.strikes, now.ts) if reference else NAN
         trend = self._smart_trend(now, before, codes, sum(window))
-        return _Flow(oi, traded, change, pcr, pcr_volume, pcr_change, velocity, oi_change, codes, trend, volume_known)
+        return _Flow(oi, traded, change, pcr, ratio(traded[PE], traded[CE]), ratio(change[PE], change[CE]), velocity,
+                     oi_change, codes, trend, volume_known)
 
     def _codes(self, now: _Reading, before: Past | None) -> tuple[Floats, NDArray[np.int8]]:
         """Change of OI over the Money Matrix's window, and each contract's code, both [2, K]."""

@@ -73,10 +73,10 @@ class ChainMemory:
 
         Open interest is a level, not a flow: a contract that did not trade still has what it had.
         """
-        known = ~np.isnan(oi)
-        if known.all():
+        if not isnan(np.add.reduce(oi, axis=None)):
             self._oi, self._oi_ts = oi, np.asarray(float(ts))
             return oi
+        known = ~np.isnan(oi)
         young = self._oi_ts >= ts - self._carry
         self._oi = np.where(known, oi, np.where(young, self._oi, NAN))
         self._oi_ts = np.where(known, float(ts), self._oi_ts)

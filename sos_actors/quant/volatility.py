@@ -39,14 +39,16 @@ def iv_at_delta(size: Floats, iv: Floats, target: float) -> Floats:
     `size` is |delta| of one right. NaN where no contract with an IV lies on one of the sides.
     """
     known = ~np.isnan(iv)
-    over = np.where(known & (size >= target), size - target, np.inf)
-    under = np.where(known & (size < target), target - size, np.inf)
-    high, low = over.argmin(axis=-1)[..., None], under.argmin(axis=-1)[..., None]
-    gap_high, gap_low = np.take_along_axis(over, high, -1), np.take_along_axis(under, low, -1)
-    found = np.isfinite(gap_high) & np.isfinite(gap_low)
-    weight = np.divide(gap_low, gap_high + gap_low, out=np.full(found.shape, NAN), where=found)
-    iv_high, iv_low = np.take_along_axis(iv, high, -1), np.take_along_axis(iv, low, -1)
-    result: Floats = (weight * iv_high + (1.0 - weight) * iv_low)[..., 0]
+    above = np.where(known & (size >= target), size - target, np.inf)
+    below = np.where(known & (size < target), target - size, np.inf)
+    gap_above, gap_below = above.min(axis=-1), below.min(axis=-1)
+    found = np.isfinite(gap_above) & np.isfinite(gap_below)
+    weight = np.divide(gap_below, gap_above + gap_below, out=np.full(found.shape, NAN), where=found)
+    rows = iv.reshape(-1, iv.shape[-1])  # one index a row is several times as quick as take_along_axis
+    at = np.arange(rows.shape[0])
+    iv_above = rows[at, above.argmin(axis=-1).ravel()].reshape(found.shape)
+    iv_below = rows[at, below.argmin(axis=-1).ravel()].reshape(found.shape)
+    result: Floats = weight * iv_above + (1.0 - weight) * iv_below
     return result
 
 

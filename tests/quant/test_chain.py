@@ -114,6 +114,7 @@ def test_totals_of_nothing_known_are_unknown_not_zero():
 ])
 def test_ratio_has_no_answer_without_a_sane_denominator(calls, puts, ratio):
     np.testing.assert_equal(float(chain.put_call_ratio(np.array([calls, puts]))), ratio)
+    np.testing.assert_equal(chain.ratio(puts, calls), ratio)
 
 
 @pytest.mark.parametrize(("close", "bid", "ask", "price"), [

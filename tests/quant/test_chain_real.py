@@ -130,7 +130,9 @@ def test_volatilities_are_near_the_exchanges():
     gaps = []
     for snapshot, theirs in zip(snapshots(NSE), iv, strict=True):
         at = int(np.flatnonzero(snapshot.strikes == snapshot.atm_strike)[0])
-        gaps.append(snapshot.atm_iv - float(np.nanmean(theirs[:, at])))
+        if not np.isnan(theirs[:, at]).any():
+            gaps.append(snapshot.atm_iv - float(theirs[:, at].mean()))
+    assert len(gaps) > 280
     assert abs(np.median(gaps)) < 0.015      # their days are whole and their forward assumes 10 %
     assert np.std(gaps) < 0.01
 

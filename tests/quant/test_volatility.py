@@ -45,6 +45,12 @@ def test_skew_survives_holes_and_is_unknown_without_wings():
     assert math.isnan(float(iv_skew(delta, iv)))
 
 
+def test_skew_of_a_day_is_that_of_its_minutes():
+    days = [chain_of(0.12 - slope * np.log(STRIKES / FORWARD)) for slope in (0.0, 0.3, 0.6)]
+    iv, delta = np.stack([iv for iv, _ in days]), np.stack([made.delta for _, made in days])
+    np.testing.assert_equal(iv_skew(delta, iv), [float(iv_skew(made.delta, one)) for one, made in days])
+
+
 def test_money_iv_is_the_mean_or_the_one_there_is():
     iv = np.array([[0.10, 0.20, math.nan], [0.30, math.nan, math.nan]])
     assert [float(atm_iv(iv, k)) for k in (0, 1)] == pytest.approx([0.20, 0.20])
