@@ -6,7 +6,8 @@ W1  EMA(8) against EMA(21) of the close on one instrument, always in the market 
 W2  161 instruments a minute. Every minute the put-call ratio of open interest; ten times a session one lot of the
     at-the-money call (ratio above one) or put is bought and sold 20 minutes later. Expected: 50 round trips, mean ratio
     1.03785465, equity 100,039,940.95.
-Both pay FEE of the traded value on each side and start with CASH.
+W3  W1 for each of the 200 pairs SWEEP, always from the slow span's bar on. Expected on w1: 493,172 flips in all.
+All pay FEE of the traded value on each side and start with CASH.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ LOT = 75
 SESSION = 375
 MINUTE = 60_000_000_000
 ENTRY_MINUTES = frozenset(range(15, 365, 35))
+SWEEP = tuple((fast, slow) for fast in range(4, 24, 2) for slow in range(24, 104, 4))
 EXIT_MINUTES = frozenset(minute + 20 for minute in ENTRY_MINUTES)
 _DATA = Path(os.environ.get("PEERS_DATA", "peers-data"))
 

@@ -35,7 +35,8 @@ class SimulatedMarket:
     """The whole simulated market of one seed. Holds nothing but what can be made again; days it returns are read-only.
 
     Sessions, expiries and lots are those of `calendar`; by default the tables of the real market, with every weekday a
-    session in years they do not know. Another calendar must know every year from the anchor on. Raises InputError for a seed below zero.
+    session in years they do not know. Another calendar must know every year from the anchor on. Raises InputError for
+    a seed below zero.
     """
 
     def __init__(
