@@ -29,7 +29,8 @@ Write = Callable[[pa.Table], None]
 _BATCH = 512
 _RIGHTS = np.array(["CE", "PE"])
 _PLAIN = ("years", "spot", "forward", "atm_strike", "straddle", "atm_iv", "iv_skew", "iv_rank", "iv_percentile",
-          "ce_oi", "pe_oi", "ce_oi_change", "pe_oi_change", "ce_volume", "pe_volume", "pcr", "pcr_volume", "pcr_oi_change",
+          "ce_oi", "pe_oi",
+          "ce_oi_change", "pe_oi_change", "ce_volume", "pe_volume", "pcr", "pcr_volume", "pcr_oi_change",
           "pcr_velocity", "max_pain", "oi_wall_above", "oi_wall_below", "gamma_exposure", "gamma_flip", "proxy_oi",
           "breadth_ratio")
 _BY_STRIKE = ("price", "bid", "ask", "iv", "delta", "gamma", "theta", "vega", "rho", "oi", "oi_change")
@@ -65,7 +66,8 @@ def _table_file(out: str | Path) -> Iterator[Write]:
         if writer is not None:
             with contextlib.suppress(OSError):
                 writer.close()
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _stored_days(store: MarketStore, underlying: str, first: dt.date, last: dt.date) -> list[dt.date]:
