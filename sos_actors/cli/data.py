@@ -28,7 +28,10 @@ def ingest(
     home: options.HomeOption = None,
 ) -> None:
     """Bring history into the database. Running it again changes nothing."""
-    from sos_actors.sources.facts import market_facts  # noqa: PLC0415 - imports cost; each command pays for its own
+    from sos_actors.market.calendar import INDIA  # noqa: PLC0415 - imports cost; each command pays for its own
+    from sos_actors.market.contracts import ContractRules  # noqa: PLC0415
+    from sos_actors.market.expiries import next_expiry  # noqa: PLC0415
+    from sos_actors.sources.facts import CalendarFacts  # noqa: PLC0415
     from sos_actors.sources.ingest import Request  # noqa: PLC0415
 
     request = Request(
@@ -38,7 +41,7 @@ def ingest(
         to_date=options.parse_date(to_date, "--to-date") if to_date else None,
         force=force,
         overrides=_overrides(set_ or []),
-        facts=market_facts(),
+        facts=CalendarFacts(INDIA.sessions, ContractRules().lot_size, next_expiry),
     )
     with options.open_store(home) as store:
         _ingest_all(paths, store, request)
@@ -60,7 +63,7 @@ def _ingest_all(paths: list[Path], store: Any, request: Any) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
-    from sos_actors.sources.ingest import ingest_paths  # noqa: PLC0415
+    from sos_actors.sources.ingest import ingest as ingest_files  # noqa: PLC0415
     from sos_actors.sources.sos_database import import_sos, is_sos_database  # noqa: PLC0415
 
     quiet = not sys.stderr.isatty()
@@ -77,7 +80,11 @@ def _ingest_all(paths: list[Path], store: Any, request: Any) -> None:
             reports.append((imported.imported, dict(imported.left_out)))
         files = [path for path in paths if path not in old]
         if files:
-            reports.append((ingest_paths(files, store, request, tell), {}))
+            report = ingest_files(
+                files, store, request.layout, request.symbol, request.from_date, request.to_date,
+                force=request.force, progress=tell, overrides=request.overrides, facts=request.facts,
+            )  # fmt: skip
+            reports.append((report, {}))
     for report, left_out in reports:
         for one in report.files:
             _print_file(one)
