@@ -120,6 +120,7 @@ def _spawn_analytics(runtime: Runtime, cast: Cast, underlying: Underlying) -> No
         contracts = [i for i in underlying.tick_instruments if parse_id(i).kind == "OPT"]
         runtime.spawn(
             ChainActor, f"chain/{name}", ChainAnalyst(name, cast.config.chain), years_to_expiry_of(name),
+            lambda day: cast.previous_day(name, day), rate=cast.config.chain.rate,
             contracts=FrameBuilder(contracts) if contracts else None, policy=VITAL,
         )  # fmt: skip
     if any("structure" in strategy.required for strategy in strategies):

@@ -34,6 +34,8 @@ def chain_snapshots(
                 f"chain/{underlying}",
                 ChainAnalyst(underlying, config.chain),
                 assembly.years_to_expiry_of(underlying),
+                lambda d: history.day_stats(underlying, d),
+                rate=config.chain.rate,
                 policy=VITAL,
             )
             runtime.spawn(SnapshotCollectorActor, "collector", underlying, found.append, policy=VITAL)

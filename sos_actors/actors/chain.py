@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from math import exp
 from typing import Any
 
+from sos_actors.market.day import DayStats
 from sos_actors.market.frames import FrameBuilder
 from sos_actors.market.ids import index_id, near_future
 from sos_actors.messages import (
@@ -27,6 +29,8 @@ MINUTE_NS = 60_000_000_000
 
 #: (expiry, now) -> years to expiry, by the configured convention.
 YearsToExpiry = Callable[[dt.date, int], float]
+#: day -> what the index did on the trading day before, if known.
+PreviousDay = Callable[[dt.date], DayStats | None]
 
 
 class ChainActor(Actor):
@@ -40,14 +44,21 @@ class ChainActor(Actor):
         self,
         analyst: ChainAnalyst,
         years_to_expiry: YearsToExpiry,
+        previous_day: PreviousDay,
         *,
+        rate: float,
         contracts: FrameBuilder | None = None,
     ) -> None:
-        """`contracts` collects the bars of the chain's contracts, where the feed brings ticks."""
+        """`contracts` collects the bars of the chain's contracts, where the feed brings ticks.
+
+        `rate` (a year, continuously compounded) takes the forward back to a spot where the data has no index.
+        """
         super().__init__()
         self._analyst = analyst
         self._underlying = analyst.underlying
         self._years = years_to_expiry
+        self._previous_day = previous_day
+        self._rate = rate
         self._contracts = contracts
         self._derive_index = False
         self._index = index_id(self._underlying)
@@ -72,7 +83,8 @@ class ChainActor(Actor):
     def on_phase(self, message: SessionPhase) -> None:
         """Start the analytics of a new day."""
         if message.phase is Phase.PRE_OPEN:
-            self._analyst.new_day(message.day)
+            before = self._previous_day(message.day)
+            self._analyst.new_day(message.day, NAN if before is None else before.close)
             self._pending.clear()
             self._future = self._index_bar = None
             self._previous_spot = NAN
@@ -129,7 +141,7 @@ class ChainActor(Actor):
         return self._analyst.on_frame(frame, self._years(frame.expiry, frame.end))
 
     def _publish_index(self, snapshot: ChainSnapshot) -> None:
-        spot = snapshot.spot
+        spot = round(snapshot.forward * exp(-self._rate * snapshot.years), 2)
         if spot != spot:
             return
         first = self._previous_spot

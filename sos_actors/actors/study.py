@@ -43,6 +43,7 @@ class StudyActor(Actor):
         self._seen = dict.fromkeys(books, 0)
         self._waiting: Bar | None = None
         self._volume: tuple[int, float] = (0, NAN)
+        self._options_total = NAN
         self._index = index_id(underlying)
         self.subscribe(SessionPhase)
         self.subscribe(Bar, self._index)
@@ -56,6 +57,7 @@ class StudyActor(Actor):
         """Start what is kept by the day (VWAP, the day's open) afresh, and drop half-made longer bars."""
         if message.phase is Phase.PRE_OPEN:
             self._waiting = None
+            self._options_total = NAN
             for _, book, _, _ in self._frames:
                 book.new_day()
         elif message.phase is Phase.OPEN:
@@ -93,10 +95,11 @@ class StudyActor(Actor):
 
     @handles(ChainSnapshot)
     def on_snapshot(self, message: ChainSnapshot) -> None:
-        """Take the volume traded in all options in the minute."""
+        """Take what all options traded since the last snapshot."""
         if self._source is VolumeSource.OPTIONS:
-            stale = "stale" in message.missing
-            self._on_volume(message.ts, NAN if stale else message.ce_volume + message.pe_volume)
+            total = message.ce_volume + message.pe_volume
+            self._on_volume(message.ts, total - self._options_total)
+            self._options_total = total
 
     def _on_volume(self, end: int, volume: float) -> None:
         self._volume = (end, volume)
