@@ -106,7 +106,7 @@ def test_terms_of_the_instrument_master():
         terms = RULES.terms(underlying, expiry, MASTER_DAY, kind)
         assert (terms.lot_size, terms.tick_size) == (lot, tick), (underlying, expiry, kind)
         assert tick_size(underlying, kind, MASTER_DAY) == tick
-        # The broker halves the freeze quantity of BSE's futures, and has one lot less in MIDCPNIFTY's (2760 of 2800).
+        # The broker has smaller freeze quantities for BSE's futures.
         if not (kind == "FUT" and underlying in {"SENSEX", "BANKEX"}):
             assert terms.max_order == freeze, (underlying, expiry, kind)
     for (underlying, expiry), listed in strikes.items():
