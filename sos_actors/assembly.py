@@ -30,7 +30,7 @@ from sos_actors.market.contracts import ContractRules
 from sos_actors.market.day import DayStats, MarketDay, TickColumns
 from sos_actors.market.expiries import expiry_instant
 from sos_actors.market.frames import FrameBuilder
-from sos_actors.market.ids import EXCHANGE_OF, parse_id
+from sos_actors.market.ids import EXCHANGE_OF, near_future, parse_id
 from sos_actors.messages import TradeClosed
 from sos_actors.playbook.compiler import CompiledStrategy
 from sos_actors.playbook.loader import Playbook
@@ -114,8 +114,11 @@ def _spawn_analytics(runtime: Runtime, cast: Cast, underlying: Underlying) -> No
     """Bars (from ticks), chain, structure and studies of one underlying: as far as a strategy reads them."""
     name = underlying.name
     strategies = strategies_of(cast.playbook, name)
+    bars = cast.config.bars
     for instrument in underlying.tick_instruments:
-        runtime.spawn(BarActor, f"bar/{instrument}", instrument, BarBuilder(instrument), policy=VITAL)
+        keys = (instrument, near_future(name)) if parse_id(instrument).kind == "FUT" else (instrument,)
+        builder = BarBuilder(instrument, settings=bars)
+        runtime.spawn(BarActor, f"bar/{instrument}", instrument, builder, keys, policy=VITAL)
     if underlying.has_chain:
         contracts = [i for i in underlying.tick_instruments if parse_id(i).kind == "OPT"]
         runtime.spawn(

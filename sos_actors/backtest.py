@@ -74,7 +74,10 @@ class _Loaded:
         simulated = history.name == "simulated"
         for one in found:
             self.quality.append(
-                DayQuality(underlying=one.underlying, day=day, source=history.name, simulated=simulated)
+                DayQuality(
+                    underlying=one.underlying, day=day, source=history.name, simulated=simulated,
+                    quality=history.quality(one.underlying, day),
+                )  # fmt: skip
             )
         return found
 
@@ -90,7 +93,8 @@ def run(request: Request) -> RunRecord:
     runtime: Runtime = SimRuntime() if request.stage == "sim" else LiveRuntime()
     try:
         recorder = assembly.build(runtime, _cast(request, loaded, days))
-        runtime.clock.follow(_announced(_sessions(request, [*warmup, *days]), request.on_day, first))
+        grace = round(request.config.backtest.bar_grace_s * 1e9) if request.resolution == "tick" else 0
+        runtime.clock.follow(_announced(_sessions(request, [*warmup, *days]), request.on_day, first), grace)
         started = time.perf_counter()  # nondeterministic: as above
         runtime.run()
         ended = time.perf_counter()  # nondeterministic: as above

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from sos_actors.errors import InputError
+from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
 from sos_actors.quant.analyst import ChainSettings
 from sos_actors.quant.structure import StructureSettings
@@ -62,6 +63,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     account: AccountSettings = AccountSettings()
     backtest: BacktestSettings = BacktestSettings()
+    bars: BarSettings = BarSettings()
     chain: ChainSettings = ChainSettings()
     structure: StructureSettings = StructureSettings()
     selection: SelectionSettings = SelectionSettings()

@@ -5,20 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from sos_actors.market.bars import BarBuilder
-from sos_actors.messages import Bar, MinuteClosed, Tick
+from sos_actors.messages import Bar, MinuteClosed, Phase, SessionPhase, Tick
 from sos_actors.runtime import Actor, handles
 
 
 class BarActor(Actor):
     """One instrument's bars, by exchange time; each is published when the clock says its minute is over."""
 
-    def __init__(self, instrument: str, builder: BarBuilder) -> None:
+    def __init__(self, instrument: str, builder: BarBuilder, keys: tuple[str, ...]) -> None:
+        """`keys` are those under which the bars go out: the instrument's id, for a near future also that role."""
         super().__init__()
         self._instrument = instrument
         self._builder = builder
-        self._bars = self.topic(Bar, instrument)
+        self._bars = [self.topic(Bar, key) for key in keys]
         self.subscribe(Tick, instrument)
         self.subscribe(MinuteClosed)
+        self.subscribe(SessionPhase)
+
+    @handles(SessionPhase)
+    def on_phase(self, message: SessionPhase) -> None:
+        """Start a day: we listen from before the open, so the first bar is whole."""
+        if message.phase is Phase.PRE_OPEN:
+            self._builder.start_day(message.ts)
 
     @handles(Tick)
     def on_tick(self, message: Tick) -> None:
@@ -30,7 +38,8 @@ class BarActor(Actor):
         """Publish the minute's bar, if the instrument traded."""
         bar = self._builder.close(message.ts)
         if bar is not None:
-            self._bars.publish(bar)
+            for topic in self._bars:
+                topic.publish(bar)
 
     def inspect(self) -> dict[str, Any]:
         """Say which instrument this is."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from sos_actors.actors.broker import exchange_key
 from sos_actors.market.day import TickColumns
-from sos_actors.messages import Advance, Phase, SessionPhase, Stage, Tick
+from sos_actors.market.ids import index_id, parse_id
+from sos_actors.messages import Advance, DayLoaded, Phase, SessionPhase, Stage, Tick
 from sos_actors.runtime import Actor, Topic, handles
 
 LoadTicks = Callable[[dt.date], Sequence[TickColumns]]
@@ -36,7 +37,10 @@ class TickFeedActor(Actor):
     def on_phase(self, message: SessionPhase) -> None:
         """Load the new day."""
         if message.phase is Phase.PRE_OPEN:
-            self._ticks = in_order(self._load_ticks(message.day))
+            days = self._load_ticks(message.day)
+            for day in days:
+                self.publish(contents(day, message.day), day.underlying)
+            self._ticks = in_order(days)
             self._wake()
 
     @handles(Advance)
@@ -72,6 +76,14 @@ class TickFeedActor(Actor):
     def inspect(self) -> dict[str, Any]:
         """Say how many ticks were played."""
         return {"played": self._played}
+
+
+def contents(day: TickColumns, date: dt.date) -> DayLoaded:
+    """Say what instruments a day's ticks are of. An index's ticks carry no volume."""
+    kinds = {name: parse_id(name).kind for name in day.instruments}
+    future = next((name for name, kind in kinds.items() if kind == "FUT"), "")
+    has_index = index_id(day.underlying) in kinds
+    return DayLoaded(day.underlying, date, has_index, False, future, "OPT" in kinds.values())
 
 
 def in_order(days: Sequence[TickColumns]) -> Iterator[Tick]:

@@ -41,6 +41,7 @@ class ClockActor(Actor):
         self._seq = 0
         self._sessions: Iterator[Session] = iter(())
         self._session: Session | None = None
+        self._grace = 0
         self._minutes = self.topic(MinuteClosed)
         self._phases = self.topic(SessionPhase)
 
@@ -58,9 +59,13 @@ class ClockActor(Actor):
             heapq.heapify(kept)
             self._timers[:] = kept
 
-    def follow(self, sessions: Iterable[Session]) -> None:
-        """Play these sessions, oldest first: phases, and a MinuteClosed at the end of every minute."""
+    def follow(self, sessions: Iterable[Session], grace: int = 0) -> None:
+        """Play these sessions, oldest first: phases, and a MinuteClosed for every minute.
+
+        A minute is said to be closed `grace` ns after its end, so that what comes late is still in it.
+        """
         self._sessions = iter(sessions)
+        self._grace = grace
         self._next_session()
 
     def advance(self) -> bool:
@@ -76,16 +81,20 @@ class ClockActor(Actor):
         """Say that a minute is over and set the timer of the next."""
         self._minutes.publish(message)
         session = self._session
-        if session is not None and message.ts < session.close and self._minutes.targets:
-            self._at(message.ts + MINUTE_NS, Stage.MINUTE, self.on_minute, MinuteClosed(message.ts + MINUTE_NS))
+        if session is not None and message.ts < session.close:
+            self._close_at(message.ts + MINUTE_NS)
 
     def on_phase(self, message: SessionPhase) -> None:
         """Say that the day entered a phase."""
         self._phases.publish(message)
         if message.phase in {Phase.CLOSED, Phase.BREAK}:
             self._next_session()
-        elif message.phase is Phase.OPEN and self._minutes.targets:
-            self._at(message.ts + MINUTE_NS, Stage.MINUTE, self.on_minute, MinuteClosed(message.ts + MINUTE_NS))
+        elif message.phase is Phase.OPEN:
+            self._close_at(message.ts + MINUTE_NS)
+
+    def _close_at(self, end: int) -> None:
+        if self._minutes.targets:  # else nobody wants to know
+            self._at(end + self._grace, Stage.MINUTE, self.on_minute, MinuteClosed(end))
 
     def _next_session(self) -> None:
         session = self._session = next(self._sessions, None)
@@ -97,7 +106,7 @@ class ClockActor(Actor):
             self._at(before, Stage.DAY_START, self.on_phase, SessionPhase(before, day, Phase.PRE_OPEN))
         self._at(session.open, Stage.DAY_START, self.on_phase, SessionPhase(session.open, day, Phase.OPEN))
         closed = SessionPhase(session.close, day, Phase.CLOSED if session.last else Phase.BREAK)
-        self._at(session.close, Stage.DAY_END, self.on_phase, closed)
+        self._at(session.close + self._grace, Stage.DAY_END, self.on_phase, closed)
 
     def _at(self, at: int, stage: Stage, handler: Handler, message: Any) -> None:
         self._seq += 1

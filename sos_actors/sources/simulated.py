@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA
-from sos_actors.market.day import DayStats, MarketDay, TickColumns
+from sos_actors.market.day import DataQuality, DayStats, MarketDay, TickColumns
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.sandbox.market import SimulatedMarket
 
@@ -32,6 +32,10 @@ class SimulatedHistory:
     def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
         """Give the same day as ticks."""
         return self._market.ticks(underlying, day)
+
+    def quality(self, underlying: str, day: dt.date) -> DataQuality:
+        """Give the day's quality: nothing is ever missing."""
+        return self._market.day(underlying, day).quality
 
     def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
         """Give the index's open, high, low and close of the last trading day before `before`."""

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Protocol
 
-from sos_actors.market.day import DayStats, MarketDay, TickColumns
+from sos_actors.market.day import DataQuality, DayStats, MarketDay, TickColumns
 from sos_actors.storage.market_store import MarketStore
 
 
@@ -25,6 +25,9 @@ class HistorySource(Protocol):
 
     def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
         """The day's ticks in order of arrival; None when there are none."""
+
+    def quality(self, underlying: str, day: dt.date) -> DataQuality:
+        """What was wrong with the day's data, all grains together."""
 
     def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
         """The index's open, high, low and close of the last day before `before`; None when unknown."""
@@ -50,6 +53,10 @@ class DatabaseSource:
     def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
         """Give the stored ticks."""
         return self._store.load_ticks(underlying, day)
+
+    def quality(self, underlying: str, day: dt.date) -> DataQuality:
+        """Give what ingest found."""
+        return self._store.quality(underlying, day)
 
     def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
         """Give the last stored day's figures."""
@@ -87,6 +94,10 @@ class SourceChain:
     def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
         """Give the ticks from the first source that has them."""
         return next((t for s in self._sources if (t := s.load_ticks(underlying, day)) is not None), None)
+
+    def quality(self, underlying: str, day: dt.date) -> DataQuality:
+        """Give what the first source that has the day says."""
+        return next((s.quality(underlying, day) for s in self._sources if s.days(underlying, [day])), DataQuality())
 
     def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
         """Give the latest figures any source has; of equally late ones the first source's."""
