@@ -254,7 +254,7 @@ class Rsi(Indicator):
             self._up += (rise - self._up) / n
             self._down += (fall - self._down) / n
         both = self._up + self._down
-        return 100.0 * self._up / both if both > 0.0 else 50.0
+        return 100.0 * (self._up / both) if both > 0.0 else 50.0
 
 
 class Atr(Indicator):
