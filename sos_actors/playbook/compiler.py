@@ -117,7 +117,6 @@ class _Compiler:
         self._scope = Scope(tables.setdefault(self._timeframe, StudyTable()))
         if self._confirm:
             self._scope.confirm = tables.setdefault(self._confirm, StudyTable())
-        self._place = ""
 
     def strategy(self) -> CompiledStrategy:
         definition, scope = self._definition, self._scope
@@ -139,7 +138,8 @@ class _Compiler:
             names=captured, levels=levels, places=places, rules=rules, selections=self._selections(),
             windows=windows, scale_target="tp_mult" not in scope.uses,
             atr_slot=scope.studies.slot(ATR) if widens else -1, reads_regime="regime" in uses_before_levels,
-            reads_time=bool(windows) or "time" in scope.uses, required=frozenset(required), warmup=scope.warmup,
+            reads_time=bool(windows) or "time" in scope.uses,
+            required=frozenset(required), warmup=max(scope.warmup, ATR.warmup if widens else 1),
         )
 
     def _lower(self, place: str, source: str | float, kind: str) -> Lowered:

@@ -41,7 +41,7 @@ class StrategyMachine:
     def __init__(self, strategy: CompiledStrategy, underlying: str) -> None:
         self.strategy = strategy
         self.underlying = underlying
-        #: How often each reason kept a complete pattern from becoming a setup.
+        #: Bars on which each reason kept a complete pattern, or a stance, from becoming a setup.
         self.declined: dict[RefusalReason, int] = {}
         self._phases = strategy.phases
         self._values: list[Any] = []
@@ -100,7 +100,8 @@ class StrategyMachine:
                 self._waited = 0
                 self._at += 1
                 return None if self._at < len(self._phases) else self._complete()
-        except ArithmeticError as error:  # overflow: the expression has no value, so the condition is not true
+        except ArithmeticError as error:  # overflow, which no sane expression meets: say so and start over
+            self._start_over()
             return self._decline(RefusalReason.BAD_LEVELS, f"arithmetic: {error}")
         if phase.timeout:
             self._waited += 1
@@ -124,16 +125,16 @@ class StrategyMachine:
 
     def _take_stance(self, want: float) -> Outcome | None:
         """Turn to the stance wanted, which is not the position held; one refusal is told once."""
-        side = 0 if want == 0 else 1 if want > 0 else -1
-        held, self._held = self._held, 0
-        if side == 0:
-            self._refused = 0
+        if want == 0:
+            held, self._held, self._refused = self._held, 0, 0
             return Leave("stance 0") if held else None
+        side = 1 if want > 0 else -1
         entering = self._refusal() or self._setup(Direction.LONG if side > 0 else Direction.SHORT, flip=True)
+        held, told = self._held, self._refused == side
         if isinstance(entering, Setup):
             self._held, self._refused = side, 0
             return entering
-        told, self._refused = self._refused == side, side
+        self._held, self._refused = 0, side
         if held:
             return Leave(f"stance turned, no entry: {entering.reason.value}")
         return None if told else entering

@@ -14,17 +14,16 @@ from typing import Any, NamedTuple
 from sos_actors.messages import Bar
 from sos_actors.quant.indicators import (
     NAN,
-    Atr,
     Ema,
     Extreme,
     Lag,
-    Rsi,
     SessionFirst,
     Sma,
     Stdev,
     Vwap,
     WindowSum,
 )
+from sos_actors.quant.wilder import Atr, Rsi
 
 #: Fields of a bar an indicator may look at, as Python over the bar's own fields (those of `Bar` stand for themselves).
 BAR_FIELDS: dict[str, str] = {

@@ -96,11 +96,21 @@ def test_unknown_or_wrong_levels_are_declined_with_the_reason(changes, detail):
     assert detail in one.detail
 
 
-def test_overflow_is_a_counted_refusal_not_a_crash():
+def test_overflow_is_a_counted_refusal_and_the_pattern_starts_over():
     huge = "(((close * 1e12) ** 4) ** 4) ** 4"
-    (_, one), = told([UP], execution=EXECUTION | {"sl": huge})
-    assert one.reason is RefusalReason.BAD_LEVELS
-    assert told([UP], phases=[{"id": "A", "conditions": [f"{huge} > 1"]}])[0][1].reason is RefusalReason.BAD_LEVELS
+    for changes in ({"execution": EXECUTION | {"sl": huge}}, {"phases": [{"id": "A", "conditions": [f"{huge} > 1"]}]}):
+        outcomes = told([UP] * 3, **changes)
+        assert [at for at, _ in outcomes] == [0, 1, 2]
+        assert {one.reason for _, one in outcomes} == {RefusalReason.BAD_LEVELS}
+        assert all("arithmetic" in one.detail for _, one in outcomes)
+
+
+def test_a_stance_whose_levels_overflow_keeps_what_it_holds():
+    huge = "1 if close < 102.5 else (((close * 1e12) ** 4) ** 4) ** 4"
+    playbook, _ = compiled(STANCE | {"execution": {"sl": f"close - ({huge})"}})
+    runner = Runner(playbook)
+    got = [runner.feed(bar) for bar in closes(102, 100, 105, 102)]
+    assert [type(one) for one in got] == [Setup, Leave, Declined, Setup]
 
 
 def test_windows_cooldown_and_daily_count_go_by_the_bars_own_time():

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sos_actors.messages import Bar
-from sos_actors.quant.indicators import Atr, Ema, Extreme, Lag, Rsi, Sma, Stdev, Vwap, WindowSum
+from sos_actors.quant.indicators import Ema, Extreme, Lag, Sma, Stdev, Vwap, WindowSum
 from sos_actors.quant.studies import BAR_FIELDS, StudyBook, StudySpec
+from sos_actors.quant.wilder import Atr, Rsi
 
 NAN = math.nan
 DATA = Path(os.environ.get("SOS_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
