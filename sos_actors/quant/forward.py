@@ -39,7 +39,7 @@ def quote_price(last: ArrayLike, bid: ArrayLike, ask: ArrayLike, widest: float =
     with a wider quote the last price, moved into the quote if it lies outside; without a quote the last price;
     NaN where there is neither.
     """
-    last, bid, ask = np.asarray(last), np.asarray(bid), np.asarray(ask)
+    last, bid, ask = (np.asarray(array, dtype=np.float64) for array in (last, bid, ask))
     with np.errstate(invalid="ignore"):
         quoted = (bid > 0.0) & (ask >= bid)
         middle = 0.5 * (bid + ask)
@@ -69,7 +69,8 @@ def parity_forward(
 
     The money is first sought around `spot_hint`, or where that is NaN, where call and put cost nearly the same.
     """
-    strikes, call, put = np.broadcast_arrays(np.asarray(strikes, dtype=np.float64), call_price, put_price)
+    strikes, call, put = np.broadcast_arrays(
+        *(np.asarray(array, dtype=np.float64) for array in (strikes, call_price, put_price)))
     lead = strikes.shape[:-1]
     discount, hint, other = (np.broadcast_to(a, lead)[..., None] for a in (discount, spot_hint, fallback))
     with np.errstate(all="ignore"):
