@@ -114,37 +114,41 @@ def _spawn_analytics(runtime: Runtime, cast: Cast, underlying: Underlying) -> No
     """Bars (from ticks), chain, structure and studies of one underlying: as far as a strategy reads them."""
     name = underlying.name
     strategies = strategies_of(cast.playbook, name)
-    bars = cast.config.bars
+
+    def previous_day(day: dt.date) -> DayStats | None:
+        return cast.previous_day(name, day)
+
     for instrument in underlying.tick_instruments:
         keys = (instrument, near_future(name)) if parse_id(instrument).kind == "FUT" else (instrument,)
-        builder = BarBuilder(instrument, settings=bars)
+        builder = BarBuilder(instrument, settings=cast.config.bars)
         runtime.spawn(BarActor, f"bar/{instrument}", instrument, builder, keys, policy=VITAL)
-    if underlying.has_chain:
-        contracts = [i for i in underlying.tick_instruments if parse_id(i).kind == "OPT"]
+    if any("chain" in s.required or set(s.selections.values()) - {"UNDERLYING", "FUTURE"} for s in strategies):
+        analyst = ChainAnalyst(name, cast.config.chain)
+        contracts = front_contracts(underlying.tick_instruments)
         runtime.spawn(
-            ChainActor, f"chain/{name}", ChainAnalyst(name, cast.config.chain), years_to_expiry_of(name),
-            lambda day: cast.previous_day(name, day), rate=cast.config.chain.rate,
+            ChainActor, f"chain/{name}", analyst, years_to_expiry_of(name), previous_day, rate=cast.config.chain.rate,
             contracts=FrameBuilder(contracts) if contracts else None, policy=VITAL,
         )  # fmt: skip
-    if any("structure" in strategy.required for strategy in strategies):
+    if any("structure" in s.required for s in strategies):
         tracker = StructureTracker(name, cast.config.structure)
-        runtime.spawn(
-            StructureActor, f"structure/{name}", name, tracker, lambda day: cast.previous_day(name, day),
-            with_chain=underlying.has_chain, policy=VITAL,
-        )  # fmt: skip
+        runtime.spawn(StructureActor, f"structure/{name}", name, tracker, previous_day, policy=VITAL)
     if strategies:
         books = {seconds: StudyBook(specs) for seconds, specs in cast.playbook.studies.items()}
-        with_volume = any("volume" in strategy.required for strategy in strategies)
+        with_volume = any("volume" in s.required for s in strategies)
         runtime.spawn(StudyActor, f"study/{name}", name, books, with_volume=with_volume, policy=VITAL)
+
+
+def front_contracts(instruments: Iterable[str]) -> list[str]:
+    """Give the options of the nearest expiry among the instruments."""
+    options = {name: parts.expiry for name in instruments if (parts := parse_id(name)).kind == "OPT" and parts.expiry}
+    front = min(options.values(), default=None)
+    return [name for name, expiry in options.items() if expiry == front]
 
 
 def _spawn_strategies(runtime: Runtime, cast: Cast, underlying: Underlying, group: str) -> None:
     for strategy in strategies_of(cast.playbook, underlying.name):
-        awaits = set(strategy.required) & {"structure", "confirm"}
-        if "chain" in strategy.required and underlying.has_chain:
-            awaits.add("chain")
         runtime.spawn(
-            StrategyActor, f"strategy/{underlying.name}/{strategy.id}", strategy, underlying.name, frozenset(awaits),
+            StrategyActor, f"strategy/{underlying.name}/{strategy.id}", strategy, underlying.name,
             trade_from=cast.trade_from, group=group, policy=STRATEGY_POLICY,
         )  # fmt: skip
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
 
 import sos_actors
 from sos_actors import assembly
@@ -16,6 +18,7 @@ from sos_actors.market.calendar import INDIA
 from sos_actors.market.charges import ChargeModel, ChargeSchedule
 from sos_actors.market.day import MarketDay, TickColumns
 from sos_actors.market.ids import EXCHANGE_OF
+from sos_actors.market.tape import interval_of
 from sos_actors.messages import TradeClosed
 from sos_actors.playbook.loader import Playbook
 from sos_actors.reports import figures
@@ -61,7 +64,11 @@ class _Loaded:
             for one in found:
                 self.quality.append(
                     DayQuality(
-                        underlying=one.underlying, day=day, source=one.source, simulated=one.simulated, quality=one.quality
+                        underlying=one.underlying,
+                        day=day,
+                        source=one.source,
+                        simulated=one.simulated,
+                        quality=one.quality,
                     )
                 )
         self.seconds += time.perf_counter() - began  # nondeterministic: as above
@@ -75,7 +82,10 @@ class _Loaded:
         for one in found:
             self.quality.append(
                 DayQuality(
-                    underlying=one.underlying, day=day, source=history.name, simulated=simulated,
+                    underlying=one.underlying,
+                    day=day,
+                    source=history.name,
+                    simulated=simulated,
                     quality=history.quality(one.underlying, day),
                 )  # fmt: skip
             )
@@ -89,6 +99,8 @@ def run(request: Request) -> RunRecord:
     days = days_with_data(request)
     first = days[0]
     warmup = _warmup_days(request, first)
+    interval = 0 if request.resolution == "tick" else data_interval(request, first)
+    request = replace(request, config=with_patience(request.config, interval))
     loaded = _Loaded(request, first)
     runtime: Runtime = SimRuntime() if request.stage == "sim" else LiveRuntime()
     try:
@@ -118,7 +130,7 @@ def run(request: Request) -> RunRecord:
             failed=recorder.failures,
             benched=recorder.benched,
             quality=loaded.quality,
-            assumptions=assumptions(request),
+            assumptions=assumptions(request, interval),
             timings={
                 "setup_s": started - began,
                 "run_s": ended - started,
@@ -159,6 +171,21 @@ def days_with_data(request: Request) -> list[dt.date]:
             f"{request.history.name}: bring it with `python run_actors.py ingest`, or use --source simulated"
         )
     return sorted(found)
+
+
+def data_interval(request: Request, day: dt.date) -> int:
+    """Give the length in seconds of the data's bars on a day: the longest of the symbols'."""
+    found = (request.history.load_day(symbol, day) for symbol in request.symbols)
+    return max((interval_of(one) for one in found if one is not None), default=60)
+
+
+def with_patience(config: Config, interval_s: int) -> Config:
+    """Let an entry wait for two bars at least: on five-minute data a minute's patience never meets a price."""
+    patience = config.orders.entry_patience_s
+    if not patience or patience >= 2 * interval_s:
+        return config
+    orders = msgspec.structs.replace(config.orders, entry_patience_s=2 * interval_s)
+    return msgspec.structs.replace(config, orders=orders)
 
 
 def _warmup_days(request: Request, first: dt.date) -> list[dt.date]:
@@ -229,24 +256,32 @@ def _report_session(request: Request, day: dt.date) -> figures.Session:
     return figures.Session(day, spans[0].open, spans[-1].close)
 
 
-def assumptions(request: Request) -> dict[str, str]:
-    """Say in words what a figure of this run rests on."""
+def assumptions(request: Request, interval_s: int) -> dict[str, str]:
+    """Say in words what a figure of this run rests on; `interval_s` is the length of the data's bars."""
     config = request.config
     paper, exits = config.paper, config.orders.exits
-    return {
+    words = {
         "fills": (
-            "a decision on a bar fills at a later price: market orders at the next bar's first price, worse by half the "
-            f"spread ({paper.half_spread:.2%} of the price where no quotes are known) and {paper.slippage_ticks:g} tick(s); "
-            f"at most {paper.volume_cap:.0%} of a bar's volume; of a stop and a target inside one bar the stop"
+            "a decision on a bar fills at a later price: market orders at the next bar's first price, worse by half "
+            f"the spread ({paper.half_spread:.2%} of the price where no quotes are known) and "
+            f"{paper.slippage_ticks:g} tick(s); at most {paper.volume_cap:.0%} of a bar's volume; of a stop and a "
+            "target inside one bar the stop"
         ),
         "charges": "the dated tariff of the day of trade (market/charges.py), to the paisa per fill",
         "exits": (
-            f"stop to break-even at {exits.break_even_at or 0:.0%} of the target, time stop {exits.time_stop_min} minutes, "
-            f"square-off {exits.square_off}, unless a strategy says otherwise"
+            f"stop to break-even at {exits.break_even_at or 0:.0%} of the target, time stop {exits.time_stop_min} "
+            f"minutes, square-off {exits.square_off}, unless a strategy says otherwise"
         ),
         "index_volume": "an index has no volume: the near future's, else the sum over its options",
         "index_prices": "where the data has no index, one price a minute from the chain's put-call parity forward",
         "time_to_expiry": "calendar time to the close of the expiry day, in minutes, over 365 days",
-        "resolution": request.resolution,
+        "resolution": "ticks" if request.resolution == "tick" else f"bars of {interval_s // 60} minute(s)",
         "warmup": f"{config.backtest.warmup_days} trading days before the first, entries off, where there is data",
     }
+    idle = [strategy.id for strategy in request.playbook.strategies if strategy.timeframe < interval_s]
+    if idle:
+        words["not_run"] = (
+            f"{len(idle)} of {len(request.playbook.strategies)} strategies read shorter bars than the data has "
+            "(--timeframe overrides what they declare)"
+        )
+    return words

@@ -6,6 +6,7 @@ from typing import Any
 
 from sos_actors.messages import (
     ChainSnapshot,
+    DayLoaded,
     Flatten,
     MarketStructure,
     Phase,
@@ -26,22 +27,21 @@ class StrategyActor(Actor):
     """Feeds one strategy machine, and turns its setups into signals.
 
     It waits until everything the strategy reads of one minute is in, so that the order in which studies, snapshot and
-    levels arrive does not matter. `awaits` names which of 'chain', 'structure' and 'confirm' are in the cast; what the
-    strategy reads and the data does not have is simply unknown to it. Before `trade_from` it only warms up.
+    levels arrive does not matter; on a day without a chain, what it reads of the chain is unknown to it. Before
+    `trade_from` (UTC ns) it only warms up.
     """
 
-    def __init__(
-        self, strategy: CompiledStrategy, underlying: str, awaits: frozenset[str], *, trade_from: int = 0
-    ) -> None:
+    def __init__(self, strategy: CompiledStrategy, underlying: str, *, trade_from: int = 0) -> None:
         super().__init__()
+        reads = strategy.required
         self._machine = StrategyMachine(strategy, underlying)
         self._name = strategy.id
         self._underlying = underlying
         self._trade_from = trade_from
         self._timeframe = strategy.timeframe
-        self._chain_awaited = "chain" in awaits
-        self._structure_awaited = "structure" in awaits
-        self._confirm_awaited = "confirm" in awaits
+        self._reads_chain = "chain" in reads
+        self._chain_awaited = False
+        self._structure_awaited = "structure" in reads
         self._studies: Studies | None = None
         self._snapshot: ChainSnapshot | None = None
         self._structure: MarketStructure | None = None
@@ -50,11 +50,12 @@ class StrategyActor(Actor):
         self._flatten = self.topic(Flatten)
         self._refused = self.topic(Refused)
         self.subscribe(SessionPhase)
-        if self._chain_awaited:
+        if self._reads_chain:
+            self.subscribe(DayLoaded, underlying)
             self.subscribe(ChainSnapshot, underlying)
         if self._structure_awaited:
             self.subscribe(MarketStructure, underlying)
-        if self._confirm_awaited:
+        if "confirm" in reads:
             self.subscribe(Studies, f"{underlying}/{strategy.confirm_timeframe}")
         self.subscribe(Studies, f"{underlying}/{strategy.timeframe}")
 
@@ -64,6 +65,11 @@ class StrategyActor(Actor):
         if message.phase is Phase.PRE_OPEN:
             self._studies = self._snapshot = self._structure = None
             self._machine.new_day(message.day)
+
+    @handles(DayLoaded)
+    def on_day(self, message: DayLoaded) -> None:
+        """Note whether there is a chain to wait for today."""
+        self._chain_awaited = message.chain
 
     @handles(Studies)
     def on_studies(self, message: Studies) -> None:

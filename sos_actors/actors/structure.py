@@ -10,7 +10,7 @@ import msgspec
 
 from sos_actors.market.day import DayStats
 from sos_actors.market.ids import index_id
-from sos_actors.messages import Bar, ChainSnapshot, MarketStructure, Phase, SessionPhase
+from sos_actors.messages import Bar, ChainSnapshot, DayLoaded, MarketStructure, Phase, SessionPhase
 from sos_actors.quant.structure import StructureTracker
 from sos_actors.runtime import Actor, handles
 
@@ -20,28 +20,31 @@ PreviousDay = Callable[[dt.date], DayStats | None]
 class StructureActor(Actor):
     """Follows pivots, hurdles, the opening range and the central pivot range of one underlying.
 
-    With a chain in the cast, levels come out with each snapshot (which ends the minute); without, with each bar.
+    On a day with a chain, levels come out with each snapshot (which ends the minute); without, with each bar.
     """
 
-    def __init__(
-        self, underlying: str, tracker: StructureTracker, previous_day: PreviousDay, *, with_chain: bool
-    ) -> None:
+    def __init__(self, underlying: str, tracker: StructureTracker, previous_day: PreviousDay) -> None:
         super().__init__()
         self._tracker = tracker
         self._previous_day = previous_day
-        self._with_chain = with_chain
+        self._with_chain = False
         self._levels = self.topic(MarketStructure, underlying)
         self._last: MarketStructure | None = None
         self.subscribe(SessionPhase)
         self.subscribe(Bar, index_id(underlying))
-        if with_chain:
-            self.subscribe(ChainSnapshot, underlying)
+        self.subscribe(DayLoaded, underlying)
+        self.subscribe(ChainSnapshot, underlying)
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
         """Start a day from what the day before left."""
         if message.phase is Phase.PRE_OPEN:
             self._tracker.new_day(message.day, self._previous_day(message.day))
+
+    @handles(DayLoaded)
+    def on_day(self, message: DayLoaded) -> None:
+        """Note whether snapshots will come today."""
+        self._with_chain = message.chain
 
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:

@@ -44,11 +44,12 @@ class StudyActor(Actor):
         self._waiting: Bar | None = None
         self._volume: tuple[int, float] = (0, NAN)
         self._options_total = NAN
+        self._coarsest = 0
         self._index = index_id(underlying)
         self.subscribe(SessionPhase)
         self.subscribe(Bar, self._index)
+        self.subscribe(DayLoaded, underlying)
         if with_volume:
-            self.subscribe(DayLoaded, underlying)
             self.subscribe(Bar, near_future(underlying))
             self.subscribe(ChainSnapshot, underlying)
 
@@ -67,7 +68,10 @@ class StudyActor(Actor):
 
     @handles(DayLoaded)
     def on_day(self, message: DayLoaded) -> None:
-        """Choose where today's volume comes from."""
+        """Choose where today's volume comes from, and which time frames today's bars are fine enough for."""
+        self._coarsest = message.interval_s
+        if not self._with_volume:
+            return
         if message.index_volume:
             self._source = VolumeSource.EXCHANGE
         elif message.future:
@@ -113,6 +117,8 @@ class StudyActor(Actor):
 
     def _study(self, bar: Bar) -> None:
         for seconds, book, resampler, topic in self._frames:
+            if seconds < self._coarsest:
+                continue  # five-minute bars say nothing of one minute
             if resampler is None:
                 self._publish(seconds, book, topic, bar)
             else:

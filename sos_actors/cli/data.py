@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders: CSV, CSV.gz, Parquet, or an older SOS database")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files or folders: CSV, CSV.gz, Parquet, or an older SOS database")
+    ],
     symbol: Annotated[str, typer.Option("--symbol", help="Underlying, where the file does not say")] = "",
     from_date: Annotated[str, typer.Option("--from-date", help="Leave out days before this")] = "",
     to_date: Annotated[str, typer.Option("--to-date", help="Leave out days after this")] = "",
-    layout: Annotated[str, typer.Option("--layout", help="Name or YAML of the layout; else told from the columns")] = "",
+    layout: Annotated[
+        str, typer.Option("--layout", help="Name or YAML of the layout; else told from the columns")
+    ] = "",
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Replace a key of the layout, e.g. --set lot=75")
     ] = None,

@@ -21,9 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SymbolOption = Annotated[str, typer.Option("--symbol", help="Underlyings, comma-separated: NIFTY,BANKNIFTY,SENSEX")]
 FromOption = Annotated[str, typer.Option("--from-date", help="First day, YYYY-MM-DD")]
 ToOption = Annotated[str, typer.Option("--to-date", help="Last day, included; the first day if not given")]
-HomeOption = Annotated[
-    Path | None, typer.Option("--home", help="Folder of all state; else $SOS_HOME, else ./var")
-]
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of all state; else $SOS_HOME, else ./var")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration; else the project's config.yaml")]
 PlaybookOption = Annotated[
     list[Path] | None, typer.Option("--playbook", help="Strategy file or folder; else the project's strategies/")
@@ -79,11 +77,15 @@ def configuration(path: Path | None) -> Config:
     return load_config(path if path is not None else own if own.exists() else None)
 
 
-def strategies(paths: list[Path] | None, names: str) -> Playbook:
-    """Load the playbook, and of it the named strategies (comma-separated; all when empty)."""
+def strategies(paths: list[Path] | None, names: str, timeframe: str = "") -> Playbook:
+    """Load the playbook, and of it the named strategies (comma-separated; all when empty).
+
+    `timeframe` replaces the one every strategy declares; a confirming time frame that is not longer falls away.
+    """
     playbook = load_playbook(paths or [ROOT / "strategies"])
     for error in playbook.errors:
         typer.echo(f"warning: strategy left out: {error}", err=True)
     if not playbook.strategies and playbook.errors:
         raise playbook.errors[0]
-    return playbook.select(names.split(",")) if names else playbook
+    playbook = playbook.select(names.split(",")) if names else playbook
+    return playbook.on_timeframe(timeframe) if timeframe else playbook

@@ -65,6 +65,7 @@ def backtest(
     to_date: options.ToOption = "",
     strategies: StrategiesOption = "",
     playbook: options.PlaybookOption = None,
+    timeframe: Annotated[str, typer.Option("--timeframe", help="Run every strategy on these bars, e.g. 5m")] = "",
     resolution: Annotated[Literal["minute", "tick"], typer.Option("--resolution", help="Grain of the data")] = "minute",
     source: Annotated[
         Literal["database", "simulated"], typer.Option("--source", help="Where history comes from")
@@ -88,7 +89,7 @@ def backtest(
         from_date=first,
         to_date=last,
         config=settings,
-        playbook=options.strategies(playbook, strategies),
+        playbook=options.strategies(playbook, strategies, timeframe),
         history=_history(source, home, settings, seed),
         resolution=resolution,
         stage=stage,

@@ -102,6 +102,12 @@ class _ChainRows:
         return Quote(Bar(instrument, start, start + self.length, o, h, low, c, volume, oi), bid, ask)
 
 
+def interval_of(day: MarketDay) -> int:
+    """Length in seconds of the day's bars (of its frames, where it has no index)."""
+    columns = [day.index] if day.index is not None else list(day.chains)
+    return min((c.interval_s for c in columns), default=0)
+
+
 def _rows(ends: NDArray[np.int64], times: NDArray[np.int64]) -> list[int]:
     """For each of `times` the index in `ends` (ascending) that equals it, else -1."""
     at = np.searchsorted(ends, times)
@@ -132,6 +138,7 @@ class Tape:
                 day.index is not None and bool(np.isfinite(day.index.volume).any()),
                 "" if day.future is None else day.future.instrument,
                 bool(day.chains),
+                interval_of(day),
             )
             for day in days
         ]

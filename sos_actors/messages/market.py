@@ -221,6 +221,7 @@ class DayLoaded(Message, frozen=True, gc=False):
     """What the data of one underlying has today. FeedActor -> chain and study actors, at the day's start.
 
     `index_volume`: the index's bars carry a volume of their own. `future`: id of the near future, '' without one.
+    `interval_s`: the length of the bars and frames, 0 for ticks.
     """
 
     underlying: str
@@ -229,6 +230,7 @@ class DayLoaded(Message, frozen=True, gc=False):
     index_volume: bool
     future: str
     chain: bool
+    interval_s: int = 0
 
 
 class FeedStatus(Message, frozen=True, gc=False):

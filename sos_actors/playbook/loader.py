@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from sos_actors.playbook.compiler import CompiledStrategy, compile_strategy
 from sos_actors.playbook.errors import StrategyError
-from sos_actors.playbook.schema import StrategyFile, parse_strategy
+from sos_actors.playbook.schema import StrategyFile, parse_strategy, seconds_of
 from sos_actors.quant.studies import StudySpec, StudyTable
 
 MAX_FILE_BYTES = 256 * 1024
@@ -35,6 +37,24 @@ class Playbook:
             raise StrategyError(f"no strategy '{name}'; there are {', '.join(sorted(known)) or 'none'}")
         chosen = [(one.definition, one.file) for one in self.strategies if one.id.lower() in wanted]
         return build_playbook(chosen)
+
+    def on_timeframe(self, timeframe: str) -> Playbook:
+        """Compile the same strategies for bars of another length; raises StrategyError for an unknown one.
+
+        A confirming time frame that is then no longer the longer one falls away.
+        """
+        seconds = seconds_of(timeframe)
+        return build_playbook(
+            (
+                msgspec.structs.replace(
+                    one.definition,
+                    timeframe=timeframe,
+                    confirm_timeframe=one.definition.confirm_timeframe if one.confirm_timeframe > seconds else "",
+                ),
+                one.file,
+            )
+            for one in self.strategies
+        )
 
 
 def build_playbook(definitions: Iterable[tuple[StrategyFile, str]]) -> Playbook:
