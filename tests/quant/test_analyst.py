@@ -107,6 +107,25 @@ def test_without_spot_the_forward_stands_for_it():
     assert "spot" in snapshot.missing
 
 
+def test_a_spot_of_zero_is_no_spot():
+    [snapshot] = run([msgspec.structs.replace(frame(0), spot=0.0)])
+    assert math.isnan(snapshot.spot)
+    assert snapshot.forward == pytest.approx(24512.0, abs=0.01)
+    assert snapshot.atm_strike == 24500.0
+
+
+def test_after_the_close_of_expiry_there_is_no_model():
+    snapshot = ChainAnalyst("NIFTY", SETTINGS).on_frame(frame(0), 0.0)
+    assert math.isnan(snapshot.atm_iv)
+    assert snapshot.pcr == 1.0
+
+
+def test_volume_is_the_days_so_far():
+    snapshots = run([frame(0, volume=100.0), frame(1, volume=math.nan), frame(2, volume=50.0)])
+    assert [snapshot.ce_volume for snapshot in snapshots] == [100.0 * K, 100.0 * K, 150.0 * K]
+    assert ["volume" in snapshot.missing for snapshot in snapshots] == [False, True, False]
+
+
 def test_changes_trend_and_codes():
     grown = np.full((2, K), 75_000.0)
     grown[0] += 7_500.0
@@ -173,6 +192,7 @@ def test_another_expiry_and_another_day_begin_afresh():
     other = analyst.on_frame(frame(8, expiry=dt.date(2025, 9, 9)), YEARS)
     assert (other.regime, other.smart_trend) == (Regime.UNKNOWN, "")
     assert math.isnan(other.ce_oi_change)
+    assert other.ce_volume == 100.0 * K
     analyst.new_day(DAY + dt.timedelta(days=3))
     assert analyst.stale(5) is None
     same(analyst.on_frame(frame(0), YEARS), run([frame(0)])[0])
