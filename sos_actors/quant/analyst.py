@@ -28,7 +28,7 @@ from sos_actors.quant.chain import (
 )
 from sos_actors.quant.forward import parity_forward
 from sos_actors.quant.matrix import LABELS, MatrixSettings, SmartTrend, buildup, majority
-from sos_actors.quant.memory import ChainMemory, Past, SessionVolume, pcr_velocity
+from sos_actors.quant.memory import ChainMemory, Past, SessionVolume, known_count, pcr_velocity
 from sos_actors.quant.model import ChainModel, chain_model, no_model
 from sos_actors.quant.regime import Evidence, RegimeSettings, RegimeTracker
 from sos_actors.quant.volatility import iv_percentile, iv_rank
@@ -186,10 +186,10 @@ class ChainAnalyst:
         (above, below), (call_wall_oi, put_wall_oi) = walls.strike.tolist(), walls.oi.tolist()
         regime = self._regime.update(now.ts, Evidence(
             flow.pcr, flow.pcr_velocity, now.reference, self._previous_close if now.spot > 0.0 else NAN,
-            self._volume.vwap, flow.trend, call_wall_oi, put_wall_oi))
+            self._volume.vwap(on_spot=now.spot > 0.0), flow.trend, call_wall_oi, put_wall_oi))
         options_oi = sum(flow.oi)
         self._memory.add(Past(now.ts, now.strikes, now.price, now.oi, now.spot, now.forward, flow.pcr, options_oi,
-                              now.future_oi))
+                              now.future_oi, known_count(now.oi)))
         rank, percentile = self._rank(model.atm_iv)
         bid, ask = frame.column("bid"), frame.column("ask")
         self._last = ChainSnapshot(

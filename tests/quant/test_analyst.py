@@ -17,6 +17,7 @@ from sos_actors.messages import CHAIN_FIELDS, Buildup, ChainFrame, ChainSnapshot
 from sos_actors.quant.analyst import ChainAnalyst, ChainSettings, snapshot_day
 from sos_actors.quant.black import price as black_price
 from sos_actors.quant.matrix import MatrixSettings
+from sos_actors.quant.memory import SessionVolume
 
 MINUTE = 60_000_000_000
 START = 1_756_439_100_000_000_000
@@ -174,6 +175,25 @@ def test_strikes_that_come_do_not_count_as_open_interest_that_came():
     assert (snapshots[1].ce_oi_change, snapshots[1].pe_oi_change, snapshots[1].pcr_velocity) == (0.0, 0.0, 0.0)
     assert np.isnan(snapshots[1].oi_change[:, :5]).all()
     assert (snapshots[2].oi_change == 0.0).all()
+
+
+def test_a_contract_that_becomes_known_does_not_move_the_ratio():
+    hidden = np.full((2, K), 75_000.0)
+    hidden[1, :20] = math.nan
+    snapshots = run([frame(0, oi=hidden), frame(1)], ChainSettings(oi_change_minutes=1, pcr_velocity_minutes=1))
+    assert snapshots[0].pcr < snapshots[1].pcr
+    assert snapshots[1].pcr_velocity == 0.0
+
+
+def test_vwap_survives_a_minute_without_spot():
+    volume = SessionVolume()
+    assert math.isnan(volume.vwap(on_spot=True))
+    volume.add([1.0, 1.0], 100.0, on_spot=True)
+    volume.add([5.0, math.nan], 112.0, on_spot=False)
+    volume.add([6.0, 0.0], 104.0, on_spot=True)
+    assert volume.vwap(on_spot=True) == pytest.approx((2 * 100.0 + 6 * 104.0) / 8)
+    assert volume.vwap(on_spot=False) == 112.0
+    assert not volume.add([math.nan, math.nan], 104.0, on_spot=True)
 
 
 def test_a_hole_in_the_day_is_no_change():
