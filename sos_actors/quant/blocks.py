@@ -24,10 +24,8 @@ def in_blocks(
     the shapes do not broadcast.
     """
     arrays = [_numbers(argument) for argument in arguments]
-    shape = np.broadcast_shapes(*[array.shape for array in arrays])
-    size = 1
-    for length in shape:
-        size *= length
+    together = np.broadcast(*arrays)
+    shape, size = together.shape, together.size
     with np.errstate(all="ignore"):
         if size <= BLOCK and shape:
             return tuple(_whole(result, shape) for result in kernel(*arrays))

@@ -24,12 +24,12 @@ def years_to_expiry(now: int | NDArray[np.int64], expiry_close: int | NDArray[np
 
 def discount_factor(rate: ArrayLike, years: ArrayLike) -> Array:
     """Value today of one rupee in `years`, at the continuously compounded `rate` (fraction a year), broadcast."""
-    return np.exp(-np.multiply(rate, years, dtype=np.float64))
+    return np.asarray(np.exp(-np.multiply(rate, years, dtype=np.float64)))
 
 
 def spot_forward(spot: ArrayLike, years: ArrayLike, rate: ArrayLike, dividend_yield: ArrayLike = 0.0) -> Array:
     """Forward by cost of carry, spot·exp((rate − dividend_yield)·years): the fallback where parity gives none."""
-    return np.asarray(spot, dtype=np.float64) * np.exp(np.multiply(np.subtract(rate, dividend_yield), years))
+    return np.asarray(np.multiply(spot, np.exp(np.multiply(np.subtract(rate, dividend_yield), years))))
 
 
 def quote_price(last: ArrayLike, bid: ArrayLike, ask: ArrayLike, widest: float = 0.1) -> Array:
@@ -39,7 +39,7 @@ def quote_price(last: ArrayLike, bid: ArrayLike, ask: ArrayLike, widest: float =
     with a wider quote the last price, moved into the quote if it lies outside; without a quote the last price;
     NaN where there is neither.
     """
-    last, bid, ask = np.asarray(last), np.asarray(bid), np.asarray(ask)
+    last, bid, ask = (np.asarray(array, dtype=np.float64) for array in (last, bid, ask))
     with np.errstate(invalid="ignore"):
         quoted = (bid > 0.0) & (ask >= bid)
         middle = 0.5 * (bid + ask)
@@ -69,10 +69,11 @@ def parity_forward(
 
     The money is first sought around `spot_hint`, or where that is NaN, where call and put cost nearly the same.
     """
-    strikes, call, put = np.broadcast_arrays(np.asarray(strikes, dtype=np.float64), call_price, put_price)
+    strikes, call, put = np.broadcast_arrays(
+        *(np.asarray(array, dtype=np.float64) for array in (strikes, call_price, put_price)))
     lead = strikes.shape[:-1]
     discount, hint, other = (np.broadcast_to(a, lead)[..., None] for a in (discount, spot_hint, fallback))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         carried = (call - put) / discount
         known = (call > 0.0) & (put > 0.0) & np.isfinite(carried)
         implied = np.where(known, strikes + carried, np.nan)
@@ -102,7 +103,6 @@ def _median(values: Array, known: NDArray[np.intp]) -> Array:
         return np.full(values.shape[:-1], np.nan)
     ranked = np.sort(values, axis=-1)  # NaN goes to the end
     low = np.maximum(known - 1, 0)[..., None] // 2
-    high = known[..., None] // 2
-    high = np.minimum(high, values.shape[-1] - 1)
+    high = np.minimum(known[..., None] // 2, values.shape[-1] - 1)
     both = np.take_along_axis(ranked, low, axis=-1) + np.take_along_axis(ranked, high, axis=-1)
     return np.where(known > 0, 0.5 * both[..., 0], np.nan)

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erfcx, erfinv
 
-from sos_actors.quant.black import INV_SQRT_2, INV_SQRT_2PI
+from sos_actors.quant.black import INV_SQRT_2PI
 from sos_actors.quant.blocks import Array, in_blocks
 
 SQRT_8 = 2.8284271247461903
+SQRT_EIGHTH = 0.3535533905932738
 SQRT_2_OVER_PI = 0.7978845608028654
 
 #: h/q as a rational function of √q, where h = m / s_normal and q = ln(1 + m/2b): least squares in relative error
@@ -35,7 +36,7 @@ SETTLED = 2e-4
 #: Where the rounding of the price may move the volatility by more than this part of itself, the price does not tell it.
 RESOLUTION = 1e-4
 #: Relative error of an undiscounted price: what computing, discounting and inverting it in double precision may add up.
-ROUNDING = 32.0 * float(np.finfo(np.float64).eps)
+ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 #: Normalised time values from here down are zero: below, the doubles themselves lose their precision.
 SMALLEST = 1e-300
 MAX_STEPS = 100
@@ -83,7 +84,7 @@ def _guess(k: Array, m: Array, b: Array) -> Array:
     x = np.maximum(m / (b + b), 1e-8)
     q = np.log(1.0 + x)
     p = np.sqrt(q)
-    normal = 2.0 * b * x * _horner(p, GUESS_DENOMINATOR) / (q * _horner(p, GUESS_NUMERATOR))
+    normal = (b + b) * x * _horner(p, GUESS_DENOMINATOR) / (q * _horner(p, GUESS_NUMERATOR))
     # k/m, where the tiny summand makes it 1 for k = 0 and hides the rounding of the logarithm for k near 0.
     normal *= (k + 1e-9) / (m + 1e-9)
     guess: Array = SQRT_8 * erfinv(np.minimum(normal * INV_SQRT_2PI, 0.9999))
@@ -103,19 +104,19 @@ def _horner(x: Array, coefficients: tuple[float, ...]) -> Array:
 def _step(k: Array, s: Array, b: Array) -> tuple[Array, Array, Array]:
     """Give Newton's and Householder's step on ln b(s) − ln b, relative to s, and the slope d ln b(s) / d ln s.
 
-    With E∓ = erfcx((h ∓ s/2)/√2), h = k/s: b(s) = ½·exp(−½(h² + s²/4))·(E− − E+), so the exponential cancels in
-    b'/b = √(2/π) / (E− − E+), and b''/b' = (h² − s²/4)/s gives the higher derivatives.
+    With h = k/(√2·s), u = s/√8 and E∓ = erfcx(h ∓ u): b(s) = ½·exp(−h² − u²)·(E− − E+), so the exponential cancels in
+    b'/b = √(2/π) / (E− − E+), and b''/b' = 2(h² − u²)/s gives the higher derivatives.
     """
-    h = k / s
-    half = 0.5 * s
-    difference = erfcx((h - half) * INV_SQRT_2) - erfcx((h + half) * INV_SQRT_2)
-    hh = h * h
-    u = half * half
+    u = SQRT_EIGHTH * s
+    h = 0.25 * k / u
+    difference = erfcx(h - u) - erfcx(h + u)
+    hh, uu = h * h, u * u
+    both = hh + uu
     slope = SQRT_2_OVER_PI * s / difference
-    newton = (0.5 * (hh + u) - np.log(difference / (b + b))) / slope
-    curve = hh - u
-    second = curve - slope
-    third = curve * (curve - 3.0 * slope) + 2.0 * slope * slope - 3.0 * hh - u
+    newton = (both - np.log(difference / (b + b))) / slope
+    # Second and third derivative of ln b(s) over the first, times s and s².
+    second = 2.0 * (hh - uu) - slope
+    third = second * (second - slope) - 2.0 * (both + hh + hh)
     step: Array = newton * (1.0 + 0.5 * newton * second) / (1.0 + newton * (second + newton * third / 6.0))
     return newton, step, slope
 

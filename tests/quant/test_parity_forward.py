@@ -92,6 +92,13 @@ def test_a_day_at_once_equals_its_minutes():
     assert np.abs(whole - forwards)[~empty].max() < 0.15
 
 
+def test_single_precision_and_whole_numbers_are_taken_as_they_are():
+    call, put = (np.round(side).astype(np.int64) for side in chain(24_500.0))
+    as_floats = parity_forward(STRIKES, call.astype(float), put.astype(float), 0.999)
+    assert parity_forward(STRIKES.astype(np.int32), call, put.astype(np.float32), 0.999) == as_floats
+    assert quote_price(np.float32(100), np.float32(99.95), np.float32(100.05)).dtype == np.float64
+
+
 def test_chain_axes_of_a_frame_broadcast():
     call, put = chain(np.array([[24_000.0, 24_100.0], [24_200.0, 24_300.0]]))
     forward, _ = parity_forward(STRIKES, call, put, 0.999)
