@@ -69,8 +69,8 @@ class Walls(NamedTuple):
 def oi_walls(strikes: Floats, oi: Floats, spot: Floats | float, reach: int) -> Walls:
     """Strike with the most call OI among the `reach` strikes at or above `spot`, with the most put OI at or below.
 
-    `oi` [..., 2, K]; `spot` one number, or [T] for `oi` [T, 2, K]. Of equals the nearest to the price. NaN where the
-    spot is NaN or nothing is written within reach.
+    One minute: `oi` [2, K] and `spot` a float; a day: [T, 2, K] and [T]. Of equals the nearest to the price. NaN
+    where the spot is NaN or nothing is written within reach.
     """
     if isinstance(spot, float):
         return _walls_now(strikes, oi, spot, reach)

@@ -55,7 +55,7 @@ class MatrixSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     proxy_oi_threshold: float = 0.0002
     """Change of proxy open interest that counts, as a fraction of it before."""
     hold: float = 0.5
-    """A trend is held while both changes keep their direction and exceed this fraction of their thresholds."""
+    """'index': a trend is held while both changes keep their direction and exceed this fraction of the thresholds."""
     majority_points: float = 100.0
     """'majority' counts contracts at most this many points from the strike at the money."""
 

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sos_actors.messages import NAN
+from sos_actors.messages import CE, NAN, PE
 from sos_actors.quant.chain import Floats, on_strikes, put_call_ratio, totals
 
 MINUTE = 60_000_000_000
 
 
 class Past(NamedTuple):
-    """One minute as it was: `price` and `oi` are [2, K] over `strikes`; the rest as in ChainSnapshot."""
+    """One minute as it was: `price` and `oi` are [2, K] over `strikes`; `known` counts contracts with an OI."""
 
     ts: int
     strikes: Floats
@@ -30,6 +30,7 @@ class Past(NamedTuple):
     pcr: float
     options_oi: float
     future_oi: float
+    known: int
 
     def on(self, strikes: Floats) -> Past:
         """Give the same minute over other strikes; NaN where they were not in the frame."""
@@ -37,6 +38,11 @@ class Past(NamedTuple):
             return self
         return self._replace(strikes=strikes, price=on_strikes(self.price, self.strikes, strikes),
                              oi=on_strikes(self.oi, self.strikes, strikes))
+
+
+def known_count(values: Floats) -> int:
+    """Count the elements that are not NaN."""
+    return values.size - int(np.count_nonzero(np.isnan(values)))
 
 
 class ChainMemory:
@@ -101,41 +107,40 @@ class ChainMemory:
 class SessionVolume:
     """What was traded since the morning: calls and puts in units, and the VWAP of the underlying weighted by it.
 
-    An index has no volume of its own; that of its options stands for it.
+    An index has no volume of its own; that of its options stands for it. Spot and forward have each their own VWAP,
+    since they differ by the basis and a minute may lack the one or the other.
     """
 
     def __init__(self) -> None:
         self.traded = [NAN, NAN]
-        self._value = self._weight = 0.0
-        self._on_spot = True
-
-    @property
-    def vwap(self) -> float:
-        """Volume-weighted average price of the underlying, NaN until something was traded."""
-        return self._value / self._weight if self._weight > 0.0 else NAN
+        self._value = [0.0, 0.0]
+        self._weight = [0.0, 0.0]
 
     def add(self, traded: list[float], price: float, *, on_spot: bool) -> bool:
-        """Add a minute's volume [calls, puts] at the underlying's `price`; give whether the volume was known.
-
-        The VWAP begins anew when the price changes from the spot to the forward or back: the two differ by the basis.
-        """
-        known = [0.0 if isnan(units) else units for units in traded]
-        for right, units in enumerate(traded):
-            if not isnan(units):
+        """Add a minute's volume [calls, puts] at the underlying's `price`; give whether the volume was known."""
+        units = 0.0
+        for right, minute in enumerate(traded):
+            if not isnan(minute):
                 so_far = self.traded[right]
-                self.traded[right] = units if isnan(so_far) else so_far + units
-        if on_spot is not self._on_spot:
-            self._on_spot, self._value, self._weight = on_spot, 0.0, 0.0
+                self.traded[right] = minute if isnan(so_far) else so_far + minute
+                units += minute
         if price > 0.0:
-            self._value += price * sum(known)
-            self._weight += sum(known)
-        return not all(map(isnan, traded))
+            self._value[on_spot] += price * units
+            self._weight[on_spot] += units
+        return not (isnan(traded[CE]) and isnan(traded[PE]))
+
+    def vwap(self, *, on_spot: bool) -> float:
+        """Volume-weighted average of the spot, or of the forward; NaN until something was traded at one."""
+        return self._value[on_spot] / self._weight[on_spot] if self._weight[on_spot] > 0.0 else NAN
 
 
 def pcr_velocity(pcr: float, oi: Floats, past: Past, strikes: Floats, ts: int) -> float:
-    """Change of PCR by OI per minute since `past`; where the strikes differ, over the contracts known at both ends."""
+    """Change of PCR by OI per minute since `past`, over the contracts known at both ends.
+
+    A contract whose open interest becomes known is not open interest that was built.
+    """
     before = past.pcr
-    if past.strikes is not strikes:
+    if past.strikes is not strikes or past.known != known_count(oi):
         old = past.on(strikes).oi
         unknown = np.isnan(old) | np.isnan(oi)
         pairs = put_call_ratio(totals(np.where(unknown, NAN, np.stack((oi, old)))))

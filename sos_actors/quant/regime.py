@@ -11,10 +11,15 @@ out and the others carry its weight. The defaults:
     smart trend      Short Buildup     Neutral       Long Buildup    1.0   (Short Covering +0.5, Long Unwinding -0.5)
     walls            only call wall    equal         only put wall   0.5   ((put - call) / (put + call) OI at the walls)
 
-The score is their weighted mean, smoothed over `smoothing_minutes`. Its regime:
+The score is their weighted mean, smoothed over `smoothing_minutes`. Its regime; a boundary belongs to the step above:
 
-    score     <= -0.60  ..  <= -0.30  ..  <= -0.10  ..  < 0.10  ..  < 0.30  ..  < 0.60  ..  above
-    COMPLETE_BEARISH   BEARISH   SIDEWAYS_BEARISH   SIDEWAYS   SIDEWAYS_BULLISH   BULLISH   COMPLETE_BULLISH
+    below -0.60                   COMPLETE_BEARISH
+    -0.60 to -0.30                BEARISH
+    -0.30 to -0.10                SIDEWAYS_BEARISH
+    -0.10 to  0.10                SIDEWAYS
+     0.10 to  0.30                SIDEWAYS_BULLISH
+     0.30 to  0.60                BULLISH
+     0.60 and above               COMPLETE_BULLISH
 
 A regime is left only when the score is past the boundary by `hysteresis`. UNKNOWN until `warmup_minutes` after the
 first score, and while components that are known weigh less than `minimum_weight`.

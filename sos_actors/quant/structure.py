@@ -32,10 +32,10 @@ class StructureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Bars after it that may not be higher (lower); it is known when they have closed."""
     opening_minutes: int = 15
     """Length of the opening range from the session's open."""
-    hurdle_touches: int = 2
+    hurdle_touches: int = 3
     """Swing pivots that must lie together to make a stalling level."""
-    hurdle_tolerance: float = 0.0004
-    """How far apart they may lie, as a fraction of the price (0.0004: 10 points at 25,000)."""
+    hurdle_tolerance: float = 0.0003
+    """How far apart they may lie, as a fraction of the price (0.0003: 7.5 points at 25,000)."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value makes no sense."""

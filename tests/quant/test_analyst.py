@@ -17,6 +17,7 @@ from sos_actors.messages import CHAIN_FIELDS, Buildup, ChainFrame, ChainSnapshot
 from sos_actors.quant.analyst import ChainAnalyst, ChainSettings, snapshot_day
 from sos_actors.quant.black import price as black_price
 from sos_actors.quant.matrix import MatrixSettings
+from sos_actors.quant.memory import SessionVolume
 
 MINUTE = 60_000_000_000
 START = 1_756_439_100_000_000_000
@@ -107,6 +108,25 @@ def test_without_spot_the_forward_stands_for_it():
     assert "spot" in snapshot.missing
 
 
+def test_a_spot_of_zero_is_no_spot():
+    [snapshot] = run([msgspec.structs.replace(frame(0), spot=0.0)])
+    assert math.isnan(snapshot.spot)
+    assert snapshot.forward == pytest.approx(24512.0, abs=0.01)
+    assert snapshot.atm_strike == 24500.0
+
+
+def test_after_the_close_of_expiry_there_is_no_model():
+    snapshot = ChainAnalyst("NIFTY", SETTINGS).on_frame(frame(0), 0.0)
+    assert math.isnan(snapshot.atm_iv)
+    assert snapshot.pcr == 1.0
+
+
+def test_volume_is_the_days_so_far():
+    snapshots = run([frame(0, volume=100.0), frame(1, volume=math.nan), frame(2, volume=50.0)])
+    assert [snapshot.ce_volume for snapshot in snapshots] == [100.0 * K, 100.0 * K, 150.0 * K]
+    assert ["volume" in snapshot.missing for snapshot in snapshots] == [False, True, False]
+
+
 def test_changes_trend_and_codes():
     grown = np.full((2, K), 75_000.0)
     grown[0] += 7_500.0
@@ -157,6 +177,25 @@ def test_strikes_that_come_do_not_count_as_open_interest_that_came():
     assert (snapshots[2].oi_change == 0.0).all()
 
 
+def test_a_contract_that_becomes_known_does_not_move_the_ratio():
+    hidden = np.full((2, K), 75_000.0)
+    hidden[1, :20] = math.nan
+    snapshots = run([frame(0, oi=hidden), frame(1)], ChainSettings(oi_change_minutes=1, pcr_velocity_minutes=1))
+    assert snapshots[0].pcr < snapshots[1].pcr
+    assert snapshots[1].pcr_velocity == 0.0
+
+
+def test_vwap_survives_a_minute_without_spot():
+    volume = SessionVolume()
+    assert math.isnan(volume.vwap(on_spot=True))
+    volume.add([1.0, 1.0], 100.0, on_spot=True)
+    volume.add([5.0, math.nan], 112.0, on_spot=False)
+    volume.add([6.0, 0.0], 104.0, on_spot=True)
+    assert volume.vwap(on_spot=True) == pytest.approx((2 * 100.0 + 6 * 104.0) / 8)
+    assert volume.vwap(on_spot=False) == 112.0
+    assert not volume.add([math.nan, math.nan], 104.0, on_spot=True)
+
+
 def test_a_hole_in_the_day_is_no_change():
     snapshots = run([frame(0), frame(40, 24600.0, oi=np.full((2, K), 99_000.0))])
     assert math.isnan(snapshots[1].ce_oi_change)
@@ -173,6 +212,7 @@ def test_another_expiry_and_another_day_begin_afresh():
     other = analyst.on_frame(frame(8, expiry=dt.date(2025, 9, 9)), YEARS)
     assert (other.regime, other.smart_trend) == (Regime.UNKNOWN, "")
     assert math.isnan(other.ce_oi_change)
+    assert other.ce_volume == 100.0 * K
     analyst.new_day(DAY + dt.timedelta(days=3))
     assert analyst.stale(5) is None
     same(analyst.on_frame(frame(0), YEARS), run([frame(0)])[0])

@@ -125,8 +125,9 @@ def test_clusters():
 def test_hurdles_are_where_the_price_turned_twice_or_open_interest_is_piled_up():
     peak = [100.0, 103.0, 106.0, 110.0, 106.0, 103.0, 100.0]
     series = bars(peak + peak[1:])
-    tracker, seen = run(series)
+    tracker, seen = run(series, StructureSettings(hurdle_touches=2))
     assert math.isnan(seen[9].hurdle_above)                 # one peak is no level
+    assert math.isnan(run(series)[1][-1].hurdle_above)      # nor are two, where three are asked for
     assert seen[-1].hurdle_above == 110.0
     assert math.isnan(seen[-1].hurdle_below)
     tracker.on_chain(SimpleNamespace(oi_wall_above=108.0, oi_wall_below=90.0))
