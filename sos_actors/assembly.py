@@ -7,7 +7,7 @@ message. Each actor's constructor says what it hears; `messages.Stage` is the or
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sos_actors.actors.bar import BarActor

@@ -125,6 +125,7 @@ class Tape:
     """
 
     def __init__(self, days: Sequence[MarketDay]) -> None:
+        columns: list[BarColumns | ChainColumns]
         columns = [c for day in days for c in (day.index, day.future) if c is not None]
         chains = [chain for day in days for chain in day.chains]
         ends = [c.start + c.interval_s * NS for c in [*columns, *chains]]

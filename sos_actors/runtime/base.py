@@ -184,6 +184,10 @@ class Runtime:
             actor.actor_inbox.put(Envelope(message, reply_to=future))
         return future.get(timeout=timeout) if block else future
 
+    def run(self) -> None:
+        """Play simulated time to its end. Raises EscalatedError when a vital actor failed."""
+        raise NotImplementedError
+
     def future(self) -> pykka.Future[Any]:
         """Give a future whose `get` works on this runtime."""
         raise NotImplementedError
