@@ -94,8 +94,7 @@ def test_spot_of_a_chain_never_replaces_real_index_bars(store, tmp_path):
 
 
 def test_a_mapping_beside_the_data_wins_and_can_build_on_one_of_ours(store, tmp_path):
-    (tmp_path / "mine.csv").write_text("when;x\n".replace(";", ",").replace("x", "o,h,l,last")
-                                       + "02-09-2025 09:16,1,2,1,2\n02-09-2025 09:17,1,2,1,2\n")
+    (tmp_path / "mine.csv").write_text("when,o,h,l,last\n02-09-2025 09:16,1,2,1,2\n02-09-2025 09:17,1,2,1,2\n")
     (tmp_path / "mine.yaml").write_text(textwrap.dedent("""
         like: bars
         underlying: SENSEX
@@ -113,7 +112,8 @@ def test_epoch_times_and_calls_beside_puts(store, tmp_path):
                     columns={"ts": "t", "strike": "k", **{f"{side}_{name}": f"{side[0]}{name[0]}"
                              for side in ("call", "put") for name in ("open", "high", "low", "close")}})
     start = ist_ns(DAY, "09:15") // 10**6
-    table = {"t": [start, start + 60_000], "k": [24_500, 24_500], **{name: [1.0, 2.0] for name in ("co", "ch", "cl", "cc")},
+    table = {"t": [start, start + 60_000], "k": [24_500, 24_500],
+             **{name: [1.0, 2.0] for name in ("co", "ch", "cl", "cc")},
              **{name: [3.0, 4.0] for name in ("po", "ph", "pl", "pc")}}
     pq.write_table(pa.table(table), tmp_path / "w.parquet")
     report = ingest([tmp_path / "w.parquet"], store, layout=layout).files[0]
@@ -122,7 +122,8 @@ def test_epoch_times_and_calls_beside_puts(store, tmp_path):
 
 
 def test_daily_bars_are_known_by_their_dates(store, tmp_path):
-    (tmp_path / "INDIAVIX.csv").write_text("date,open,high,low,close\n2025-09-01,11,12,10,11.5\n2025-09-02,11,12,10,11.25\n")
+    lines = "2025-09-01,11,12,10,11.5\n2025-09-02,11,12,10,11.25\n"
+    (tmp_path / "INDIAVIX.csv").write_text("date,open,high,low,close\n" + lines)
     assert ingest([tmp_path / "INDIAVIX.csv"], store).files[0].interval_s == 86_400
     bars = store.load_bars("NSE|INDEX|INDIAVIX", DAY, DAY)
     assert (bars.close.tolist(), bars.start.tolist()) == ([11.25], [ist_ns(DAY, "09:15")])

@@ -19,9 +19,7 @@ STRIKES = np.array([24_500.0, 24_550.0])
 def snapshot(minute):
     arrays = dict.fromkeys(("price", "bid", "ask", "iv", "delta", "gamma", "theta", "vega", "rho", "oi", "oi_change"))
     arrays = {name: np.array([[1.0, 2.0], [3.0, np.nan]]) + minute for name in arrays}
-    scalars = ("years spot forward atm_strike straddle atm_iv iv_skew iv_rank iv_percentile ce_oi pe_oi ce_oi_change "
-               "pe_oi_change ce_volume pe_volume pcr pcr_volume pcr_oi_change pcr_velocity max_pain oi_wall_above "
-               "oi_wall_below gamma_exposure gamma_flip proxy_oi breadth_ratio").split()
+    scalars = ["years", "spot", "forward", "atm_strike", "straddle", "atm_iv", "iv_skew", "iv_rank", "iv_percentile", "ce_oi", "pe_oi", "ce_oi_change", "pe_oi_change", "ce_volume", "pe_volume", "pcr", "pcr_volume", "pcr_oi_change", "pcr_velocity", "max_pain", "oi_wall_above", "oi_wall_below", "gamma_exposure", "gamma_flip", "proxy_oi", "breadth_ratio"]
     values = {name: float(place) for place, name in enumerate(scalars)} | {"iv_rank": float("nan")}
     return ChainSnapshot(
         underlying="NIFTY", expiry=DAY, ts=NINE_FIFTEEN + minute * 60_000_000_000, **values, smart_trend="Long Buildup",
