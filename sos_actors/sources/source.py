@@ -37,8 +37,9 @@ class DatabaseSource:
 class SourceChain:
     """Sources asked in order; the first that knows the day answers.
 
-    What any but the first brought is kept in `store`, when one is given, so that it is there the next time. Strict
-    runs ('--no-backfill') simply have a chain of the database alone.
+    What any but the first brought is kept in `store`, when one is given, and then the first is asked again, so that
+    the run that fetched a day sees exactly what later runs will see. Strict runs ('--no-backfill') simply have a chain
+    of the database alone.
     """
 
     name = "chain"
@@ -54,5 +55,6 @@ class SourceChain:
                 continue
             if place > 0 and self._store is not None:
                 self._store.save_day(found)
+                return self._sources[0].load_day(underlying, day) or found  # as it will be the next time
             return found
         return None
