@@ -221,6 +221,16 @@ def test_a_corrupt_database(tmp_path):
         MarketStore(path)
 
 
+def test_a_damaged_block_names_its_day_and_can_be_replaced(store):
+    store.save_chain(chain(), DAY, "a")
+    store.save_bars(bars(), DAY, "a")
+    store.db.execute("UPDATE chain_block SET block = substr(block, 1, length(block) - 9)")
+    with pytest.raises(StorageError, match=r"market.db: NIFTY 2025-09-02: its chain is damaged .* --force"):
+        store.load_day("NIFTY", DAY)
+    assert store.save_chain(chain(), DAY, "a", force=True) == "replaced"
+    assert same_columns(store.load_day("NIFTY", DAY).chains[0], chain())
+
+
 def test_a_newer_schema_says_to_upgrade_and_is_left_alone(tmp_path):
     path = tmp_path / "market.db"
     MarketStore(path).close()
