@@ -19,6 +19,7 @@ GRIDS = (60, 300, 900)
 DAILY_S = 86_400
 #: Ladder steps that exchanges use, points, coarse to fine.
 _STEPS = (1_000.0, 500.0, 250.0, 200.0, 100.0, 50.0, 25.0, 20.0, 10.0, 5.0, 2.5, 1.0)
+_FINEST_USUAL = 25.0
 _OHLC = ("open", "high", "low", "close")
 
 
@@ -121,18 +122,25 @@ def check_contracts(rows: Rows, layout: Layout, facts: MarketFacts) -> None:
     for place in range(len(rows.names)):
         own = rows.underlying == place
         if own.any():
-            step = layout.strike_step or ladder_step(np.unique(rows.strike[own]))
+            known = facts.strike_step(rows.names[place], date_of(rows.day[own].max()))
+            step = layout.strike_step or ladder_step(np.unique(rows.strike[own]), known)
             off |= own & (rows.strike % step != 0)
     rows.reject(off, "strike off the ladder")
 
 
-def ladder_step(strikes: NDArray[np.float64]) -> float:
-    """Give the coarsest usual step that all strikes lie on but a stray few (2 %, or one of six and more)."""
-    stray = max(len(strikes) * 2 // 100, 1 if len(strikes) >= 6 else 0)
-    for step in _STEPS:
-        if int((strikes % step != 0).sum()) <= stray:
-            return step
-    return 0.05
+def ladder_step(strikes: NDArray[np.float64], known: float = 0.0) -> float:
+    """Give the step of the ladder that the distinct `strikes` lie on, but for a stray few (2 %, or one of six).
+
+    The `known` step is taken if it fits; otherwise the coarsest usual one. Every index ladder being one of whole 25s,
+    only strikes off those may be strays then: in a narrow chain a single 24450 does not make 100 the step.
+    """
+    allowed = max(len(strikes) * 2 // 100, 1 if len(strikes) >= 6 else 0)
+    if known and int((strikes % known != 0).sum()) <= allowed:
+        return known
+    regular = strikes[strikes % _FINEST_USUAL == 0]
+    if len(strikes) - len(regular) > allowed:
+        regular = strikes
+    return next((step for step in _STEPS if (regular % step == 0).all()), 0.05)
 
 
 def order_rows(rows: Rows) -> tuple[NDArray[np.int64], int]:

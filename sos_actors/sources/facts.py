@@ -35,6 +35,9 @@ class MarketFacts(Protocol):
     def nearest_expiry(self, underlying: str, day: dt.date) -> dt.date:
         """Give the first expiry on or after the day."""
 
+    def strike_step(self, underlying: str, day: dt.date) -> float:
+        """Points between strikes; 0 when unknown, then the data is asked."""
+
 
 class PlainFacts:
     """Knows the regular session alone; lots and expiries must come with the file or on the command line."""
@@ -54,18 +57,23 @@ class PlainFacts:
         """Raise InputError: unknown here."""
         raise InputError(f"{underlying} on {day}: the file names no expiry: say 'expiry: YYYY-MM-DD' in its mapping")
 
+    def strike_step(self, underlying: str, day: dt.date) -> float:  # noqa: ARG002 - the protocol's
+        """Unknown here."""
+        return 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class CalendarFacts:
     """The facts from a trading calendar and contract tables; what the calendar does not know is a regular day.
 
     `exchange_sessions(exchange, day)` gives [open, close) pairs in UTC ns, `lots(underlying, expiry, day)` units,
-    `next_expiry(underlying, day)` a date.
+    `next_expiry(underlying, day)` a date, `step(underlying, day)` points between strikes.
     """
 
     exchange_sessions: Callable[[str, dt.date], Sequence[tuple[int, int]]]
     lots: Callable[[str, dt.date, dt.date], int]
     next_expiry: Callable[[str, dt.date], dt.date]
+    step: Callable[[str, dt.date], float]
 
     def sessions(self, underlying: str, day: dt.date) -> tuple[tuple[int, int], ...]:
         """Give the calendar's sessions; for a year or day it has none for, the regular one, for data is there."""
@@ -82,3 +90,10 @@ class CalendarFacts:
     def nearest_expiry(self, underlying: str, day: dt.date) -> dt.date:
         """Give the first expiry on or after the day."""
         return self.next_expiry(underlying, day)
+
+    def strike_step(self, underlying: str, day: dt.date) -> float:
+        """Points between strikes, from the tables; 0 for an underlying they lack."""
+        try:
+            return self.step(underlying, day)
+        except InputError:
+            return 0.0

@@ -42,20 +42,28 @@ def _column(rows: Rows, name: str, own: NDArray[np.int64]) -> NDArray[np.float64
     return column[own] if column is not None else np.full(len(own), np.nan)
 
 
-def bar_days(rows: Rows, interval_s: int) -> Iterator[tuple[str, BarColumns, NDArray[np.int64]]]:
-    """Bars of each instrument and day, with its underlying and the places of its rows."""
-    for own in groups((rows.underlying << 44) | ((rows.expiry + 2) << 22) | rows.day):
+def bar_days(
+    rows: Rows, layout: Layout, interval_s: int, facts: MarketFacts
+) -> Iterator[tuple[BarColumns, NDArray[np.int64]]]:
+    """Bars of each instrument and day, with the places of its rows."""
+    days = rows.day
+    for own in groups((rows.underlying << 44) | ((rows.expiry + 2) << 22) | days):
         name, expiry = rows.names[rows.underlying[own[0]]], rows.expiry[own[0]]
         instrument = index_id(name) if expiry < 0 else future_id(name, date_of(expiry))
-        columns = (_column(rows, field, own) for field in (*_OHLC, "volume", "oi"))
-        yield name, BarColumns(instrument, interval_s, rows.ts[own], *columns), own
+        first, high, low, close = (_column(rows, "close" if layout.quotes else field, own) for field in _OHLC)
+        start, volume = rows.ts[own], _column(rows, "volume", own)
+        if layout.volume_is == "day":
+            opened = facts.sessions(name, date_of(days[own[0]]))[0][0]
+            volume = per_interval(volume, from_open=bool(start[0] == opened))
+        yield BarColumns(instrument, interval_s, start, first, high, low, close, volume, _column(rows, "oi", own)), own
 
 
 def chain_days(
     rows: Rows, layout: Layout, interval_s: int, facts: MarketFacts
 ) -> Iterator[tuple[ChainColumns, NDArray[np.int64]]]:
     """Give the chain of each expiry and day, with the places of its rows."""
-    for own in groups((rows.underlying << 44) | (rows.expiry << 22) | rows.day):
+    days = rows.day
+    for own in groups((rows.underlying << 44) | (rows.expiry << 22) | days):
         first = own[0]
         start, minute = np.unique(rows.ts[own], return_inverse=True)
         strikes, place = np.unique(rows.strike[own], return_inverse=True)
@@ -63,7 +71,7 @@ def chain_days(
         for field, name in enumerate(CHAIN_FIELDS):
             ours = "close" if layout.quotes and name in _OHLC else name
             values[minute, field, rows.right[own], place] = _column(rows, ours, own)
-        name, day = rows.names[rows.underlying[first]], date_of(rows.day[first])
+        name, day = rows.names[rows.underlying[first]], date_of(days[first])
         if layout.volume_is == "day":
             field = CHAIN_FIELDS.index("volume")
             opened = facts.sessions(name, day)[0][0]

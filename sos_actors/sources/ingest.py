@@ -257,8 +257,8 @@ def _store(  # noqa: PLR0917 - the last step, which needs all
         return epoch + dt.timedelta(days=int(days[place]))
 
     if layout.kind == "bars":
-        whole = bar_days(rows, interval_s)
-        return [store.save_bars(bars, day_at(own[0]), source, force=force) for _, bars, own in whole]
+        whole = bar_days(rows, layout, interval_s, request.facts)
+        return [store.save_bars(bars, day_at(own[0]), source, force=force) for bars, own in whole]
     if layout.kind == "ticks":
         return [store.save_ticks(ticks, day_at(own[0]), source, force=force) for ticks, own in tick_days(rows)]
     did: list[str] = [store.save_chain(chain, day_at(own[0]), source, force=force)

@@ -66,8 +66,9 @@ class DatabaseSource:
 class SourceChain:
     """Sources asked in order; the first that knows the day answers.
 
-    What any but the first brought is kept in `store`, when one is given, so that it is there the next time. Strict
-    runs ('--no-backfill') simply have a chain of the database alone.
+    What any but the first brought is kept in `store`, when one is given, and then the first is asked again, so that
+    the run that fetched a day sees exactly what later runs will see. Strict runs ('--no-backfill') simply have a chain
+    of the database alone.
     """
 
     def __init__(self, sources: Sequence[HistorySource], store: MarketStore | None = None) -> None:
@@ -85,10 +86,12 @@ class SourceChain:
         """Give the day from the first source that has it; None when none has."""
         for place, source in enumerate(self._sources):
             found = source.load_day(underlying, day)
-            if found is not None:
-                if place > 0 and self._store is not None:
-                    self._store.save_day(found)
-                return found
+            if found is None:
+                continue
+            if place > 0 and self._store is not None:
+                self._store.save_day(found)
+                return self._sources[0].load_day(underlying, day) or found  # as it will be the next time
+            return found
         return None
 
     def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:

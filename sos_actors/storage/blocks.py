@@ -35,6 +35,10 @@ _TICK_FIELDS = ("price", "oi", "bid", "ask")
 _LEVEL = 3
 
 
+class DamagedBlockError(StorageError):
+    """A block that cannot be read; whoever knows the day says which."""
+
+
 class _Column(msgspec.Struct, frozen=True, array_like=True):
     """How one column [T, W] lies in the payload. `scale` 0: float64; `like` >= 0: equal to that earlier column."""
 
@@ -211,7 +215,7 @@ def _open(block: bytes, kind: str) -> tuple[_Header, _Reader]:
             raise ValueError(f"holds {header.kind}")
         return header, _Reader(zstandard.ZstdDecompressor().decompress(block[8 + size :]))
     except (ValueError, struct.error, msgspec.MsgspecError, zstandard.ZstdError) as error:
-        raise StorageError(f"a stored day of {kind} is damaged ({error}): delete the day and ingest it again") from None
+        raise DamagedBlockError(f"its {kind} is damaged ({error}): ingest the day again with --force") from None
 
 
 def encode_bars(bars: BarColumns) -> bytes:
@@ -225,7 +229,7 @@ def encode_bars(bars: BarColumns) -> bytes:
 
 
 def decode_bars(block: bytes) -> BarColumns:
-    """Give the bars of a block; raises StorageError when it is damaged."""
+    """Give the bars of a block; raises DamagedBlockError when it is."""
     header, reader = _open(block, "bars")
     start = _get_integers(reader, header.integers[0], header.rows)
     if header.rows == 0:
@@ -247,7 +251,7 @@ def encode_chain(chain: ChainColumns) -> bytes:
 
 
 def decode_chain(block: bytes) -> ChainColumns:
-    """Give the chain of a block; raises StorageError when it is damaged."""
+    """Give the chain of a block; raises DamagedBlockError when it is."""
     header, reader = _open(block, "chain")
     rows, strikes = header.rows, header.width // 2
     start = _get_integers(reader, header.integers[0], rows)
@@ -276,7 +280,7 @@ def encode_ticks(ticks: TickColumns) -> bytes:
 
 
 def decode_ticks(block: bytes) -> TickColumns:
-    """Give the ticks of a block, in order of arrival; raises StorageError when it is damaged."""
+    """Give the ticks of a block, in order of arrival; raises DamagedBlockError when it is."""
     header, reader = _open(block, "ticks")
     rows = header.rows
     which = _get_integers(reader, header.integers[0], rows).astype(np.int32)

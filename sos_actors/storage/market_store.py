@@ -14,10 +14,11 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from sos_actors.errors import InputError
+from sos_actors.errors import InputError, StorageError
 from sos_actors.market.day import BarColumns, ChainColumns, DataQuality, DayStats, MarketDay, TickColumns
 from sos_actors.market.ids import index_id, parse_id
 from sos_actors.storage.blocks import (
+    DamagedBlockError,
     decode_bars,
     decode_chain,
     decode_ticks,
@@ -144,7 +145,7 @@ class MarketStore:
         `expiries`: the nearest on or after the day ('front', and None), all, or the named ones. Where a thing is
         stored at several intervals the finest is taken, or the one asked for.
         """
-        with storage_errors(self.path):
+        with self._reading(f"{underlying} {day}"):
             index = self._finest_bars(index_id(underlying), day, interval_s)
             future = self._nearest_future(underlying, day, interval_s)
             chains = self._chains(underlying, day, expiries, interval_s)
@@ -160,7 +161,8 @@ class MarketStore:
     def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
         """Give the day's ticks in order of arrival; None when none are stored."""
         found = self._blocks("tick_block", "underlying = ? AND day = ?", (underlying, day.isoformat()))
-        return decode_ticks(found[0].block) if found else None
+        with self._reading(f"{underlying} {day}"):
+            return decode_ticks(found[0].block) if found else None
 
     def load_bars(
         self, instrument: str, from_date: dt.date, to_date: dt.date, interval_s: int | None = None
@@ -174,7 +176,8 @@ class MarketStore:
         found = self._blocks("bar_block", f"{where} AND interval_s = ? ORDER BY day", (*values, interval_s))
         if not found:
             return None
-        days = [decode_bars(block.block) for block in found]
+        with self._reading(f"{instrument} {from_date} to {to_date}"):
+            days = [decode_bars(block.block) for block in found]
         names = ("start", "open", "high", "low", "close", "volume", "oi")
         columns = (np.concatenate([getattr(bars, name) for bars in days]) for name in names)
         return BarColumns(instrument, days[0].interval_s, *columns)
@@ -219,6 +222,15 @@ class MarketStore:
 
     # ------------------------------------------------------------------ inside
 
+    @contextlib.contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Name the file and the day in whatever goes wrong."""
+        try:
+            with storage_errors(self.path):
+                yield
+        except DamagedBlockError as error:
+            raise StorageError(f"{self.path}: {what}: {error}") from None
+
     def _blocks(self, table: str, where: str, values: tuple[Any, ...]) -> list[StoredBlock]:
         with storage_errors(self.path):
             names = "id, source, simulated, hash, block"
@@ -252,7 +264,7 @@ class MarketStore:
             block, start = encode_chain(whole), whole.start
         else:
             block, start = encode_ticks(whole), whole.ts
-        if old is not None and bool(old.simulated) == simulated and _holds(old, whole, block):
+        if old is not None and not force and bool(old.simulated) == simulated and _holds(old, whole, block):
             return "unchanged"
         did: Saved = "new" if old is None else "replaced"
         if old is not None and bool(old.simulated) == simulated and not force:

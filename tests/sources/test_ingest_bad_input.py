@@ -113,7 +113,8 @@ def test_times_with_their_own_zone_are_believed(store, tmp_path):
 def test_an_unknown_zone_and_unreadable_times(store, tmp_path):
     path = put(tmp_path, BARS + "".join(bar_lines()))
     refused(store, path, "zone 'Asia/Bombay2': unknown", overrides={"zone": "Asia/Bombay2"})
-    path = put(tmp_path, BARS + "".join([*bar_lines(4), "2025-13-45 09:30:00,100,101,99,100,0\n", ",100,101,99,100,0\n"]))
+    lines = [*bar_lines(4), "2025-13-45 09:30:00,100,101,99,100,0\n", ",100,101,99,100,0\n"]
+    path = put(tmp_path, BARS + "".join(lines))
     one = only(ingest([path], store))
     assert one.rejected == {"timestamp not readable": 2}
 
@@ -138,7 +139,8 @@ def test_a_file_of_dead_contracts_is_refused(store, tmp_path):
 
 def test_reversed_dates_unknown_symbols_and_missing_files(store, tmp_path):
     path = put(tmp_path, BARS + "".join(bar_lines()))
-    refused(store, path, "--from-date 2025-09-03 is after --to-date 2025-09-02", from_date=dt.date(2025, 9, 3), to_date=DAY)
+    refused(store, path, "--from-date 2025-09-03 is after --to-date 2025-09-02", from_date=dt.date(2025, 9, 3),
+            to_date=DAY)
     refused(store, path, "--symbol NIFTIE: unknown", symbol="NIFTIE")
     refused(store, tmp_path / "none.csv", "no such file")
     refused(store, path, "layout 'kites': there is atm_bars", layout="kites")

@@ -94,8 +94,7 @@ def test_spot_of_a_chain_never_replaces_real_index_bars(store, tmp_path):
 
 
 def test_a_mapping_beside_the_data_wins_and_can_build_on_one_of_ours(store, tmp_path):
-    (tmp_path / "mine.csv").write_text("when;x\n".replace(";", ",").replace("x", "o,h,l,last")
-                                       + "02-09-2025 09:16,1,2,1,2\n02-09-2025 09:17,1,2,1,2\n")
+    (tmp_path / "mine.csv").write_text("when,o,h,l,last\n02-09-2025 09:16,1,2,1,2\n02-09-2025 09:17,1,2,1,2\n")
     (tmp_path / "mine.yaml").write_text(textwrap.dedent("""
         like: bars
         underlying: SENSEX
@@ -113,7 +112,8 @@ def test_epoch_times_and_calls_beside_puts(store, tmp_path):
                     columns={"ts": "t", "strike": "k", **{f"{side}_{name}": f"{side[0]}{name[0]}"
                              for side in ("call", "put") for name in ("open", "high", "low", "close")}})
     start = ist_ns(DAY, "09:15") // 10**6
-    table = {"t": [start, start + 60_000], "k": [24_500, 24_500], **{name: [1.0, 2.0] for name in ("co", "ch", "cl", "cc")},
+    table = {"t": [start, start + 60_000], "k": [24_500, 24_500],
+             **{name: [1.0, 2.0] for name in ("co", "ch", "cl", "cc")},
              **{name: [3.0, 4.0] for name in ("po", "ph", "pl", "pc")}}
     pq.write_table(pa.table(table), tmp_path / "w.parquet")
     report = ingest([tmp_path / "w.parquet"], store, layout=layout).files[0]
@@ -122,11 +122,24 @@ def test_epoch_times_and_calls_beside_puts(store, tmp_path):
 
 
 def test_daily_bars_are_known_by_their_dates(store, tmp_path):
-    (tmp_path / "INDIAVIX.csv").write_text("date,open,high,low,close\n2025-09-01,11,12,10,11.5\n2025-09-02,11,12,10,11.25\n")
+    lines = "2025-09-01,11,12,10,11.5\n2025-09-02,11,12,10,11.25\n"
+    (tmp_path / "INDIAVIX.csv").write_text("date,open,high,low,close\n" + lines)
     assert ingest([tmp_path / "INDIAVIX.csv"], store).files[0].interval_s == 86_400
     bars = store.load_bars("NSE|INDEX|INDIAVIX", DAY, DAY)
     assert (bars.close.tolist(), bars.start.tolist()) == ([11.25], [ist_ns(DAY, "09:15")])
     assert store.day_stats("INDIAVIX", DAY).close == 11.5
+
+
+def test_quotes_of_an_index_with_the_days_volume_become_bars(store, tmp_path):
+    lines = ["2025-09-02 09:15:30,100.5,10\n", "2025-09-02 09:16:30,101.5,25\n", "2025-09-02 09:16:50,102.5,30\n"]
+    (tmp_path / "NIFTY.csv").write_text("ts,last,total\n" + "".join(lines))
+    layout = Layout(kind="bars", quotes=True, irregular=True, volume_is="day", interval_s=60,
+                    columns={"ts": "ts", "close": "last", "volume": "total"})
+    report = ingest([tmp_path / "NIFTY.csv"], store, layout=layout).files[0]
+    assert (report.stored, report.superseded) == (2, 1)
+    index = store.load_day("NIFTY", DAY).index
+    assert index.open.tolist() == index.close.tolist() == [100.5, 102.5]
+    assert index.volume.tolist() == [10.0, 20.0]
 
 
 def test_dates_and_symbols_asked_for_are_all_that_is_stored(store, tmp_path):
@@ -143,10 +156,17 @@ def test_dates_and_symbols_asked_for_are_all_that_is_stored(store, tmp_path):
 
 @pytest.mark.parametrize(("strikes", "step"), [
     (np.arange(22_000, 27_000, 50), 50), (np.r_[np.arange(50_000, 66_000, 500), np.arange(58_000, 61_000, 100)], 100),
-    (np.r_[np.arange(22_000, 27_000, 50), 24_512.5], 50), (np.array([24_500.0]), 500), (np.array([23_050, 23_100]), 50),
+    (np.r_[np.arange(22_000, 27_000, 50), 24_512.5], 50),
+    (np.array([24_000, 24_100, 24_200, 24_300, 24_400, 24_450]), 50), (np.arange(100, 130, 2.5), 2.5),
+    (np.array([24_500.0]), 500), (np.array([23_050, 23_100]), 50),
 ])
 def test_the_ladder_is_found_from_the_strikes(strikes, step):
     assert ladder_step(strikes.astype(float)) == step
+
+
+def test_a_known_ladder_is_believed_unless_the_strikes_deny_it():
+    assert ladder_step(np.r_[np.arange(24_000.0, 25_000.0, 50), 24_525.0], 50.0) == 50.0
+    assert ladder_step(np.arange(24_000.0, 25_000.0, 50), 100.0) == 50.0
 
 
 def test_volume_differences_keep_the_total():
@@ -162,7 +182,13 @@ def test_calendar_facts_fall_back_to_the_regular_session():
             raise InputError("unknown year")
         return [(1, 2)] if exchange == "BSE" else []
 
-    facts = CalendarFacts(sessions, lambda *_: 20, lambda _, day: day)
+    def step(underlying, day):
+        if underlying != "SENSEX":
+            raise InputError("unknown underlying")
+        return 100.0
+
+    facts = CalendarFacts(sessions, lambda *_: 20, lambda _, day: day, step)
+    assert (facts.strike_step("SENSEX", DAY), facts.strike_step("NIFTY", DAY)) == (100.0, 0.0)
     assert facts.sessions("SENSEX", DAY) == ((1, 2),)
     assert facts.sessions("NIFTY", DAY) == PlainFacts().sessions("NIFTY", DAY)
     assert facts.sessions("SENSEX", dt.date(2019, 1, 1))[0][0] == ist_ns(dt.date(2019, 1, 1), "09:15")

@@ -26,7 +26,7 @@ def bars(first=0, rows=5, level=24_500.0, instrument="NSE|INDEX|NIFTY", interval
     return BarColumns(instrument, interval_s, start, price, price + 2, price - 2, price + 1, unknown, unknown)
 
 
-def chain(expiry=DAY, strikes=(24_500.0, 24_550.0), first=0, rows=3, level=100.0, interval_s=60):
+def chain(expiry=DAY, strikes=(24_500.0, 24_550.0), *, first=0, rows=3, level=100.0, interval_s=60):
     values = np.full((rows, 8, 2, len(strikes)), np.nan)
     values[:, 3] = level
     values[:, 5] = 75.0
@@ -155,7 +155,8 @@ def test_quality_adds_up_over_sources_and_is_replaced_by_the_same_source(store):
     store.save_quality("NIFTY", DAY, "a", DataQuality(5, {"duplicate": 2}, 1, ((1, 2),), ("x",)))
     store.save_quality("NIFTY", DAY, "a", DataQuality(6, {"duplicate": 3}, 1, ((1, 2),), ("x",)))
     store.save_quality("NIFTY", DAY, "b", DataQuality(10, {"no price": 1, "duplicate": 1}, 0, ((0, 1),), ("x", "y")))
-    assert store.quality("NIFTY", DAY) == DataQuality(16, {"duplicate": 4, "no price": 1}, 1, ((0, 1), (1, 2)), ("x", "y"))
+    whole = DataQuality(16, {"duplicate": 4, "no price": 1}, 1, ((0, 1), (1, 2)), ("x", "y"))
+    assert store.quality("NIFTY", DAY) == whole
 
 
 def test_save_day_round_trip(store):
@@ -168,10 +169,14 @@ def test_save_day_round_trip(store):
 
 
 def test_a_transaction_that_fails_leaves_nothing(store):
-    with pytest.raises(ValueError, match="stop"), store.transaction():
-        store.save_bars(bars(), DAY, "a")
-        assert store.days("NIFTY") == [DAY]
-        raise ValueError("stop")
+    def fail():
+        with store.transaction():
+            store.save_bars(bars(), DAY, "a")
+            assert store.days("NIFTY") == [DAY]
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
     assert store.days("NIFTY") == []
     assert store.day_stats("NIFTY", DAY + WEEK) is None
 
@@ -182,9 +187,14 @@ def test_a_full_disk_is_one_line_and_leaves_the_database_as_it_was(tmp_path):
         store.db.pragma("max_page_count", store.db.pragma("page_count") + 4)
         noise = chain(strikes=tuple(20_000.0 + 50 * np.arange(80)), rows=200)
         noise.values[:] = np.random.default_rng(1).random(noise.values.shape)
-        with pytest.raises(StorageError, match="the disk is full; nothing of this was stored"), store.transaction():
-            store.save_bars(bars(level=1.0), DAY + WEEK, "a")
-            store.save_chain(noise, DAY, "a")
+
+        def save_both():
+            with store.transaction():
+                store.save_bars(bars(level=1.0), DAY + WEEK, "a")
+                store.save_chain(noise, DAY, "a")
+
+        with pytest.raises(StorageError, match="the disk is full; nothing of this was stored"):
+            save_both()
         assert store.days("NIFTY") == [DAY]
         store.db.pragma("max_page_count", 1_000_000)
         assert store.save_chain(noise, DAY, "a") == "new"
@@ -207,8 +217,18 @@ def test_a_corrupt_database(tmp_path):
     content = bytearray(path.read_bytes())
     content[4096 * 3 : 4096 * 9] = b"\xa5" * (4096 * 6)
     path.write_bytes(content)
-    with pytest.raises(StorageError, match="damaged|not a readable database"):
+    with pytest.raises(StorageError, match=r"damaged|not a readable database"):
         MarketStore(path)
+
+
+def test_a_damaged_block_names_its_day_and_can_be_replaced(store):
+    store.save_chain(chain(), DAY, "a")
+    store.save_bars(bars(), DAY, "a")
+    store.db.execute("UPDATE chain_block SET block = substr(block, 1, length(block) - 9)")
+    with pytest.raises(StorageError, match=r"market.db: NIFTY 2025-09-02: its chain is damaged .* --force"):
+        store.load_day("NIFTY", DAY)
+    assert store.save_chain(chain(), DAY, "a", force=True) == "replaced"
+    assert same_columns(store.load_day("NIFTY", DAY).chains[0], chain())
 
 
 def test_a_newer_schema_says_to_upgrade_and_is_left_alone(tmp_path):
@@ -236,7 +256,8 @@ def test_migrations_run_in_order_once_and_keep_the_data(tmp_path, monkeypatch):
     path = tmp_path / "market.db"
     with MarketStore(path) as store:
         store.save_bars(bars(), DAY, "a")
-    steps = (*migrations.MIGRATIONS, "CREATE TABLE later (x); INSERT INTO later VALUES (1)", "UPDATE later SET x = x + 1")
+    steps = (*migrations.MIGRATIONS, "CREATE TABLE later (x); INSERT INTO later VALUES (1)",
+             "UPDATE later SET x = x + 1")
     monkeypatch.setattr("sos_actors.storage.database.MIGRATIONS", steps)
     monkeypatch.setattr("sos_actors.storage.database.SCHEMA_VERSION", len(steps))
     with pytest.raises(StorageError, match="of an older version"):

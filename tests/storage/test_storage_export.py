@@ -19,10 +19,10 @@ STRIKES = np.array([24_500.0, 24_550.0])
 def snapshot(minute):
     arrays = dict.fromkeys(("price", "bid", "ask", "iv", "delta", "gamma", "theta", "vega", "rho", "oi", "oi_change"))
     arrays = {name: np.array([[1.0, 2.0], [3.0, np.nan]]) + minute for name in arrays}
-    scalars = ("years spot forward atm_strike straddle atm_iv iv_skew iv_rank iv_percentile ce_oi pe_oi ce_oi_change "
-               "pe_oi_change ce_volume pe_volume pcr pcr_volume pcr_oi_change pcr_velocity max_pain oi_wall_above "
-               "oi_wall_below gamma_exposure gamma_flip proxy_oi breadth_ratio").split()
-    values = {name: float(place) for place, name in enumerate(scalars)} | {"iv_rank": float("nan")}
+    scalars = set(ChainSnapshot.__struct_fields__) - {*arrays, "underlying", "expiry", "ts", "smart_trend", "regime",
+                                                       "missing", "strikes", "buildup"}
+    values = {name: float(place) for place, name in enumerate(sorted(scalars))}
+    values |= {"iv_rank": float("nan"), "forward": 2.5}
     return ChainSnapshot(
         underlying="NIFTY", expiry=DAY, ts=NINE_FIFTEEN + minute * 60_000_000_000, **values, smart_trend="Long Buildup",
         regime=Regime.BULLISH, missing=("volume",), strikes=STRIKES, buildup=np.array([[1, 0], [-1, 4]], np.int8),
@@ -68,7 +68,7 @@ def test_snapshots_and_strikes(tmp_path):
     assert export_rows(iter(rows), "snapshots", tmp_path / "s.parquet") == 3
     first = pq.read_table(tmp_path / "s.parquet").to_pylist()[0]
     assert (first["forward"], first["iv_rank"], first["regime"], first["smart_trend"], first["missing"]) == (
-        2.0, None, "BULLISH", "Long Buildup", "volume")
+        2.5, None, "BULLISH", "Long Buildup", "volume")
     assert export_rows(iter(rows), "strikes", tmp_path / "k.parquet") == 12
     strikes = pq.read_table(tmp_path / "k.parquet").to_pylist()
     assert [(row["strike"], row["right"], row["price"], row["buildup"]) for row in strikes[:4]] == [

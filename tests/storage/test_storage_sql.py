@@ -6,6 +6,7 @@ import pytest
 
 from sos_actors.errors import InputError, StorageError
 from sos_actors.market.day import BarColumns, ChainColumns
+from sos_actors.storage.blocks import decode_bars
 from sos_actors.storage.market_store import MarketStore
 from sos_actors.storage.sql import query
 
@@ -56,12 +57,14 @@ def test_chain_reads_as_one_row_a_contract_and_leaves_out_what_is_unknown(path):
 
 
 def test_conditions_on_strike_and_right_find_one_contract(path):
-    rows = list(query(path, "SELECT close FROM chain WHERE strike = 24500 AND right = 'PE' AND expiry < '2025-09-05'").rows)
+    where = "strike = 24500 AND right = 'PE' AND expiry < '2025-09-05'"
+    rows = list(query(path, f"SELECT close FROM chain WHERE {where}").rows)
     assert rows == [(4.05,), (10.05,)]
 
 
 def test_ranges_joins_and_aggregates_work(path):
-    assert list(query(path, "SELECT day, count(*), max(high) FROM bars WHERE day > '2025-09-02' GROUP BY day").rows) == [
+    by_day = "SELECT day, count(*), max(high) FROM bars WHERE day > '2025-09-02' GROUP BY day"
+    assert list(query(path, by_day).rows) == [
         ("2025-09-03", 3, 24503.05), ("2025-09-04", 3, 24503.05)]
     joined = "SELECT count(*) FROM chain c JOIN bars b ON b.ts = c.ts AND b.day = c.day AND b.symbol = c.underlying"
     assert list(query(path, joined).rows) == [(22,)]
@@ -69,10 +72,12 @@ def test_ranges_joins_and_aggregates_work(path):
 
 def test_the_day_decides_which_blocks_are_opened(path, monkeypatch):
     opened = []
-    from sos_actors.storage import sql
 
-    monkeypatch.setattr(sql, "decode_bars", lambda block: opened.append(1) or __import__(
-        "sos_actors.storage.blocks", fromlist=["x"]).decode_bars(block))
+    def counted(block):
+        opened.append(1)
+        return decode_bars(block)
+
+    monkeypatch.setattr("sos_actors.storage.sql.decode_bars", counted)
     list(query(path, "SELECT close FROM bars WHERE day = '2025-09-03'").rows)
     assert len(opened) == 1
     list(query(path, "SELECT close FROM bars WHERE close > 0").rows)
@@ -87,7 +92,7 @@ def test_a_query_without_rows_still_has_columns(path):
 
 @pytest.mark.parametrize("sql", ["SELEC 1", "SELECT nothing FROM bars", "SELECT * FROM bar"])
 def test_bad_sql_is_one_line(path, sql):
-    with pytest.raises(InputError, match="^SQL: "):
+    with pytest.raises(InputError, match=r"^SQL: "):
         query(path, sql)
 
 
