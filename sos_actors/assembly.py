@@ -52,9 +52,13 @@ STRATEGY_POLICY = RestartPolicy(restarts=3, period_s=60)
 
 @dataclass(frozen=True, slots=True)
 class Underlying:
-    """What the data of one underlying has: decides which actors it gets."""
+    """What the data of one underlying has: decides which actors it gets.
+
+    `chain` asks for the chain actor even where no strategy of the playbook reads one.
+    """
 
     name: str
+    chain: bool = False
     has_chain: bool = True
     tick_instruments: tuple[str, ...] = ()
 
@@ -122,7 +126,9 @@ def _spawn_analytics(runtime: Runtime, cast: Cast, underlying: Underlying) -> No
         keys = (instrument, near_future(name)) if parse_id(instrument).kind == "FUT" else (instrument,)
         builder = BarBuilder(instrument, settings=cast.config.bars)
         runtime.spawn(BarActor, f"bar/{instrument}", instrument, builder, keys, policy=VITAL)
-    if any("chain" in s.required or set(s.selections.values()) - {"UNDERLYING", "FUTURE"} for s in strategies):
+    if underlying.chain or any(
+        "chain" in s.required or set(s.selections.values()) - {"UNDERLYING", "FUTURE"} for s in strategies
+    ):
         analyst = ChainAnalyst(name, cast.config.chain)
         contracts = front_contracts(underlying.tick_instruments)
         runtime.spawn(
