@@ -174,5 +174,5 @@ class TradingMachine(RuleBasedStateMachine):
 
 TestTradingMachine = TradingMachine.TestCase
 TestTradingMachine.settings = settings(
-    max_examples=600, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck),
+    max_examples=200, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.generate))  # shrinking a whole day takes minutes
