@@ -1,5 +1,5 @@
 import pytest
-from trading_helpers import CALL, INDEX, MINUTE, OPEN_TS, PUT, Floor, bar, fill, intent
+from trading_helpers import CALL, INDEX, MINUTE, OPEN_TS, PUT, Floor, Paise, bar, fill, intent
 
 from sos_actors.messages import (
     NAN,
@@ -29,8 +29,13 @@ PLAIN = ExitSettings(break_even_at=None, time_stop_min=None, square_off=None)
 
 
 class Flat:
-    def charge(self, kind, exchange, side, quantity, price, day):
-        return 1000
+    """Ten rupees an order."""
+
+    def charges(self, *asked):
+        return Paise(1000 * asked[-1])
+
+    def exercise(self, *asked):
+        return Paise(77)
 
 
 def desk_of(exits=PLAIN, **settings):
@@ -169,19 +174,20 @@ def test_ticks_watch_index_and_premium():
 
 def test_a_flip_in_one_instrument_is_one_order_of_both_quantities():
     world = floor()
-    bare = {"stop": NAN, "target": NAN, "instrument": INDEX, "flip": True, "quantity": 1, "lot_size": 1}
+    future = "NSE|FUT|NIFTY|2025-09-30"
+    bare = {"stop": NAN, "target": NAN, "instrument": future, "flip": True, "quantity": 1, "lot_size": 1}
     world.send(world.desk.on_intent(intent("a", **bare)))
-    world.minute(bar(0, 24000.0, 24010.0, 23990.0, 24005.0, instrument=INDEX))
+    world.minute(bar(0, 24000.0, 24010.0, 23990.0, 24005.0, instrument=future))
     world.send(world.desk.on_intent(intent("b", direction=Direction.SHORT, side=Side.SELL, **bare)))
     assert [(m.order_id, m.side, m.quantity) for m in world.of(SubmitOrder)] == [
         ("a-e", Side.BUY, 1), ("b-e", Side.SELL, 2)]
-    world.minute(bar(1, 24020.0, 24030.0, 24000.0, 24010.0, instrument=INDEX))
+    world.minute(bar(1, 24020.0, 24030.0, 24000.0, 24010.0, instrument=future))
     (trade,) = world.of(TradeClosed)
     assert (trade.trade_id, trade.exit_reason, trade.exit_price, trade.gross_paise) == (
         "a", ExitReason.FLIP, 24020.0, 2000)
     assert trade.charges_paise == 1000 + 500
-    assert world.desk.ledger.position("gate", INDEX) == -1
-    world.send(world.desk.settle(OPEN_TS + 5 * MINUTE, INDEX, 24000.0, ExitReason.END_OF_DATA))
+    assert world.desk.ledger.position("gate", future) == -1
+    world.send(world.desk.settle(OPEN_TS + 5 * MINUTE, future, 24000.0, ExitReason.END_OF_DATA))
     trade = world.of(TradeClosed)[1]
     assert (trade.trade_id, trade.gross_paise, trade.charges_paise) == ("b", 2000, 500 + 1000)
     assert world.desk.ledger.charges_paise == sum(t.charges_paise for t in world.of(TradeClosed))
@@ -396,6 +402,7 @@ def test_settle_takes_the_orders_back_and_closes_at_the_price():
     world.send(world.desk.settle(OPEN_TS + 385 * MINUTE, CALL, 12.5, ExitReason.EXPIRY))
     (trade,) = world.of(TradeClosed)
     assert (trade.exit_reason, trade.exit_price, trade.gross_paise) == (ExitReason.EXPIRY, 12.5, -75 * 8750)
+    assert trade.charges_paise == 1000 + 77
     assert not world.exchange.working(CALL)
     assert world.desk.ledger.open_positions == 0
 

@@ -238,7 +238,8 @@ def test_order_rate_leaves_a_reserve_for_exits():
 
 
 def test_orders_of_a_plan():
-    assert [orders_of(trade_plan(**changes)) for changes in ({}, {"stop": NAN}, {"stop": NAN, "target": NAN})] == [3, 2, 1]
+    missing = ({}, {"stop": NAN}, {"stop": NAN, "target": NAN})
+    assert [orders_of(trade_plan(**changes)) for changes in missing] == [3, 2, 1]
 
 
 def test_price_band_against_the_plans_quote_or_the_last_good_one():
@@ -291,4 +292,5 @@ def test_a_bucket_never_gives_more_than_burst_and_rate(calls):
             bucket.take(now, tokens)
             taken += tokens
         assert taken <= 6 + 2.0 * now / SECOND + 1e-6
+    bucket.take(now, 1)
     assert bucket.level(now - SECOND) == bucket.level(now)

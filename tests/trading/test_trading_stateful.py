@@ -7,7 +7,7 @@ from collections import defaultdict
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from trading_helpers import CALL, MINUTE, OPEN_TS, PUT, Floor, bar, intent
+from trading_helpers import CALL, MINUTE, OPEN_TS, PUT, Floor, StatedCharges, bar, intent
 
 from sos_actors.messages import (
     Direction,
@@ -30,11 +30,6 @@ START = 1_000_000_00
 LOT = 25
 
 
-class Charges:
-    def charge(self, kind, exchange, side, quantity, price, day):
-        return 2000 + round(price * quantity * (0.15 if side is Side.SELL else 0.003))
-
-
 class TradingMachine(RuleBasedStateMachine):
     """Two contracts, two strategies, walks of bars, entries, flips, flattening, nights."""
 
@@ -43,10 +38,10 @@ class TradingMachine(RuleBasedStateMachine):
         rest=st.booleans(), even=st.sampled_from([None, 0.3]), trailing=st.sampled_from([None, 1.0]),
         entry=st.sampled_from([OrderType.MARKET, OrderType.LIMIT]),
     )
-    def begin(self, slippage, half, cap, rest, even, trailing, entry):
+    def begin(self, *, slippage, half, cap, rest, even, trailing, entry):
         exits = ExitSettings(break_even_at=even, trailing=trailing, time_stop_min=7, square_off=None)
         self.desk = OrderDesk(DeskSettings(exits=exits, rest_target=rest, entry_order=entry, entry_patience_s=120),
-                              Ledger(START, Charges()))
+                              Ledger(START, StatedCharges()))
         self.paper = PaperExchange(PaperSettings(slippage_ticks=slippage, half_spread=half, volume_cap=cap),
                                    lambda _: LOT)
         self.world = Floor(self.desk, self.paper)
@@ -57,7 +52,7 @@ class TradingMachine(RuleBasedStateMachine):
 
     @rule(instrument=st.sampled_from([CALL, PUT]), buy=st.booleans(), lots=st.integers(1, 3), flip=st.booleans(),
           strategy=st.sampled_from(["a", "b"]), wide=st.integers(1, 60))
-    def enter(self, instrument, buy, lots, flip, strategy, wide):
+    def enter(self, *, instrument, buy, lots, flip, strategy, wide):
         price, width = self.prices[instrument], wide * 0.05
         sign = 1 if buy else -1
         self.count += 1
@@ -69,7 +64,7 @@ class TradingMachine(RuleBasedStateMachine):
 
     @rule(gap=st.integers(-40, 40), up=st.integers(0, 60), down=st.integers(0, 60), where=st.floats(0, 1),
           volume=st.sampled_from([0, 300, 1000, 10_000]))
-    def minute(self, gap, up, down, where, volume):
+    def minute(self, *, gap, up, down, where, volume):
         for instrument in (CALL, PUT):
             sign = 1 if instrument == CALL else -1
             first = max(round(self.prices[instrument] / 0.05) + sign * gap, 200)
@@ -114,10 +109,12 @@ class TradingMachine(RuleBasedStateMachine):
             return
         fills = {message.fill_id: message for message in self.world.of(Fill)}
         cash, held = START, defaultdict(int)
-        charges = Charges()
+        charges, paid = StatedCharges(), set()
         for fill in fills.values():
             cash -= fill.side.sign * fill.quantity * round(fill.price * 100)
-            cash -= charges.charge("", "", fill.side, fill.quantity, fill.price, None)
+            first = 0 if fill.order_id in paid else 1
+            paid.add(fill.order_id)
+            cash -= charges.charges("OPT", "NSE", fill.side, fill.quantity, fill.price, None, first).total
             held[fill.instrument] += fill.side.sign * fill.quantity
         ledger = self.desk.ledger
         assert ledger.cash_paise == cash
@@ -166,7 +163,7 @@ class TradingMachine(RuleBasedStateMachine):
             return
         self.world.send(self.desk.flatten(OPEN_TS + self.now * MINUTE))
         for _ in range(4):
-            self.minute(0, 0, 0, 0.5, 100_000)
+            self.minute(gap=0, up=0, down=0, where=0.5, volume=100_000)
         assert self.desk.ledger.open_positions == 0
         assert self.desk.state().trades == ()
         self.the_books_balance()
