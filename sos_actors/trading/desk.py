@@ -160,7 +160,8 @@ class OrderDesk:
             if units:
                 fill = Fill(f"{trade.intent_id}-{reason.value.lower()}", "", ts, instrument, trade.plan.side.opposite,
                             units, price)
-                entry = self.ledger.apply(fill, trade.plan.strategy, day_of(ts))
+                expired = reason is ExitReason.EXPIRY
+                entry = self.ledger.apply(fill, trade.plan.strategy, day_of(ts), expired=expired)
                 if entry is not None:
                     self._position_changed(trade, fill, entry)
                     trade.reduce(Execution(fill, entry), units, reason)
@@ -217,7 +218,8 @@ class OrderDesk:
             if anomaly.kind is AnomalyKind.MISMATCH or anomaly.kind is AnomalyKind.DUPLICATE_FILL:
                 return []
         trade = flow.trades[record.intent_id]
-        entry = self.ledger.apply(fill, trade.plan.strategy, day_of(fill.ts))
+        entry = self.ledger.apply(fill, trade.plan.strategy, day_of(fill.ts),
+                                  first_of_order=len(record.fill_ids) == 1)
         if entry is None:
             return []
         self._prices.setdefault(fill.instrument, fill.price)

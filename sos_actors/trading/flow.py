@@ -175,7 +175,7 @@ class TradeFlow:
     def _resize(self, record: OrderRecord, units: int, ts: int) -> None:
         wanted = record.filled + units
         if wanted != record.quantity and not record.cancelling:
-            record.quantity = wanted
+            record.resize(wanted)
             self.out.append(ModifyOrder(record.order_id, ts, quantity=wanted))
 
     def act(self, trade: Trade, actions: tuple[ExitAction, ...], ts: int) -> None:

@@ -19,6 +19,29 @@ from sos_actors.market.ids import parse_id
 from sos_actors.messages import Fill, Side
 
 
+class Cost(Protocol):
+    """What a charge model answers."""
+
+    @property
+    def total(self) -> int:
+        """Everything together, paise."""
+        ...
+
+
+class ChargeModel(Protocol):
+    """What trading costs: brokerage, taxes and fees by the tariff of the day (market/charges.py has them)."""
+
+    def charges(  # noqa: PLR0917 - what a tariff depends on
+        self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date, executed_orders: int = 1,
+    ) -> Cost:
+        """Charges of one fill of a FUT or OPT; `executed_orders` is 0 where an earlier fill paid the order's share."""
+        ...
+
+    def exercise(self, exchange: str, quantity: int, intrinsic: float, day: dt.date) -> Cost:
+        """Charges of a long option that expires `intrinsic` rupees a unit in the money."""
+        ...
+
+
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """What one fill did to the books. Money in paise; `quantity` is signed units, `position` and `cost` after it."""
 
@@ -51,8 +74,9 @@ class LedgerPosition:
 class Ledger:
     """Cash, positions per (strategy, instrument) at average cost, realised profit, charges.
 
-    `charges` None trades free of charge. The average is kept as an integer total cost, so nothing drifts: a
-    part that is closed takes its share of the cost rounded down, and the last part takes what remains.
+    `charges` None trades free of charge; an index, which nobody can buy, always does. The average is kept as an
+    integer total cost, so nothing drifts: a part that is closed takes its share of the cost rounded down, and the last
+    part takes what remains.
     """
 
     def __init__(self, cash_paise: int, charges: ChargeModel | None = None) -> None:
@@ -67,10 +91,14 @@ class Ledger:
         self._seen: set[str] = set()
         self._ordered: set[str] = set()
 
-    def apply(self, fill: Fill, strategy: str, day: dt.date) -> LedgerEntry | None:
+    def apply(
+        self, fill: Fill, strategy: str, day: dt.date, *, first_of_order: bool = True, expired: bool = False,
+    ) -> LedgerEntry | None:
         """Book one fill; None (and counted) when its `fill_id` is already in the books.
 
-        The price is taken to the nearest paisa. `day` is the Indian date whose tariff applies.
+        The price is taken to the nearest paisa. `day` is the Indian date whose tariff applies. Brokerage is paid
+        with the first fill of an order. `expired`: not a trade but an option's settlement at its intrinsic value,
+        which costs the holder of a long one the tax on exercise and nobody anything else.
         """
         if fill.fill_id in self._seen:
             self.duplicates += 1
@@ -90,22 +118,24 @@ class Ledger:
             self._open.pop(key, None)
         charges = 0
         if self._charges is not None:
-            charges = self._cost(fill, day)
+            charges = self._cost(fill, day, first_of_order, expired)
             self.charges_paise += charges
         self.realised_paise += realised
         self.cash_paise -= signed * paise + charges
         return LedgerEntry(signed, paise, charges, realised, position.quantity, position.cost_paise,
                            position.realised_paise, self.cash_paise)
 
-    def _cost(self, fill: Fill, day: dt.date) -> int:
-        """Charges of a fill in paise. An order's first fill pays its brokerage; an index costs what a future does."""
+    def _cost(self, fill: Fill, day: dt.date, first_of_order: bool, expired: bool) -> int:
         parts = parse_id(fill.instrument)
-        first = fill.order_id not in self._ordered
-        self._ordered.add(fill.order_id)
-        kind = "FUT" if parts.kind == "INDEX" else parts.kind
-        model = self._charges
-        assert model is not None
-        return model.charges(kind, parts.exchange, fill.side, fill.quantity, fill.price, day, int(first)).total
+        if self._charges is None or parts.kind == "INDEX":
+            return 0
+        if not expired:
+            orders = 1 if first_of_order else 0
+            return self._charges.charges(
+                parts.kind, parts.exchange, fill.side, fill.quantity, fill.price, day, orders).total
+        if fill.side is Side.BUY or not fill.price > 0.0:
+            return 0
+        return self._charges.exercise(parts.exchange, fill.quantity, fill.price, day).total
 
     def position(self, strategy: str, instrument: str) -> int:
         """Signed units `strategy` holds of `instrument`."""

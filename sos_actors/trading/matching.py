@@ -168,9 +168,11 @@ class PaperExchange:
                     self._trigger(order, min(order.trigger, bar.open), bar.end, events)
         for order in waiting:
             if order.order_type is LIMIT and order.order_id in self._orders:
+                # One that came within the bar may lie beyond its open already, like a stop.
+                self._limit_at_open(order, bar.open, bar.end, events)
                 reached = bar.low <= order.price - self._through if order.buy else \
                     bar.high >= order.price + self._through
-                if reached:
+                if reached and order.order_id in self._orders:
                     self._fill(order, order.price, bar.end, events)
         return events
 

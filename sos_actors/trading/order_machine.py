@@ -70,24 +70,30 @@ class Anomaly(msgspec.Struct, frozen=True, gc=False):
 class OrderRecord:
     """All that is known of one order. `quantity` and `filled` in units; only `advance` changes the state.
 
-    `cancelling` is set by the owner when it has asked to take the order back.
+    `cancelling` is set by the owner when it has asked to take the order back; `resize` notes a quantity asked for,
+    which the broker may have been too far to grant: `quantity_before` is the one it replaces.
     """
 
-    __slots__ = ("cancelling", "fill_ids", "filled", "instrument", "intent_id", "order_id", "quantity", "role",
-                  "sent_ts", "side", "status")
+    __slots__ = ("cancelling", "fill_ids", "filled", "instrument", "intent_id", "order_id", "quantity",
+                 "quantity_before", "role", "sent_ts", "side", "status")
 
     def __init__(self, order: SubmitOrder) -> None:
         self.order_id = order.order_id
         self.intent_id = order.intent_id
         self.instrument = order.instrument
         self.side = order.side
-        self.quantity = order.quantity
+        self.quantity = self.quantity_before = order.quantity
         self.role = order.role
         self.sent_ts = order.ts
         self.status = _S.INTENT
         self.filled = 0
         self.cancelling = False
         self.fill_ids: list[str] = []
+
+    def resize(self, quantity: int) -> None:
+        """Note that the broker was asked to make it `quantity` units in all."""
+        self.quantity_before = self.quantity
+        self.quantity = quantity
 
     @property
     def remaining(self) -> int:
@@ -113,6 +119,10 @@ def advance(record: OrderRecord, event: OrderUpdate | Fill) -> Anomaly | None:
     wanted = event.status
     if wanted in STEPS[status]:
         record.status = wanted
+        if wanted is _S.FILLED and record.quantity_before < record.quantity:
+            # A larger quantity was asked for and the order is said to be complete: it may be so at the smaller one.
+            # Should the rest come after all, it is counted and reported as an overfill.
+            record.quantity = max(record.quantity_before, record.filled)
         return None
     if wanted in STALE[status]:
         return None

@@ -4,7 +4,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trading_helpers import CALL, DAY, PUT, fill
+from trading_helpers import CALL, DAY, INDEX, PUT, Paise, fill
 
 from sos_actors.messages import Side
 from sos_actors.trading.ledger import Ledger
@@ -13,14 +13,18 @@ BUY, SELL = Side.BUY, Side.SELL
 
 
 class FlatCharge:
-    """20 rupees an execution, and a paisa a unit sold; remembers what it was asked."""
+    """20 rupees an order, and a paisa a unit sold."""
 
     def __init__(self):
         self.asked = []
 
-    def charge(self, kind, exchange, side, quantity, price, day):
-        self.asked.append((kind, exchange, side, quantity, price, day))
-        return 2000 + (quantity if side is SELL else 0)
+    def charges(self, *asked):
+        self.asked.append(asked)
+        return Paise(2000 * asked[-1] + (asked[3] if asked[2] is SELL else 0))
+
+    def exercise(self, exchange, quantity, intrinsic, day):
+        self.asked.append((exchange, quantity, intrinsic, day))
+        return Paise(7)
 
 
 def test_buy_then_sell_moves_cash_and_realises_the_difference():
@@ -40,7 +44,7 @@ def test_buy_then_sell_moves_cash_and_realises_the_difference():
 def test_charges_are_asked_with_what_the_tariff_depends_on():
     charges = FlatCharge()
     Ledger(0, charges).apply(fill("1", SELL, 75, 100.05), "a", DAY)
-    assert charges.asked == [("OPT", "NSE", SELL, 75, 100.05, DAY)]
+    assert charges.asked == [("OPT", "NSE", SELL, 75, 100.05, DAY, 1)]
 
 
 def test_a_flip_closes_and_opens_at_the_new_price():
@@ -118,4 +122,23 @@ def test_the_books_balance_to_the_paisa(rows):
 def test_the_day_reaches_the_tariff():
     charges = FlatCharge()
     Ledger(0, charges).apply(fill("1", BUY, 1, 1.0), "a", dt.date(2024, 1, 2))
-    assert charges.asked[0][-1] == dt.date(2024, 1, 2)
+    assert charges.asked[0][-2] == dt.date(2024, 1, 2)
+
+
+def test_brokerage_is_paid_once_an_order_and_an_index_pays_nothing():
+    charges = FlatCharge()
+    ledger = Ledger(0, charges)
+    ledger.apply(fill("1", BUY, 25, 100.0), "a", DAY)
+    assert ledger.apply(fill("2", BUY, 50, 100.0), "a", DAY, first_of_order=False).charges_paise == 0
+    assert ledger.apply(fill("3", BUY, 1, 24000.05, instrument=INDEX), "a", DAY).charges_paise == 0
+    assert ledger.charges_paise == 2000
+    assert [row[-1] for row in charges.asked] == [1, 0]
+
+
+def test_expiry_costs_the_holder_the_tax_on_exercise():
+    charges = FlatCharge()
+    ledger = Ledger(0, charges)
+    assert ledger.apply(fill("1", SELL, 75, 12.5), "a", DAY, expired=True).charges_paise == 7
+    assert charges.asked == [("NSE", 75, 12.5, DAY)]
+    assert ledger.apply(fill("2", SELL, 75, 0.0), "a", DAY, expired=True).charges_paise == 0
+    assert ledger.apply(fill("3", BUY, 75, 12.5), "a", DAY, expired=True).charges_paise == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -87,6 +88,26 @@ def snapshot(**changes) -> ChainSnapshot:
         "buildup": np.zeros((2, 7), dtype=np.int8),
     }
     return ChainSnapshot(**(fields | changes))
+
+
+class Paise(NamedTuple):
+    total: int
+
+
+class StatedCharges:
+    """20 rupees an order, 0.15 % of what is sold, 0.003 % of what is bought; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def charges(self, *asked) -> Paise:
+        self.asked.append(asked)
+        _, _, side, quantity, price, _, orders = asked
+        return Paise(2000 * orders + round(price * quantity * (0.15 if side is Side.SELL else 0.003)))
+
+    def exercise(self, exchange, quantity, intrinsic, day) -> Paise:
+        self.asked.append(("exercise", exchange, quantity, intrinsic, day))
+        return Paise(round(quantity * intrinsic * 0.15))
 
 
 class Floor:
