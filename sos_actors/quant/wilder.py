@@ -1,5 +1,5 @@
 """Wilder's indicators (New Concepts in Technical Trading Systems, 1978): averages smoothed by 1 / n."""
-# ruff: noqa: PLR0124 - x != x asks for NaN at a third of the cost of math.isnan
+
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Request:
     facts: MarketFacts = field(default_factory=PlainFacts)
 
 
-def ingest(  # noqa: PLR0917 - agreed signature
+def ingest(
     paths: Iterable[str | Path], store: MarketStore, layout: str | Layout | None = None, symbol: str | None = None,
     from_date: dt.date | None = None, to_date: dt.date | None = None, *, force: bool = False,
     progress: Progress | None = None, overrides: Mapping[str, Any] | None = None, facts: MarketFacts | None = None,
@@ -160,7 +160,7 @@ def _files(paths: Iterable[str | Path]) -> list[Path]:
     return found
 
 
-def ingest_table(  # noqa: PLR0917 - one call of its own kind
+def ingest_table(
     table: pa.Table, where: str, source: str, store: MarketStore, request: Request, tell: Progress, uneven: int = 0
 ) -> FileReport:
     """Store one table read from `where`; `uneven` lines of it had a wrong number of columns. See `ingest`."""
@@ -246,7 +246,7 @@ def _check(rows: Rows, layout: Layout, request: Request, where: str) -> _Checked
     return _Checked(interval_s, snapped, superseded, unsorted)
 
 
-def _store(  # noqa: PLR0917 - the last step, which needs all
+def _store(
     rows: Rows, layout: Layout, interval_s: int, source: str, store: MarketStore, request: Request
 ) -> Sequence[str]:
     """Save every day of every instrument; returns what each saving did."""

@@ -108,7 +108,7 @@ def _wide_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) 
                 both("ts_recv"), call.rejected + put.rejected, by_day)
 
 
-def _long_rows(  # noqa: PLR0917 - what read_rows is given, and one half of it
+def _long_rows(
     table: pa.Table, layout: Layout, found: dict[str, str], symbol: str | None, where: str, right: int | None
 ) -> Rows:
     """One contract or bar a row."""

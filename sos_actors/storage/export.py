@@ -80,7 +80,7 @@ def _moments(ts: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"time": ist_times(ts), "ts": ts}
 
 
-def export_bars(  # noqa: PLR0917 - store, what, where
+def export_bars(
     store: MarketStore, underlying: str, from_date: dt.date, to_date: dt.date, out: str | Path,
     interval_s: int | None = None, instrument: str | None = None,
 ) -> int:
@@ -105,7 +105,7 @@ def _bar_table(bars: BarColumns) -> pa.Table:
     })
 
 
-def export_frames(  # noqa: PLR0917 - store, what, where
+def export_frames(
     store: MarketStore, underlying: str, from_date: dt.date, to_date: dt.date, out: str | Path,
     interval_s: int | None = None,
 ) -> int:

@@ -19,29 +19,6 @@ from sos_actors.market.ids import parse_id
 from sos_actors.messages import Fill, Side
 
 
-class Cost(Protocol):
-    """What a charge model answers."""
-
-    @property
-    def total(self) -> int:
-        """Everything together, paise."""
-        ...
-
-
-class ChargeModel(Protocol):
-    """What trading costs: brokerage, taxes and fees by the tariff of the day (market/charges.py has them)."""
-
-    def charges(  # noqa: PLR0917 - what a tariff depends on
-        self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date, executed_orders: int = 1,
-    ) -> Cost:
-        """Charges of one fill of a FUT or OPT; `executed_orders` is 0 where an earlier fill paid the order's share."""
-        ...
-
-    def exercise(self, exchange: str, quantity: int, intrinsic: float, day: dt.date) -> Cost:
-        """Charges of a long option that expires `intrinsic` rupees a unit in the money."""
-        ...
-
-
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """What one fill did to the books. Money in paise; `quantity` is signed units, `position` and `cost` after it."""
 
@@ -74,7 +51,7 @@ class LedgerPosition:
 class Ledger:
     """Cash, positions per (strategy, instrument) at average cost, realised profit, charges.
 
-    `charges` None trades free of charge; an index, which nobody can buy, always does. The average is kept as an
+    `charges` None trades free of charge; an index, traded on paper only, costs what its future would. The average is kept as an
     integer total cost, so nothing drifts: a part that is closed takes its share of the cost rounded down, and the last
     part takes what remains.
     """
@@ -89,7 +66,6 @@ class Ledger:
         self._positions: dict[tuple[str, str], LedgerPosition] = {}
         self._open: dict[tuple[str, str], LedgerPosition] = {}
         self._seen: set[str] = set()
-        self._ordered: set[str] = set()
 
     def apply(
         self, fill: Fill, strategy: str, day: dt.date, *, first_of_order: bool = True, expired: bool = False,
@@ -127,12 +103,13 @@ class Ledger:
 
     def _cost(self, fill: Fill, day: dt.date, first_of_order: bool, expired: bool) -> int:
         parts = parse_id(fill.instrument)
-        if self._charges is None or parts.kind == "INDEX":
+        if self._charges is None:
             return 0
         if not expired:
+            kind = "FUT" if parts.kind == "INDEX" else parts.kind
             orders = 1 if first_of_order else 0
             return self._charges.charges(
-                parts.kind, parts.exchange, fill.side, fill.quantity, fill.price, day, orders).total
+                kind, parts.exchange, fill.side, fill.quantity, fill.price, day, orders).total
         if fill.side is Side.BUY or not fill.price > 0.0:
             return 0
         return self._charges.exercise(parts.exchange, fill.quantity, fill.price, day).total
