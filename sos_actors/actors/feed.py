@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sos_actors.market.day import MarketDay
-from sos_actors.market.ids import near_future
+from sos_actors.market.ids import near_future, parse_id
 from sos_actors.market.tape import Tape
 from sos_actors.messages import (
     Advance,
@@ -40,11 +40,11 @@ class FeedActor(Actor):
         self._load_day = load_day
         self._tape = Tape(())
         self._next = 0
+        self._frames = False
+        self._frame_topics: dict[str, Topic] = {}
+        self._lanes: list[tuple[Topic, list[Bar | None]]] = []
         self._followed: dict[str, Topic] = {}
-        self._frames: dict[str, Topic] = {}
-        self._bars: dict[str, Topic] = {}
-        self._index_ids: set[str] = set()
-        self._working: dict[str, tuple[Topic, Topic]] = {}
+        self._exchange: list[tuple[str, Topic, Topic]] = []
         self.subscribe(SessionPhase)
         self.subscribe(Subscribe)
         self.subscribe(Unsubscribe)
@@ -53,28 +53,38 @@ class FeedActor(Actor):
     def on_phase(self, message: SessionPhase) -> None:
         """Load the new day, or drop the old one."""
         if message.phase is Phase.PRE_OPEN:
-            self._tape = Tape(self._load_day(message.day))
-            self._next = 0
-            for content in self._tape.contents:
-                self.publish(content, content.underlying)
-                if content.future:
-                    self._bars[content.future] = self.topic(Bar, near_future(content.underlying))
-            self._wake()
+            self._load(message.day)
         elif message.phase is Phase.CLOSED:
             self._tape = Tape(())
+            self._lanes = []
+
+    def _load(self, day: dt.date) -> None:
+        tape = self._tape = Tape(self._load_day(day))
+        self._next = 0
+        futures = {}
+        for content in tape.contents:
+            self.publish(content, content.underlying)
+            futures[content.future] = near_future(content.underlying)
+            self._frame_topics[content.underlying] = self.topic(ChainFrame, content.underlying)
+        self._frames = any(content.chain for content in tape.contents)
+        self._lanes = [(self.topic(Bar, futures.get(name, name)), lane) for name, lane in tape.lanes]
+        steps = [Advance(at, Stage.MATCH_OPEN) for at in tape.times]
+        self.clock.play(self, tape.times, steps, Stage.MATCH_OPEN)
 
     @handles(Subscribe)
     def on_subscribe(self, message: Subscribe) -> None:
         """Give out this contract's bars from now on. Its next prices reach the exchange first."""
         name = message.instrument
-        self._followed[name] = self.topic(Bar, name)
-        self._working[name] = (self.topic(BarOpening, name), self.topic(BarRange, name))
+        if parse_id(name).kind != "INDEX":  # an index goes out to everybody anyway
+            self._followed[name] = self.topic(Bar, name)
+        self._exchange = [known for known in self._exchange if known[0] != name]
+        self._exchange.append((name, self.topic(BarOpening, name), self.topic(BarRange, name)))
 
     @handles(Unsubscribe)
     def on_unsubscribe(self, message: Unsubscribe) -> None:
         """Stop giving out this contract's bars."""
         self._followed.pop(message.instrument, None)
-        self._working.pop(message.instrument, None)
+        self._exchange = [known for known in self._exchange if known[0] != message.instrument]
 
     @handles(Advance)
     def on_advance(self, message: Advance) -> None:
@@ -86,51 +96,38 @@ class FeedActor(Actor):
             self._again(message.ts, Stage.MARKET_DATA)
         else:
             self._publish()
-            self._next += 1
-            self._wake()
 
     def _match(self, stage: Stage) -> bool:
         """Show the exchange the prices it waits for; False when it waits for none."""
-        waiting = [name for name, (opening, _) in self._working.items() if opening.targets]
-        for name in waiting:
+        waiting = False
+        for name, opening, rest in self._exchange:
+            if not opening.targets:
+                continue
+            waiting = True
             quote = self._tape.quote(name, self._next)
-            if quote is not None:
-                opening, rest = self._working[name]
-                if stage is Stage.MATCH_OPEN:
-                    opening.publish(BarOpening(quote.bar, quote.bid, quote.ask))
-                else:
-                    rest.publish(BarRange(quote.bar, quote.bid, quote.ask))
-        return bool(waiting)
+            if quote is None:
+                continue
+            if stage is Stage.MATCH_OPEN:
+                opening.publish(BarOpening(quote.bar, quote.bid, quote.ask))
+            else:
+                rest.publish(BarRange(quote.bar, quote.bid, quote.ask))
+        return waiting
 
     def _publish(self) -> None:
-        frames, bars = self._tape.at(self._next)
-        for frame in frames:
-            self._frames_of(frame.underlying).publish(frame)
-        for bar in bars:
-            self._bars_of(bar.instrument).publish(bar)
+        i = self._next
+        self._next = i + 1
+        if self._frames:
+            for frame in self._tape.frames(i):
+                self._frame_topics[frame.underlying].publish(frame)
+        for topic, lane in self._lanes:
+            bar = lane[i]
+            if bar is not None:
+                topic.publish(bar)
         for name, topic in self._followed.items():
-            if topic.targets and name not in self._index_ids:
-                quote = self._tape.quote(name, self._next)
+            if topic.targets:
+                quote = self._tape.quote(name, i)
                 if quote is not None:
                     topic.publish(quote.bar)
-
-    def _wake(self) -> None:
-        if self._next < len(self._tape.times):
-            self._again(self._tape.times[self._next], Stage.MATCH_OPEN)
-
-    def _bars_of(self, instrument: str) -> Topic:
-        """Give the topic of an index; a near future's is set when the day is loaded."""
-        found = self._bars.get(instrument)
-        if found is None:
-            found = self._bars[instrument] = self.topic(Bar, instrument)
-            self._index_ids.add(instrument)
-        return found
-
-    def _frames_of(self, underlying: str) -> Topic:
-        found = self._frames.get(underlying)
-        if found is None:
-            found = self._frames[underlying] = self.topic(ChainFrame, underlying)
-        return found
 
     def _again(self, at: int, stage: Stage) -> None:
         self.clock.schedule(at, stage, self, Advance(at, stage))

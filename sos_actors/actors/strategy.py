@@ -77,8 +77,11 @@ class StrategyActor(Actor):
         if message.timeframe != self._timeframe:
             self._confirm = message
             return
-        self._studies = message
-        self._decide()
+        if self._chain_awaited or self._structure_awaited:
+            self._studies = message
+            self._decide()
+        else:
+            self._evaluate(message)
 
     @handles(ChainSnapshot)
     def on_snapshot(self, message: ChainSnapshot) -> None:
@@ -103,11 +106,14 @@ class StrategyActor(Actor):
         if self._structure_awaited and (structure is None or structure.ts < ts):
             return
         self._studies = None
-        outcome = self._machine.on_studies(studies, snapshot, structure, self._confirm)
+        self._evaluate(studies)
+
+    def _evaluate(self, studies: Studies) -> None:
+        outcome = self._machine.on_studies(studies, self._snapshot, self._structure, self._confirm)
         if outcome is None:
             return
-        if ts >= self._trade_from:
-            self._send(outcome, ts)
+        if studies.ts >= self._trade_from:
+            self._send(outcome, studies.ts)
         else:
             self._machine.reset()
 

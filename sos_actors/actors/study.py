@@ -16,6 +16,21 @@ from sos_actors.runtime import Actor, Topic, handles
 MINUTE_S = 60
 
 
+class _Frame:
+    """One time frame: its indicators, and what makes its bars out of shorter ones (nothing, for one minute)."""
+
+    __slots__ = ("previous", "publish", "resampler", "seconds", "seen", "update", "warmup")
+
+    def __init__(self, seconds: int, book: StudyBook, topic: Topic) -> None:
+        self.seconds = seconds
+        self.update = book.update
+        self.warmup = book.warmup
+        self.resampler = Resampler(seconds // MINUTE_S) if seconds > MINUTE_S else None
+        self.publish = topic.publish
+        self.previous: Bar | None = None
+        self.seen = 0
+
+
 class StudyActor(Actor):
     """Turns the index's bars into `Studies`, one message a time frame, the longest first.
 
@@ -30,21 +45,15 @@ class StudyActor(Actor):
         self._underlying = underlying
         self._with_volume = with_volume
         self._source = VolumeSource.NONE
-        self._frames: list[tuple[int, StudyBook, Resampler | None, Topic]] = [
-            (
-                seconds,
-                book,
-                Resampler(seconds // MINUTE_S) if seconds > MINUTE_S else None,
-                self.topic(Studies, f"{underlying}/{seconds}"),
-            )
+        self._books = dict(books)
+        self._frames = [
+            _Frame(seconds, book, self.topic(Studies, f"{underlying}/{seconds}"))
             for seconds, book in sorted(books.items(), reverse=True)
         ]
-        self._previous: dict[int, Bar] = {}
-        self._seen = dict.fromkeys(books, 0)
+        self._running = self._frames
         self._waiting: Bar | None = None
         self._volume: tuple[int, float] = (0, NAN)
         self._options_total = NAN
-        self._coarsest = 0
         self._index = index_id(underlying)
         self.subscribe(SessionPhase)
         self.subscribe(Bar, self._index)
@@ -59,17 +68,18 @@ class StudyActor(Actor):
         if message.phase is Phase.PRE_OPEN:
             self._waiting = None
             self._options_total = NAN
-            for _, book, _, _ in self._frames:
+            for book in self._books.values():
                 book.new_day()
         elif message.phase is Phase.OPEN:
-            for _, _, resampler, _ in self._frames:
-                if resampler is not None:
-                    resampler.start_session(message.ts)
+            for frame in self._frames:
+                if frame.resampler is not None:
+                    frame.resampler.start_session(message.ts)
 
     @handles(DayLoaded)
     def on_day(self, message: DayLoaded) -> None:
         """Choose where today's volume comes from, and which time frames today's bars are fine enough for."""
-        self._coarsest = message.interval_s
+        # Five-minute bars say nothing of one minute.
+        self._running = [frame for frame in self._frames if frame.seconds >= message.interval_s]
         if not self._with_volume:
             return
         if message.index_volume:
@@ -116,22 +126,22 @@ class StudyActor(Actor):
         return msgspec.structs.replace(bar, volume=self._volume[1], volume_source=self._source)
 
     def _study(self, bar: Bar) -> None:
-        for seconds, book, resampler, topic in self._frames:
-            if seconds < self._coarsest:
-                continue  # five-minute bars say nothing of one minute
-            if resampler is None:
-                self._publish(seconds, book, topic, bar)
+        for frame in self._running:
+            if frame.resampler is None:
+                self._publish(frame, bar)
             else:
-                for whole in resampler.add(bar):
-                    self._publish(seconds, book, topic, whole)
+                for whole in frame.resampler.add(bar):
+                    self._publish(frame, whole)
 
-    def _publish(self, seconds: int, book: StudyBook, topic: Topic, bar: Bar) -> None:
-        values = book.update(bar)
-        seen = self._seen[seconds] = self._seen[seconds] + 1
-        previous = self._previous.get(seconds, bar)
-        self._previous[seconds] = bar
-        topic.publish(Studies(self._underlying, seconds, bar.end, bar, previous, values, seen > book.warmup))
+    def _publish(self, frame: _Frame, bar: Bar) -> None:
+        seen = frame.seen = frame.seen + 1
+        previous = frame.previous
+        frame.previous = bar
+        values = frame.update(bar)
+        frame.publish(
+            Studies(self._underlying, frame.seconds, bar.end, bar, previous or bar, values, seen > frame.warmup)
+        )
 
     def inspect(self) -> dict[str, Any]:
         """Say how many bars each time frame has seen, and where volume comes from."""
-        return {"underlying": self._underlying, "bars": dict(self._seen), "volume": self._source.value}
+        return {"underlying": self._underlying, "bars": {frame.seconds: frame.seen for frame in self._frames}, "volume": self._source.value}

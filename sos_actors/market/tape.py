@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,41 +28,26 @@ class Quote:
     ask: float
 
 
-class _BarRows:
-    """Bars of one instrument as Python lists: making a Bar from them is a matter of a tenth of a microsecond."""
-
-    def __init__(self, columns: BarColumns, times: NDArray[np.int64]) -> None:
-        length = columns.interval_s * NS
-        self.instrument = columns.instrument
-        self.rows = _rows(columns.start + length, times)
-        self._start: list[int] = columns.start.tolist()
-        self._end: list[int] = (columns.start + length).tolist()
-        self._prices = tuple(
-            zip(*(c.tolist() for c in (columns.open, columns.high, columns.low, columns.close)), strict=True)
+def _lane(columns: BarColumns | None, times: NDArray[np.int64]) -> list[Bar | None]:
+    """Lay one instrument's bars along `times`: at each the bar that ends there, else None."""
+    if columns is None:
+        return [None] * len(times)
+    ends = columns.start + columns.interval_s * NS
+    known = bool(np.isfinite(columns.volume).any())
+    prices = (columns.open, columns.high, columns.low, columns.close, columns.volume, columns.oi)
+    bars = list(
+        map(
+            Bar,
+            repeat(columns.instrument),
+            columns.start.tolist(),
+            ends.tolist(),
+            *(column.tolist() for column in prices),
+            repeat(VolumeSource.EXCHANGE if known else VolumeSource.NONE),
         )
-        self._volume: list[float] = columns.volume.tolist()
-        self._oi: list[float] = columns.oi.tolist()
-        known = bool(np.isfinite(columns.volume).any())
-        self._source = VolumeSource.EXCHANGE if known else VolumeSource.NONE
-
-    def bar(self, i: int) -> Bar | None:
-        """Give the bar that ends at time i, if there is one."""
-        row = self.rows[i]
-        if row < 0:
-            return None
-        o, h, low, c = self._prices[row]
-        return Bar(
-            self.instrument,
-            self._start[row],
-            self._end[row],
-            o,
-            h,
-            low,
-            c,
-            self._volume[row],
-            self._oi[row],
-            self._source,
-        )
+    )
+    if len(bars) == len(times):
+        return list(bars)
+    return [None if row < 0 else bars[row] for row in _rows(ends, times)]
 
 
 class _ChainRows:
@@ -143,42 +129,33 @@ class Tape:
             )
             for day in days
         ]
-        self._days = [
-            (
-                None if day.future is None else _BarRows(day.future, times),
-                None if day.index is None else _BarRows(day.index, times),
-                [_ChainRows(chain, times) for chain in day.chains],
-            )
-            for day in days
-        ]
-        self._bars = {rows.instrument: rows for future, index, _ in self._days for rows in (future, index) if rows}
-        self._contracts = {name: rows for _, _, chains in self._days for rows in chains for name in rows.places}
+        #: (instrument, its bar at each time or None): near futures and indices, a future before its index.
+        self.lanes: list[tuple[str, list[Bar | None]]] = []
+        self._chains: list[tuple[_ChainRows, list[Bar | None], list[Bar | None]]] = []
+        for day in days:
+            future, index = _lane(day.future, times), _lane(day.index, times)
+            self.lanes += [(c.instrument, lane) for c, lane in ((day.future, future), (day.index, index)) if c]
+            self._chains += [(_ChainRows(chain, times), index, future) for chain in day.chains]
+        self._bars = dict(self.lanes)
+        self._contracts = {name: rows for rows, _, _ in self._chains for name in rows.places}
 
-    def at(self, i: int) -> tuple[list[ChainFrame], list[Bar]]:
-        """Give every frame and every index and future bar that ends at time i; a future comes before its index."""
-        frames: list[ChainFrame] = []
-        bars: list[Bar] = []
-        for future_rows, index_rows, chains in self._days:
-            future = future_rows.bar(i) if future_rows is not None else None
-            index = index_rows.bar(i) if index_rows is not None else None
-            if future is not None:
-                bars.append(future)
-            if index is not None:
-                bars.append(index)
-            spot = index.close if index is not None else NAN
-            for chain in chains:
-                frame = chain.frame(i, spot, future)
-                if frame is not None:
-                    frames.append(frame)
-        return frames, bars
+    def frames(self, i: int) -> list[ChainFrame]:
+        """Give every chain frame that ends at time i."""
+        found = []
+        for rows, index, future in self._chains:
+            bar = index[i]
+            frame = rows.frame(i, NAN if bar is None else bar.close, future[i])
+            if frame is not None:
+                found.append(frame)
+        return found
 
     def quote(self, instrument: str, i: int) -> Quote | None:
         """Give any instrument's bar and quotes at time i; None where it has none, or is not on the tape."""
         chain = self._contracts.get(instrument)
         if chain is not None:
             return chain.quote(instrument, i)
-        rows = self._bars.get(instrument)
-        bar = rows.bar(i) if rows is not None else None
+        lane = self._bars.get(instrument)
+        bar = None if lane is None else lane[i]
         return None if bar is None else Quote(bar, NAN, NAN)
 
     def has(self, instrument: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from sos_actors.runtime.actor import Actor
 from sos_actors.runtime.topics import Handler, Put
 
 MINUTE_NS = 60_000_000_000
+_NEVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class ClockActor(Actor):
         self._sessions: Iterator[Session] = iter(())
         self._session: Session | None = None
         self._grace = 0
+        self._series: Iterator[tuple[int, Any]] = iter(())
+        self._series_stage = Stage.DAY_END
+        self._series_actor: Any = None
+        self._series_message: Any = None
+        self._series_key: tuple[int, ...] = (_NEVER,)
         self._minutes = self.topic(MinuteClosed)
         self._phases = self.topic(SessionPhase)
 
@@ -51,6 +57,20 @@ class ClockActor(Actor):
         handler = actor.table[type(message)]
         heapq.heappush(self._timers, (max(self.now, at), stage, self._seq, actor.dispatcher.put, handler, message))
         return self._seq
+
+    def play(self, actor: Any, times: Sequence[int], messages: Iterable[Any], stage: Stage) -> None:
+        """Deliver each message to `actor` at its time (UTC ns, ascending): a day of timers without a heap.
+
+        One series at a time: what is left of an earlier one is dropped.
+        """
+        self._series = iter(zip(times, messages, strict=True))
+        self._series_stage = stage
+        self._series_actor = actor
+        self._next_of_series()
+
+    def _next_of_series(self) -> None:
+        at, self._series_message = next(self._series, (_NEVER, None))
+        self._series_key = (at, self._series_stage)
 
     def cancel(self, number: int) -> None:
         """Take a timer back; one that has fired or is unknown is left alone."""
@@ -70,11 +90,20 @@ class ClockActor(Actor):
 
     def advance(self) -> bool:
         """Move time to the next timer and fire it. False when there is none left."""
-        if not self._timers:
+        timers = self._timers
+        key = self._series_key
+        if timers and timers[0] < key:
+            at, _, _, put, handler, message = heapq.heappop(timers)
+            self.now = at
+            put((handler, message))
+            return True
+        message = self._series_message
+        if message is None:
             return False
-        at, _, _, put, handler, message = heapq.heappop(self._timers)
-        self.now = at
-        put((handler, message))
+        actor = self._series_actor
+        self.now = key[0]
+        actor.dispatcher.put((actor.table[type(message)], message))
+        self._next_of_series()
         return True
 
     def on_minute(self, message: MinuteClosed) -> None:
