@@ -31,7 +31,7 @@ from sos_actors.market.day import DayStats, MarketDay, TickColumns
 from sos_actors.market.expiries import expiry_instant
 from sos_actors.market.frames import FrameBuilder
 from sos_actors.market.ids import EXCHANGE_OF, near_future, parse_id
-from sos_actors.messages import TradeClosed
+from sos_actors.messages import ExchangeBar, Tick, TradeClosed
 from sos_actors.playbook.compiler import CompiledStrategy
 from sos_actors.playbook.loader import Playbook
 from sos_actors.quant.analyst import ChainAnalyst
@@ -93,7 +93,7 @@ def build(runtime: Runtime, cast: Cast) -> RecorderActor:
     if cast.load_ticks is not None:
         runtime.spawn(TickFeedActor, "feed", cast.load_ticks, group=group("feed"), policy=VITAL)
     exchange = PaperExchange(cast.config.paper)
-    runtime.spawn(PaperBrokerActor, "broker", exchange, group=group("broker"), policy=VITAL)
+    runtime.spawn(PaperBrokerActor, "broker", exchange, Tick if cast.load_ticks else ExchangeBar, group=group("broker"), policy=VITAL)
     for underlying in cast.underlyings:
         _spawn_analytics(runtime, cast, underlying)
     for underlying in cast.underlyings:

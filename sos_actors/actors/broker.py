@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sos_actors.messages import (
-    BarOpening,
-    BarRange,
     CancelOrder,
+    ExchangeBar,
     Fill,
     ModifyOrder,
     OrderUpdate,
     Phase,
     SessionPhase,
+    Stage,
     SubmitOrder,
     Tick,
 )
@@ -29,8 +29,10 @@ def exchange_key(instrument: str) -> str:
 class PaperBrokerActor(Actor):
     """Takes orders, fills them at later prices. It hears an instrument's prices only while an order of it waits."""
 
-    def __init__(self, exchange: PaperExchange) -> None:
+    def __init__(self, exchange: PaperExchange, prices: type[ExchangeBar | Tick]) -> None:
+        """`prices` is what the feed shows the exchange: bars or ticks."""
         super().__init__()
+        self._prices = prices
         self._exchange = exchange
         self._hearing: set[str] = set()
         self._orders: dict[str, str] = {}
@@ -55,15 +57,14 @@ class PaperBrokerActor(Actor):
         """Take an order back."""
         self._tell(self._exchange.cancel(message), self._orders.get(message.order_id, ""))
 
-    @handles(BarOpening)
-    def on_opening(self, message: BarOpening) -> None:
-        """Match what waits against the first price of a bar."""
-        self._tell(self._exchange.open(message.bar, message.bid, message.ask), message.bar.instrument)
-
-    @handles(BarRange)
-    def on_range(self, message: BarRange) -> None:
-        """Match what waits against the rest of the bar."""
-        self._tell(self._exchange.range(message.bar), message.bar.instrument)
+    @handles(ExchangeBar)
+    def on_bar(self, message: ExchangeBar) -> None:
+        """Match what waits against the first price of a bar, or against the rest of it."""
+        bar = message.bar
+        if message.stage is Stage.MATCH_OPEN:
+            self._tell(self._exchange.open(bar, message.bid, message.ask), bar.instrument)
+        else:
+            self._tell(self._exchange.range(bar), bar.instrument)
 
     @handles(Tick)
     def on_tick(self, message: Tick) -> None:
@@ -94,14 +95,13 @@ class PaperBrokerActor(Actor):
         working = self._exchange.working(instrument)
         if working and instrument not in self._hearing:
             self._hearing.add(instrument)
-            self.subscribe(BarOpening, instrument)
-            self.subscribe(BarRange, instrument)
-            self.subscribe(Tick, exchange_key(instrument))
+            self.subscribe(self._prices, self._key(instrument))
         elif not working and instrument in self._hearing:
             self._hearing.discard(instrument)
-            self.unsubscribe(BarOpening, instrument)
-            self.unsubscribe(BarRange, instrument)
-            self.unsubscribe(Tick, exchange_key(instrument))
+            self.unsubscribe(self._prices, self._key(instrument))
+
+    def _key(self, instrument: str) -> str:
+        return exchange_key(instrument) if self._prices is Tick else instrument
 
     def inspect(self) -> dict[str, Any]:
         """Say where orders wait."""

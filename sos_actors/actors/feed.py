@@ -12,9 +12,8 @@ from sos_actors.market.tape import Tape
 from sos_actors.messages import (
     Advance,
     Bar,
-    BarOpening,
-    BarRange,
     ChainFrame,
+    ExchangeBar,
     Phase,
     SessionPhase,
     Stage,
@@ -22,6 +21,8 @@ from sos_actors.messages import (
     Unsubscribe,
 )
 from sos_actors.runtime import Actor, Topic, handles
+
+_MATCH_OPEN, _MATCH_RANGE, _MARKET_DATA = Stage.MATCH_OPEN, Stage.MATCH_RANGE, Stage.MARKET_DATA
 
 LoadDay = Callable[[dt.date], Sequence[MarketDay]]
 
@@ -44,7 +45,7 @@ class FeedActor(Actor):
         self._frame_topics: dict[str, Topic] = {}
         self._lanes: list[tuple[Topic, list[Bar | None]]] = []
         self._followed: dict[str, Topic] = {}
-        self._exchange: list[tuple[str, Topic, Topic]] = []
+        self._exchange: list[tuple[str, Topic]] = []
         self.subscribe(SessionPhase)
         self.subscribe(Subscribe)
         self.subscribe(Unsubscribe)
@@ -78,7 +79,7 @@ class FeedActor(Actor):
         if parse_id(name).kind != "INDEX":  # an index goes out to everybody anyway
             self._followed[name] = self.topic(Bar, name)
         self._exchange = [known for known in self._exchange if known[0] != name]
-        self._exchange.append((name, self.topic(BarOpening, name), self.topic(BarRange, name)))
+        self._exchange.append((name, self.topic(ExchangeBar, name)))
 
     @handles(Unsubscribe)
     def on_unsubscribe(self, message: Unsubscribe) -> None:
@@ -88,32 +89,17 @@ class FeedActor(Actor):
 
     @handles(Advance)
     def on_advance(self, message: Advance) -> None:
-        """Give out what is due: to the exchange first, then to everybody."""
-        if message.stage is Stage.MATCH_OPEN and self._match(Stage.MATCH_OPEN):
-            self._again(message.ts, Stage.MATCH_RANGE)
-        elif message.stage is Stage.MATCH_RANGE:
-            self._match(Stage.MATCH_RANGE)
-            self._again(message.ts, Stage.MARKET_DATA)
-        else:
-            self._publish()
-
-    def _match(self, stage: Stage) -> bool:
-        """Show the exchange the prices it waits for; False when it waits for none."""
+        """Give out what is due: to the exchange first, and once it waits for nothing more, to everybody."""
         waiting = False
-        for name, opening, rest in self._exchange:
-            if not opening.targets:
-                continue
-            waiting = True
-            quote = self._tape.quote(name, self._next)
-            if quote is None:
-                continue
-            if stage is Stage.MATCH_OPEN:
-                opening.publish(BarOpening(quote.bar, quote.bid, quote.ask))
-            else:
-                rest.publish(BarRange(quote.bar, quote.bid, quote.ask))
-        return waiting
-
-    def _publish(self) -> None:
+        stage = message.stage
+        if stage is not _MARKET_DATA:
+            for name, topic in self._exchange:
+                if topic.targets:
+                    self._match(name, topic, stage)
+                    waiting = True
+            if waiting:
+                self._again(message.ts, _MATCH_RANGE if stage is _MATCH_OPEN else _MARKET_DATA)
+                return
         i = self._next
         self._next = i + 1
         if self._frames:
@@ -128,6 +114,12 @@ class FeedActor(Actor):
                 quote = self._tape.quote(name, i)
                 if quote is not None:
                     topic.publish(quote.bar)
+
+    def _match(self, instrument: str, topic: Topic, stage: Stage) -> None:
+        """Show the exchange a price it waits for."""
+        quote = self._tape.quote(instrument, self._next)
+        if quote is not None:
+            topic.publish(ExchangeBar(quote.bar, stage, quote.bid, quote.ask))
 
     def _again(self, at: int, stage: Stage) -> None:
         self.clock.schedule(at, stage, self, Advance(at, stage))

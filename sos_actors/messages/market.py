@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sos_actors.messages.base import Message, Regime, VolumeSource
+from sos_actors.messages.clock import Stage
 
 NAN = float("nan")
 
@@ -56,22 +57,15 @@ class Bar(Message, frozen=True, gc=False):
     ask: float = NAN
 
 
-class BarOpening(Message, frozen=True, gc=False):
-    """The first price of a bar reaches the exchange. FeedActor -> paper broker, at Stage.MATCH_OPEN.
+class ExchangeBar(Message, frozen=True, gc=False):
+    """A bar reaches the exchange. FeedActor -> paper broker, while orders of the instrument wait there.
 
-    `bid` and `ask` are the quotes nearest to it, NaN where unknown. The range follows as `BarRange` once every
-    consequence of this price has been handled.
+    At Stage.MATCH_OPEN its first price counts, at Stage.MATCH_RANGE the rest of it, once every consequence of the
+    first price has been handled. `bid` and `ask` are the quotes nearest to it, NaN where unknown.
     """
 
     bar: Bar
-    bid: float = NAN
-    ask: float = NAN
-
-
-class BarRange(Message, frozen=True, gc=False):
-    """The rest of the bar reaches the exchange. FeedActor -> paper broker, at Stage.MATCH_RANGE."""
-
-    bar: Bar
+    stage: Stage
     bid: float = NAN
     ask: float = NAN
 

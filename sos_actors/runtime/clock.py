@@ -6,6 +6,7 @@ import datetime as dt
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from sos_actors.messages import MinuteClosed, Phase, SessionPhase, Stage
@@ -13,7 +14,8 @@ from sos_actors.runtime.actor import Actor
 from sos_actors.runtime.topics import Handler, Put
 
 MINUTE_NS = 60_000_000_000
-_NEVER = 1 << 62
+#: Key and message of a series that has come to its end: later than any timer.
+_END: tuple[tuple[int, int], Any] = ((1 << 62, 0), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,10 @@ class ClockActor(Actor):
         self._sessions: Iterator[Session] = iter(())
         self._session: Session | None = None
         self._grace = 0
-        self._series: Iterator[tuple[int, Any]] = iter(())
-        self._series_stage = Stage.DAY_END
-        self._series_actor: Any = None
-        self._series_message: Any = None
-        self._series_key: tuple[int, ...] = (_NEVER,)
+        self._series: Iterator[tuple[tuple[int, int], Any]] = iter(())
+        self._series_put: Put
+        self._series_handler: Handler
+        self._series_key, self._series_message = _END
         self._minutes = self.topic(MinuteClosed)
         self._phases = self.topic(SessionPhase)
 
@@ -58,19 +59,18 @@ class ClockActor(Actor):
         heapq.heappush(self._timers, (max(self.now, at), stage, self._seq, actor.dispatcher.put, handler, message))
         return self._seq
 
-    def play(self, actor: Any, times: Sequence[int], messages: Iterable[Any], stage: Stage) -> None:
-        """Deliver each message to `actor` at its time (UTC ns, ascending): a day of timers without a heap.
+    def play(self, actor: Any, times: Sequence[int], messages: Sequence[Any], stage: Stage) -> None:
+        """Deliver each message (all of one type) to `actor` at its time (UTC ns, ascending): a day of timers without a heap.
 
         One series at a time: what is left of an earlier one is dropped.
         """
-        self._series = iter(zip(times, messages, strict=True))
-        self._series_stage = stage
-        self._series_actor = actor
-        self._next_of_series()
-
-    def _next_of_series(self) -> None:
-        at, self._series_message = next(self._series, (_NEVER, None))
-        self._series_key = (at, self._series_stage)
+        kind = type(messages[0]) if messages else None
+        if kind is None:
+            return
+        self._series = zip(zip(times, repeat(stage)), messages, strict=False)  # repeat has no end
+        self._series_put = actor.dispatcher.put
+        self._series_handler = actor.table[kind]
+        self._series_key, self._series_message = next(self._series)
 
     def cancel(self, number: int) -> None:
         """Take a timer back; one that has fired or is unknown is left alone."""
@@ -100,10 +100,9 @@ class ClockActor(Actor):
         message = self._series_message
         if message is None:
             return False
-        actor = self._series_actor
         self.now = key[0]
-        actor.dispatcher.put((actor.table[type(message)], message))
-        self._next_of_series()
+        self._series_put((self._series_handler, message))
+        self._series_key, self._series_message = next(self._series, _END)
         return True
 
     def on_minute(self, message: MinuteClosed) -> None:
