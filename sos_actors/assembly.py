@@ -24,7 +24,8 @@ from sos_actors.actors.study import StudyActor
 from sos_actors.actors.tick_feed import TickFeedActor
 from sos_actors.config import Config
 from sos_actors.market.bars import BarBuilder
-from sos_actors.market.calendar import INDIA
+from sos_actors.errors import InputError
+from sos_actors.market.calendar import INDIA, regular_close
 from sos_actors.market.charges import ChargeModel
 from sos_actors.market.contracts import ContractRules
 from sos_actors.market.day import DayStats, MarketDay, TickColumns
@@ -211,7 +212,11 @@ def years_to_expiry_of(underlying: str) -> Callable[[dt.date, int], float]:
     def years(expiry: dt.date, now: int) -> float:
         instant = instants.get(expiry)
         if instant is None:
-            instant = instants[expiry] = expiry_instant(exchange, expiry, INDIA)
+            try:
+                instant = expiry_instant(exchange, expiry, INDIA)
+            except InputError:  # a year whose holidays are not known, or a date the contract has since moved from
+                instant = regular_close(expiry)
+            instants[expiry] = instant
         return float(years_to_expiry(now, instant))
 
     return years

@@ -42,7 +42,6 @@ class OrderActor(Actor):
         self._desk = desk
         self._hearing: set[str] = set()
         self._topics: dict[type, Topic] = {}
-        self._closes: dict[str, float] = {}
         self.subscribe(SessionPhase)
         self.subscribe(OrderIntent)
         self.subscribe(Flatten)
@@ -79,7 +78,6 @@ class OrderActor(Actor):
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:
         """Watch the levels of what is held."""
-        self._closes[message.instrument] = message.close
         out = self._desk.on_bar(message)
         if out:
             self._send(out)
@@ -123,9 +121,9 @@ class OrderActor(Actor):
         parts = parse_id(instrument)
         if parts.expiry is None or parts.expiry > ist_date(ts):
             return None
-        spot = self._closes.get(index_id(parts.underlying))
+        spot = self._desk.price(index_id(parts.underlying))
         if parts.strike is None or spot is None:
-            return self._closes.get(instrument)
+            return self._desk.price(instrument)
         return max(spot - parts.strike if parts.right is Right.CE else parts.strike - spot, 0.0)
 
     def _send(self, messages: Iterable[Message]) -> None:

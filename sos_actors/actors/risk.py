@@ -66,8 +66,10 @@ class RiskActor(Actor):
     def _note_quote(self, plan: TradePlan) -> None:
         """Tell the book the contract's price of the last snapshot: what the price band is measured from."""
         snapshot = self._snapshots.get(plan.underlying)
+        if snapshot is None:
+            return
         strike = parse_id(plan.instrument).strike
-        if snapshot is None or strike is None:
+        if strike is None:
             return
         k = int(np.searchsorted(snapshot.strikes, strike))
         if k < len(snapshot.strikes) and snapshot.strikes[k] == strike:

@@ -43,7 +43,7 @@ class StudyActor(Actor):
         """`books` by time frame in seconds; without `with_volume` no bar waits for a volume nobody reads."""
         super().__init__()
         self._underlying = underlying
-        self._with_volume = with_volume
+        self._waits_for_volume = with_volume
         self._source = VolumeSource.NONE
         self._books = dict(books)
         self._frames = [
@@ -80,7 +80,7 @@ class StudyActor(Actor):
         """Choose where today's volume comes from, and which time frames today's bars are fine enough for."""
         # Five-minute bars say nothing of one minute.
         self._running = [frame for frame in self._frames if frame.seconds >= message.interval_s]
-        if not self._with_volume:
+        if not self._waits_for_volume:
             return
         if message.index_volume:
             self._source = VolumeSource.EXCHANGE
@@ -92,6 +92,9 @@ class StudyActor(Actor):
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:
         """Take the index's bar, or the future's volume."""
+        if not self._waits_for_volume:
+            self._study(message)
+            return
         if message.instrument != self._index:
             if self._source is VolumeSource.FUTURE:
                 self._on_volume(message.end, message.volume)
@@ -127,20 +130,13 @@ class StudyActor(Actor):
 
     def _study(self, bar: Bar) -> None:
         for frame in self._running:
-            if frame.resampler is None:
-                self._publish(frame, bar)
-            else:
-                for whole in frame.resampler.add(bar):
-                    self._publish(frame, whole)
-
-    def _publish(self, frame: _Frame, bar: Bar) -> None:
-        seen = frame.seen = frame.seen + 1
-        previous = frame.previous
-        frame.previous = bar
-        values = frame.update(bar)
-        frame.publish(
-            Studies(self._underlying, frame.seconds, bar.end, bar, previous or bar, values, seen > frame.warmup)
-        )
+            for whole in (bar,) if frame.resampler is None else frame.resampler.add(bar):
+                seen = frame.seen = frame.seen + 1
+                before = frame.previous or whole
+                frame.previous = whole
+                warm = seen > frame.warmup
+                values = frame.update(whole)
+                frame.publish(Studies(self._underlying, frame.seconds, whole.end, whole, before, values, warm))
 
     def inspect(self) -> dict[str, Any]:
         """Say how many bars each time frame has seen, and where volume comes from."""

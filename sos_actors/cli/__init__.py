@@ -8,6 +8,7 @@ import typer
 
 from sos_actors.cli import data, playbook, runs
 from sos_actors.errors import SosError
+from sos_actors.runtime.base import EscalatedError
 
 app = typer.Typer(
     help="SOS Actors: backtests, data and strategies for Indian index options.",
@@ -31,6 +32,13 @@ def main() -> int:
     except SosError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except EscalatedError as error:
+        cause = error.__cause__
+        if isinstance(cause, SosError):  # bad data that only showed once the run was under way
+            print(f"error: {cause}", file=sys.stderr)
+            return cause.exit_status
+        print(f"error: {str(error).splitlines()[0]}; this is a fault of the program, please report it", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130

@@ -131,6 +131,11 @@ class TradingCalendar:
         return day
 
 
+def regular_close(day: dt.date) -> int:
+    """UTC ns at which derivatives close on a regular day of that date's rules, holiday or not."""
+    return _normal_session(day).close_ns
+
+
 def _normal_session(day: dt.date) -> Session:
     close = next(close for since, close in CLOSINGS if day >= since)
     return Session(ist_ns(day, OPENING), ist_ns(day, close))

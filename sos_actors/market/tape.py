@@ -115,7 +115,7 @@ class Tape:
         columns = [c for day in days for c in (day.index, day.future) if c is not None]
         chains = [chain for day in days for chain in day.chains]
         ends = [c.start + c.interval_s * NS for c in [*columns, *chains]]
-        times = np.unique(np.concatenate(ends)) if ends else np.empty(0, np.int64)
+        times = ends[0] if len(ends) == 1 else np.unique(np.concatenate([np.empty(0, np.int64), *ends]))
         self.times: list[int] = times.tolist()
         self.contents = [
             DayLoaded(

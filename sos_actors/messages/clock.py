@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import enum
 
-from sos_actors.messages.base import Message
+from sos_actors.messages.base import Message, Word
 
 
-class Phase(enum.StrEnum):
+class Phase(Word):
     """The parts of a trading day."""
 
     PRE_OPEN = "PRE_OPEN"

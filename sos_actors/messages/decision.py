@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import enum
-
-from sos_actors.messages.base import Direction, Message, Regime, Right, Side
+from sos_actors.messages.base import Direction, Message, Regime, Right, Side, Word
 from sos_actors.messages.market import NAN
 
 
@@ -62,7 +60,7 @@ class TradePlan(Message, frozen=True, gc=False):
     flip: bool = False
 
 
-class RefusalReason(enum.StrEnum):
+class RefusalReason(Word):
     """Why something was not done. docs/strategies.md lists them; a test keeps the two equal."""
 
     ENTRIES_OFF = "ENTRIES_OFF"
@@ -111,7 +109,7 @@ class OrderIntent(Message, frozen=True, gc=False):
     plan: TradePlan
 
 
-class TradingState(enum.StrEnum):
+class TradingState(Word):
     """What may be done. ACTIVE: all; REDUCING: exits only; HALTED: nothing but cancels."""
 
     ACTIVE = "ACTIVE"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import enum
-
-from sos_actors.messages.base import Direction, Message, Regime, Side
+from sos_actors.messages.base import Direction, Message, Regime, Side, Word
 from sos_actors.messages.market import NAN
 
 
-class OrderType(enum.StrEnum):
+class OrderType(Word):
     """How an order may be priced. STOP becomes a market order once its trigger trades."""
 
     MARKET = "MARKET"
@@ -16,7 +14,7 @@ class OrderType(enum.StrEnum):
     STOP = "STOP"
 
 
-class OrderStatus(enum.StrEnum):
+class OrderStatus(Word):
     """Where an order stands; the legal steps are in trading/order_machine.py."""
 
     INTENT = "INTENT"
@@ -29,7 +27,7 @@ class OrderStatus(enum.StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-class OrderRole(enum.StrEnum):
+class OrderRole(Word):
     """What an order is for."""
 
     ENTRY = "ENTRY"
@@ -38,7 +36,7 @@ class OrderRole(enum.StrEnum):
     EXIT = "EXIT"
 
 
-class ExitReason(enum.StrEnum):
+class ExitReason(Word):
     """Why a position was closed."""
 
     STOP = "STOP"

@@ -87,9 +87,10 @@ class OrderDesk:
         self._prices[instrument] = bar.close
         held = flow.by_instrument.get(instrument)
         if held is not None:
-            for trade in tuple(held):
-                if trade.exits is not None:
-                    actions = trade.exits.on_bar(bar)
+            for trade in held if len(held) == 1 else tuple(held):
+                exits = trade.exits
+                if exits is not None:
+                    actions = exits.on_bar(bar)
                     if actions:
                         flow.act(trade, actions, bar.end)
         watching = flow.by_index.get(instrument)
@@ -172,6 +173,10 @@ class OrderDesk:
         """Mark the account to the last prices seen; what has none counts at cost."""
         ledger = self.ledger
         return AccountMarked(ts, ledger.cash_paise, ledger.equity(self._prices), ledger.open_positions)
+
+    def price(self, instrument: str) -> float | None:
+        """Give the last price seen of an instrument, rupees."""
+        return self._prices.get(instrument)
 
     def held(self) -> tuple[str, ...]:
         """Instruments held or worked, in the order in which they came."""

@@ -64,7 +64,7 @@ class ExitPlan:
     here. `stop_reason` tells what a fill of the stop means: STOP, BREAK_EVEN or TRAILING.
     """
 
-    __slots__ = ("entry", "even_move", "highest", "index_stop", "index_target", "initial_risk", "leave_ts", "lowest",
+    __slots__ = ("_ruled", "entry", "even_move", "highest", "index_stop", "index_target", "initial_risk", "leave_ts", "lowest",
                  "opened_ts", "settings", "sign", "square_off_ns", "stop", "stop_reason", "target", "tick", "trail_by",
                  "view", "watch_stop", "watch_target")
 
@@ -94,12 +94,20 @@ class ExitPlan:
         fraction = self.settings.break_even_at
         self.even_move = NAN if fraction is None or not reach > 0.0 else fraction * reach
         self.trail_by = NAN if self.settings.trailing is None else self.settings.trailing * self.initial_risk
+        self._ruled = self.even_move == self.even_move or self.trail_by > 0.0
 
     def on_bar(self, bar: Bar) -> tuple[ExitAction, ...]:
         """Take a closed bar of the instrument held. Of a bar that began before the entry only the close counts."""
         if bar.start < self.opened_ts:
             return self.on_price(bar.close, bar.close, bar.close)
-        return self.on_price(bar.high, bar.low, bar.close)
+        high, low = bar.high, bar.low
+        if self._ruled or self.watch_stop or self.watch_target:
+            return self.on_price(high, low, bar.close)
+        if high > self.highest:
+            self.highest = high
+        if low < self.lowest:
+            self.lowest = low
+        return _NOTHING
 
     def on_price(self, high: float, low: float, last: float) -> tuple[ExitAction, ...]:
         """Take what the instrument held did since the last call (for a tick all three are its price)."""
