@@ -72,7 +72,7 @@ def frictionless(quantity: int, *, greeks: bool) -> Config:
             first_entry=None, last_entry=None,
         ),
         orders=DeskSettings(entry_patience_s=0, rest_target=False, tick=0.0, exits=no_exits),
-        paper=PaperSettings(slippage_ticks=0.0, half_spread=0.0, volume_cap=0.0, tick=0.0, day_orders=False),
+        paper=PaperSettings(slippage_ticks=0.0, half_spread=0.0, half_spread_linear=0.0, volume_cap=0.0, tick=0.0, day_orders=False),
     )  # fmt: skip
 
 

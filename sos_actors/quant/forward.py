@@ -90,11 +90,22 @@ def _nearest_median(values: Array, distance: Array, count: int) -> tuple[Array, 
     NaN values are left out. The sort is stable, so that ties fall the same way on every machine.
     """
     order = np.argsort(distance, axis=-1, kind="stable")[..., :count]
+    if values.ndim == 1:  # a single minute: a handful of numbers, for which Python is four times as quick
+        found = [value for value in values[order].tolist() if value == value]
+        middle_one = _median_of(found)
+        spread = _median_of([abs(value - middle_one) for value in found]) if len(found) != 1 else np.inf
+        return np.asarray(middle_one), np.asarray(spread)
     nearest = np.take_along_axis(values, order, axis=-1)
     known = np.count_nonzero(~np.isnan(nearest), axis=-1)
     middle = _median(nearest, known)
     deviation = _median(np.abs(nearest - middle[..., None]), known)
     return middle, np.where(known == 1, np.inf, deviation)
+
+
+def _median_of(values: list[float]) -> float:
+    """Median of a few numbers; NaN of none."""
+    ranked, count = sorted(values), len(values)
+    return 0.5 * (ranked[(count - 1) // 2] + ranked[count // 2]) if count else NAN
 
 
 def _median(values: Array, known: NDArray[np.intp]) -> Array:

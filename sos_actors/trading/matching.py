@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from sos_actors.market.ids import parse_id
 from sos_actors.messages import (
     NAN,
     Bar,
@@ -47,6 +48,8 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     slippage_ticks: float = 1.0
     #: Half the spread as a fraction of the price, where bid and ask are not known.
     half_spread: float = 0.001
+    #: The same for an index or a future, whose spread is a far smaller part of the price.
+    half_spread_linear: float = 0.00003
     #: Most of a bar's volume that our orders may take, as a fraction; 0 = no cap. Unknown volume is not capped.
     volume_cap: float = 0.1
     #: Ticks by which the price must pass a limit before it fills.
@@ -60,7 +63,7 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
-        for name in ("slippage_ticks", "half_spread", "volume_cap", "limit_through_ticks", "tick", "latency_ms"):
+        for name in ("slippage_ticks", "half_spread", "half_spread_linear", "volume_cap", "limit_through_ticks", "tick", "latency_ms"):
             if getattr(self, name) < 0:
                 raise ValueError(f"paper.{name} is {getattr(self, name)}: write 0 or more")
 
@@ -183,7 +186,7 @@ class PaperExchange:
             return []
         price = tick.price
         self._budget, self._budget_bar = _UNCAPPED, ("", -1)
-        self._half = _half_spread(price, NAN, NAN, self.settings.half_spread)
+        self._half = _half_spread(price, NAN, NAN, self._fallback(tick.instrument))
         bid = tick.bid if tick.bid > 0.0 else price - self._half
         ask = tick.ask if tick.ask > 0.0 else price + self._half
         events: list[ExchangeEvent] = []
@@ -244,7 +247,7 @@ class PaperExchange:
 
     def _start_bar(self, bar: Bar, bid: float, ask: float) -> None:
         settings = self.settings
-        self._half = _half_spread(bar.open, bid, ask, settings.half_spread)
+        self._half = _half_spread(bar.open, bid, ask, self._fallback(bar.instrument))
         self._budget_bar = (bar.instrument, bar.start)
         if settings.volume_cap <= 0.0 or bar.volume != bar.volume:
             self._budget = _UNCAPPED
@@ -254,6 +257,11 @@ class PaperExchange:
 
     def _worse(self, price: float, buy: bool) -> float:
         return self._slipped(price + self._half if buy else price - self._half, buy)
+
+    def _fallback(self, instrument: str) -> float:
+        """Half spread as a fraction of the price, where there are no quotes."""
+        settings = self.settings
+        return settings.half_spread if parse_id(instrument).kind == "OPT" else settings.half_spread_linear
 
     def _slipped(self, price: float, buy: bool) -> float:
         # With no cost set the price stays what traded, on the grid or not; never below one tick.

@@ -125,14 +125,15 @@ def test_the_day_reaches_the_tariff():
     assert charges.asked[0][-2] == dt.date(2024, 1, 2)
 
 
-def test_brokerage_is_paid_once_an_order_and_an_index_pays_nothing():
+def test_brokerage_is_paid_once_an_order_and_an_index_pays_what_its_future_would():
     charges = FlatCharge()
     ledger = Ledger(0, charges)
     ledger.apply(fill("1", BUY, 25, 100.0), "a", DAY)
     assert ledger.apply(fill("2", BUY, 50, 100.0), "a", DAY, first_of_order=False).charges_paise == 0
-    assert ledger.apply(fill("3", BUY, 1, 24000.05, instrument=INDEX), "a", DAY).charges_paise == 0
-    assert ledger.charges_paise == 2000
-    assert [row[-1] for row in charges.asked] == [1, 0]
+    assert ledger.apply(fill("3", BUY, 1, 24000.05, instrument=INDEX), "a", DAY).charges_paise == 2000
+    assert ledger.charges_paise == 4000
+    assert [row[-1] for row in charges.asked] == [1, 0, 1]
+    assert [row[0] for row in charges.asked] == ["OPT", "OPT", "FUT"]
 
 
 def test_expiry_costs_the_holder_the_tax_on_exercise():
