@@ -103,9 +103,9 @@ class ExitPlan:
         high, low = bar.high, bar.low
         if self._ruled or self.watch_stop or self.watch_target:
             return self.on_price(high, low, bar.close)
-        if high > self.highest:
+        if high > self.highest:  # noqa: PLR1730 - max() costs three times as much, and this is every bar held
             self.highest = high
-        if low < self.lowest:
+        if low < self.lowest:  # noqa: PLR1730 - as above
             self.lowest = low
         return _NOTHING
 

@@ -24,7 +24,7 @@ from sos_actors.trading.exits import ExitSettings
 from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.matching import PaperExchange, PaperSettings
 
-FREE = {"slippage_ticks": 0.0, "half_spread": 0.0, "volume_cap": 0.0}
+FREE = {"slippage_ticks": 0.0, "half_spread": 0.0, "half_spread_linear": 0.0, "volume_cap": 0.0}
 PLAIN = ExitSettings(break_even_at=None, time_stop_min=None, square_off=None)
 
 

@@ -6,7 +6,7 @@ from sos_actors.trading.matching import PaperExchange, PaperSettings
 
 BUY, SELL = Side.BUY, Side.SELL
 LIMIT, STOP = OrderType.LIMIT, OrderType.STOP
-FREE = {"slippage_ticks": 0.0, "half_spread": 0.0, "volume_cap": 0.0}
+FREE = {"slippage_ticks": 0.0, "half_spread": 0.0, "half_spread_linear": 0.0, "volume_cap": 0.0}
 
 
 def exchange(lots=None, **settings):
