@@ -12,9 +12,11 @@
 from __future__ import annotations
 
 import argparse
+import cProfile
 import datetime as dt
 import json
 import os
+import pstats
 import resource
 import sys
 import time
@@ -72,7 +74,8 @@ def frictionless(quantity: int, *, greeks: bool) -> Config:
             first_entry=None, last_entry=None,
         ),
         orders=DeskSettings(entry_patience_s=0, rest_target=False, tick=0.0, exits=no_exits),
-        paper=PaperSettings(slippage_ticks=0.0, half_spread=0.0, half_spread_linear=0.0, volume_cap=0.0, tick=0.0, day_orders=False),
+        paper=PaperSettings(slippage_ticks=0.0, half_spread=0.0, half_spread_linear=0.0, volume_cap=0.0, tick=0.0,
+                            day_orders=False),
     )  # fmt: skip
 
 
@@ -83,7 +86,8 @@ def bar_columns(instrument: str, start: np.ndarray, rows: np.ndarray) -> BarColu
 
 
 def days_of(ts: np.ndarray) -> list[dt.date]:
-    return [dt.date.fromisoformat(str(d)) for d in ts[::SESSION_MINUTES].astype("datetime64[ns]").astype("datetime64[D]")]
+    days = ts[::SESSION_MINUTES].astype("datetime64[ns]").astype("datetime64[D]")
+    return [dt.date.fromisoformat(str(day)) for day in days]
 
 
 class PcrTrader(Actor):
@@ -178,9 +182,6 @@ def main() -> None:
     built = time.perf_counter()
     cpu = time.process_time()
     if args.profile:
-        import cProfile
-        import pstats
-
         profile = cProfile.Profile()
         profile.runcall(runtime.run)
         pstats.Stats(profile).sort_stats("tottime").print_stats(35)

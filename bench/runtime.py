@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pykka  # noqa: E402
+import pykka
 
-from sos_actors.messages import MinuteClosed  # noqa: E402
-from sos_actors.runtime import Actor, LiveRuntime, SimRuntime, handles  # noqa: E402
+from sos_actors.messages import MinuteClosed
+from sos_actors.runtime import Actor, LiveRuntime, SimRuntime, handles
 
 STAGES = 6
 MESSAGE = MinuteClosed(1)

@@ -23,8 +23,8 @@ from sos_actors.actors.structure import StructureActor
 from sos_actors.actors.study import StudyActor
 from sos_actors.actors.tick_feed import TickFeedActor
 from sos_actors.config import Config
-from sos_actors.market.bars import BarBuilder
 from sos_actors.errors import InputError
+from sos_actors.market.bars import BarBuilder
 from sos_actors.market.calendar import INDIA, regular_close
 from sos_actors.market.charges import ChargeModel
 from sos_actors.market.contracts import ContractRules
@@ -94,7 +94,8 @@ def build(runtime: Runtime, cast: Cast) -> RecorderActor:
     if cast.load_ticks is not None:
         runtime.spawn(TickFeedActor, "feed", cast.load_ticks, group=group("feed"), policy=VITAL)
     exchange = PaperExchange(cast.config.paper)
-    runtime.spawn(PaperBrokerActor, "broker", exchange, Tick if cast.load_ticks else ExchangeBar, group=group("broker"), policy=VITAL)
+    prices = Tick if cast.load_ticks else ExchangeBar
+    runtime.spawn(PaperBrokerActor, "broker", exchange, prices, group=group("broker"), policy=VITAL)
     for underlying in cast.underlyings:
         _spawn_analytics(runtime, cast, underlying)
     for underlying in cast.underlyings:

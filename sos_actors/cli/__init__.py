@@ -29,26 +29,28 @@ def main() -> int:
     """Run the command line; gives the exit status: 0 done, 1 failed, 2 bad usage or input."""
     try:
         app()
-    except SosError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    except EscalatedError as error:
-        cause = error.__cause__
-        if isinstance(cause, SosError):  # bad data that only showed once the run was under way
-            print(f"error: {cause}", file=sys.stderr)
-            return cause.exit_status
-        print(f"error: {str(error).splitlines()[0]}; this is a fault of the program, please report it", file=sys.stderr)
-        return 1
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         sys.stderr.close()
         return 0
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
-        return 1
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 1
+    except (SosError, EscalatedError, OSError) as error:
+        line, status = _told(error)
+        print(f"error: {line}", file=sys.stderr)
+        return status
     return 0
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """Give the one line that says what went wrong, and the exit status."""
+    if isinstance(error, EscalatedError) and isinstance(error.__cause__, SosError):
+        error = error.__cause__  # bad data that only showed once the run was under way
+    if isinstance(error, SosError):
+        return str(error), error.exit_status
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}", 1
+    return f"{str(error).splitlines()[0]}; this is a fault of the program, please report it", 1

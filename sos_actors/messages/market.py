@@ -99,8 +99,8 @@ class ChainSnapshot(Message, frozen=True):
 
     Scalars are NaN where the data gives no answer, and `missing` says what was absent ('oi', 'volume',
     'spot', 'bid_ask', 'stale'). Arrays are [2, K] over calls and puts. iv is a fraction per year; theta rupees a
-    calendar day; vega rupees a vol point (0.01); `*_oi_change` are over the configured window in units; `*_volume` is what traded today
-    so far.
+    calendar day; vega rupees a vol point (0.01); `*_oi_change` are over the configured window in units; `*_volume` is
+    what traded today so far.
     `smart_trend` is as strategies read it: 'Long Buildup' ... 'Neutral', '' until known.
     """
 

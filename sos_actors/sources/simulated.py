@@ -47,5 +47,6 @@ class SimulatedHistory:
         if index is None:
             return None
         return DayStats(
-            underlying, day, float(index.open[0]), float(index.high.max()), float(index.low.min()), float(index.close[-1])
+            underlying, day, float(index.open[0]), float(index.high.max()), float(index.low.min()),
+            float(index.close[-1]),
         )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from py_vollib.black import black
-from py_vollib.black_scholes.greeks import analytical
+from vollib.black import black
+from vollib.black_scholes.greeks import analytical
 
 from sos_actors.quant.black import Greeks, greeks, price
 from sos_actors.quant.blocks import BLOCK
@@ -43,7 +43,7 @@ contracts = st.tuples(
 )
 
 
-def test_price_agrees_with_py_vollib():
+def test_price_agrees_with_vollib():
     forward, strike, years, sigma, discount, is_call = sample(POINTS)
     ours = price(forward, strike, years, sigma, discount, is_call)
     rows = zip(forward, strike, years, sigma, is_call, strict=True)
@@ -51,7 +51,7 @@ def test_price_agrees_with_py_vollib():
     np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=2e-11)
 
 
-def test_greeks_agree_with_py_vollib_on_the_cash_equivalent():
+def test_greeks_agree_with_vollib_on_the_cash_equivalent():
     columns = sample(POINTS, seed=8)
     forward, strike, years, sigma, discount, is_call = columns
     ours = greeks(*columns)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from py_vollib.black import black
-from py_vollib.black.implied_volatility import implied_volatility
+from vollib.black import black
+from vollib.black.implied_volatility import implied_volatility
 
 from sos_actors.quant.black import greeks, price
 from sos_actors.quant.implied import _guess, _refine, implied_vol
@@ -26,7 +26,7 @@ def _no_warnings():
 
 @pytest.fixture(scope="module")
 def listed():
-    """Contracts as listed, priced by py_vollib: forward, strike, years, sigma, discount, is_call, price."""
+    """Contracts as listed, priced by vollib: forward, strike, years, sigma, discount, is_call, price."""
     rng = np.random.default_rng(11)
     years = np.exp(rng.uniform(np.log(0.5 / 24 / 365), np.log(30 / 365), POINTS))
     forward = 24_000.0 * np.exp(0.065 * years)
@@ -50,7 +50,7 @@ def test_finds_the_volatility_another_library_priced_with(listed):
     assert np.nanmax(np.abs(ours / sigma - 1.0)) <= 1e-4
 
 
-def test_agrees_with_py_vollib_solver(listed):
+def test_agrees_with_vollib_solver(listed):
     forward, strike, years, sigma, discount, is_call, value = listed
     ours = implied_vol(value, forward, strike, years, discount, is_call)
     known = 100.0 * greeks(forward, strike, years, sigma, discount, is_call).vega > 1.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pykka
 import pytest
 
-from sos_actors.messages import ActorBenched, ActorFailed, FeedStatus, MinuteClosed, Stage, Terminated
+from sos_actors.messages import ActorBenched, ActorFailed, FeedStatus, MinuteClosed, SessionPhase, Stage, Terminated
 from sos_actors.runtime import Actor, RestartPolicy, Session, SimRuntime, handles
 from sos_actors.runtime.actor import UnhandledMessageError
 from sos_actors.runtime.base import EscalatedError
@@ -269,10 +271,6 @@ def test_timers_fire_by_time_stage_and_order_and_the_queue_drains_between(runtim
 
 
 def test_sessions_give_phases_and_minutes():
-    import datetime as dt
-
-    from sos_actors.messages import SessionPhase
-
     runtime = SimRuntime()
     seen: list[str] = []
 
