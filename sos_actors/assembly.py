@@ -25,7 +25,7 @@ from sos_actors.actors.tick_feed import TickFeedActor
 from sos_actors.config import Config
 from sos_actors.errors import InputError
 from sos_actors.market.bars import BarBuilder
-from sos_actors.market.calendar import INDIA, regular_close
+from sos_actors.market.calendar import INDIA, regular_session
 from sos_actors.market.charges import ChargeModel
 from sos_actors.market.contracts import ContractRules
 from sos_actors.market.day import DayStats, MarketDay, TickColumns
@@ -216,7 +216,7 @@ def years_to_expiry_of(underlying: str) -> Callable[[dt.date, int], float]:
             try:
                 instant = expiry_instant(exchange, expiry, INDIA)
             except InputError:  # a year whose holidays are not known, or a date the contract has since moved from
-                instant = regular_close(expiry)
+                instant = regular_session(expiry).close_ns
             instants[expiry] = instant
         return float(years_to_expiry(now, instant))
 

@@ -122,7 +122,7 @@ class TradingCalendar:
             return tuple(Session(ist_ns(day, start), ist_ns(day, end)) for start, end in special)
         if day.weekday() >= 5 or day in HOLIDAYS.get(day.year, ()):
             return ()
-        return (_normal_session(day),)
+        return (regular_session(day),)
 
     def _step(self, exchange: str, day: dt.date, step: dt.timedelta) -> dt.date:
         day += step
@@ -131,12 +131,8 @@ class TradingCalendar:
         return day
 
 
-def regular_close(day: dt.date) -> int:
-    """UTC ns at which derivatives close on a regular day of that date's rules, holiday or not."""
-    return _normal_session(day).close_ns
-
-
-def _normal_session(day: dt.date) -> Session:
+def regular_session(day: dt.date) -> Session:
+    """When derivatives trade on a regular day of that date's rules, holiday or not."""
     close = next(close for since, close in CLOSINGS if day >= since)
     return Session(ist_ns(day, OPENING), ist_ns(day, close))
 

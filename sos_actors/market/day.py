@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+#: Interval of daily bars in seconds.
+DAILY_S = 86_400
+
 FloatColumn = NDArray[np.float64]
 IntColumn = NDArray[np.int64]
 

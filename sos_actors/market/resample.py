@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from sos_actors.errors import InputError
-from sos_actors.market.clocktime import DAY_NS, IST_OFFSET_NS, MINUTE_NS, ist_date
+from sos_actors.market.clocktime import MINUTE_NS, ist_date, ns_of_day
 from sos_actors.market.day import BarColumns, FloatColumn
 from sos_actors.messages import Bar
 
@@ -25,7 +25,7 @@ def bucket_start(start: int, minutes: int, session_open: int | None = None) -> i
     """
     span = minutes * MINUTE_NS
     if session_open is None:
-        session_open = start - (start + IST_OFFSET_NS) % DAY_NS + _OPEN_NS
+        session_open = start - ns_of_day(start) + _OPEN_NS
     return start - (start - session_open) % span
 
 
@@ -96,7 +96,7 @@ def resample(columns: BarColumns, minutes: int, session_open: int | None = None)
         raise InputError(f"bars of {columns.interval_s} s do not make bars of {minutes} minutes")
     if len(columns.start) == 0:
         return dataclasses.replace(columns, interval_s=minutes * 60)
-    anchor = columns.start - (columns.start + IST_OFFSET_NS) % DAY_NS + _OPEN_NS
+    anchor = columns.start - ns_of_day(columns.start) + _OPEN_NS
     if session_open is not None:
         anchor = np.full_like(anchor, session_open)
     bucket = columns.start - (columns.start - anchor) % (minutes * MINUTE_NS)

@@ -23,7 +23,7 @@ from sos_actors.playbook.schema import (
     PhaseFile,
     RegimeRule,
     StrategyFile,
-    minute_of_day,
+    minutes_of,
     seconds_of,
 )
 from sos_actors.playbook.selection import parse_selection
@@ -127,7 +127,7 @@ class _Compiler:
         levels, places = self._levels(definition.execution, len(captured))
         rules = rules_by_regime(definition.regime_config)
         widens = "buffer_atr" not in scope.uses and any(rule.buffer_atr for rule in rules.values())
-        windows = tuple((minute_of_day(begin), minute_of_day(end)) for begin, end in definition.time_windows)
+        windows = tuple((minutes_of(begin), minutes_of(end)) for begin, end in definition.time_windows)
         required = scope.uses & {"chain", "structure", "confirm", "volume", "oi"}
         if definition.regime_config:
             required |= {"chain"}

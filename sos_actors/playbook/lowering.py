@@ -23,7 +23,7 @@ from sos_actors.playbook.errors import StrategyError
 from sos_actors.playbook.grammar import column_of, parse_expression
 from sos_actors.playbook.names import NUMBER, TEXT, TRUTH
 from sos_actors.playbook.references import References, Scope, Term
-from sos_actors.playbook.schema import minute_of_day
+from sos_actors.playbook.schema import minutes_of
 from sos_actors.quant.studies import StudySpec
 
 _COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "=="}
@@ -244,7 +244,7 @@ class _Lowering(References):
             if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
                 raise self._fail(argument, "expected a time of day 'HH:MM'")
             try:
-                minutes.append(minute_of_day(argument.value))
+                minutes.append(minutes_of(argument.value))
             except StrategyError as error:
                 raise self._fail(argument, error.problem) from None
         if minutes[0] >= minutes[1]:

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.market.clocktime import clock_seconds
 from sos_actors.messages import Regime
 from sos_actors.playbook.errors import StrategyError
 
 _TIMEFRAMES = {"1m": 60, "2m": 120, "3m": 180, "5m": 300, "10m": 600, "15m": 900, "30m": 1800, "1h": 3600}
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
 class RegimeRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,12 +137,12 @@ def seconds_of(timeframe: str) -> int:
     return _TIMEFRAMES[timeframe]
 
 
-def minute_of_day(text: str) -> int:
+def minutes_of(text: str) -> int:
     """'HH:MM' as minutes since midnight; raises StrategyError."""
-    match = _CLOCK.fullmatch(text)
-    if match is None:
-        raise StrategyError(f"'{text}' is no time of day; write 'HH:MM', e.g. '09:20'")
-    return int(match[1]) * 60 + int(match[2])
+    try:
+        return clock_seconds(f"{text}:00") // 60
+    except ValueError:
+        raise StrategyError(f"'{text}' is no time of day; write 'HH:MM', e.g. '09:20'") from None
 
 
 def _check(strategy: StrategyFile, file: str) -> None:
@@ -160,7 +160,7 @@ def _check(strategy: StrategyFile, file: str) -> None:
         if strategy.confirm_timeframe and seconds_of(strategy.confirm_timeframe) <= seconds:
             raise StrategyError("confirm_timeframe must be longer than timeframe", place="confirm_timeframe")
         for begin, end in strategy.time_windows:
-            if minute_of_day(begin) >= minute_of_day(end):
+            if minutes_of(begin) >= minutes_of(end):
                 raise StrategyError(f"the window {begin} to {end} is empty", place="time_windows")
     except StrategyError as error:
         raise StrategyError(error.problem, file, error.place) from None
@@ -189,7 +189,7 @@ def _check_exits(exits: ExitsFile, file: str) -> None:
             raise StrategyError(f"expected 0 to {limit:g}", file, f"exits.{name}")
     if exits.square_off is not None and exits.square_off != "off":
         try:
-            minute_of_day(exits.square_off)
+            minutes_of(exits.square_off)
         except StrategyError as error:
             raise StrategyError(f"{error.problem}, or 'off'", file, "exits.square_off") from None
 

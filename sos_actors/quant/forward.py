@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sos_actors.market.clocktime import DAY_NS
 from sos_actors.quant.blocks import Array
 
 NAN = float("nan")
-NS_A_YEAR = 365 * 86_400 * 1_000_000_000
+NS_A_YEAR = 365 * DAY_NS
 
 
 def years_to_expiry(now: int | NDArray[np.int64], expiry_close: int | NDArray[np.int64]) -> Array:

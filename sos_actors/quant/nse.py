@@ -13,17 +13,14 @@ import datetime as dt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sos_actors.quant.black import greeks, price
+from sos_actors.market.clocktime import day_number, ist_day
+from sos_actors.quant.black import DAYS_A_YEAR, greeks, price
 from sos_actors.quant.blocks import Array
 from sos_actors.quant.forward import discount_factor, parity_forward
 from sos_actors.quant.implied import implied_vol
 
 #: Continuously compounded rate a year the exchange assumes.
 NSE_RATE = 0.10
-NS_A_DAY = 86_400 * 1_000_000_000
-#: India is five and a half hours ahead of UTC, without daylight saving.
-IST_OFFSET_NS = 19_800 * 1_000_000_000
-UNIX_EPOCH_ORDINAL = dt.date(1970, 1, 1).toordinal()
 FIT_STEPS = 20
 #: Rupees of spot: a fit that moves less than this has ended.
 FIT_TOLERANCE = 1e-6
@@ -31,8 +28,8 @@ FIT_TOLERANCE = 1e-6
 
 def nse_years(now: int | NDArray[np.int64], expiry: dt.date) -> Array:
     """Years to expiry as the exchange counts: whole days from the Indian date of `now` (UTC ns), at least 1, / 365."""
-    today = (np.asarray(now, dtype=np.int64) + IST_OFFSET_NS) // NS_A_DAY
-    return np.asarray(np.maximum(expiry.toordinal() - UNIX_EPOCH_ORDINAL - today, 1) / 365.0)
+    today = ist_day(np.asarray(now, dtype=np.int64))
+    return np.asarray(np.maximum(day_number(expiry) - today, 1) / DAYS_A_YEAR)
 
 
 def nse_implied_vol(

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from sos_actors.market.clocktime import MINUTE_NS, ist_date, minute_of_day
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import NAN, AccountMarked, Regime, TradeClosed
-from sos_actors.reports.formats import NS_PER_MINUTE, ist
 
 #: Trading days a year, the usual convention for annualising daily returns.
 DAYS_PER_YEAR = 252
@@ -102,7 +102,7 @@ def r_multiple(trade: TradeClosed) -> float:
 
 def holding_minutes(trade: TradeClosed) -> float:
     """Time from entry to flat."""
-    return (trade.exit_ts - trade.entry_ts) / NS_PER_MINUTE
+    return (trade.exit_ts - trade.entry_ts) / MINUTE_NS
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -158,8 +158,8 @@ BREAKDOWNS: dict[str, Callable[[TradeClosed], str]] = {
     "strategy": lambda trade: trade.strategy,
     "underlying": lambda trade: trade.underlying,
     "regime": lambda trade: trade.regime.value,
-    "hour": lambda trade: f"{ist(trade.entry_ts):%H}:00",
-    "day": lambda trade: ist(trade.exit_ts).date().isoformat(),
+    "hour": lambda trade: f"{minute_of_day(trade.entry_ts) // 60:02d}:00",
+    "day": lambda trade: ist_date(trade.exit_ts).isoformat(),
     "exit_reason": lambda trade: trade.exit_reason.value,
     "right": _right,
 }
@@ -183,7 +183,7 @@ def daily_equity(marks: Sequence[AccountMarked], sessions: Sequence[Session], st
     before, place = starting_paise, 0
     for session in sorted(sessions, key=lambda session: session.day):
         equity = before
-        while place < len(ordered) and ist(ordered[place].ts).date() <= session.day:
+        while place < len(ordered) and ist_date(ordered[place].ts) <= session.day:
             equity = ordered[place].equity_paise
             place += 1
         closes.append(DayEquity(session.day, equity, equity / before - 1 if before > 0 else NAN))
@@ -233,7 +233,7 @@ def drawdown(curve: Sequence[tuple[int, int]]) -> tuple[int, float, float]:
             peak_ts, peak = ts, equity
         elif peak - equity > deepest:
             deepest, fraction = peak - equity, (peak - equity) / peak if peak > 0 else NAN
-    return deepest, fraction, longest / NS_PER_MINUTE
+    return deepest, fraction, longest / MINUTE_NS
 
 
 def exposure(trades: Sequence[TradeClosed], sessions: Sequence[Session]) -> float:

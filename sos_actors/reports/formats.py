@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
-from zoneinfo import ZoneInfo
 
-IST = ZoneInfo("Asia/Kolkata")
-NS_PER_S = 1_000_000_000
-NS_PER_MINUTE = 60 * NS_PER_S
 NOTHING = "-"
-
-
-def ist(ts: int) -> dt.datetime:
-    """UTC nanoseconds as a time of day in India, cut to the microsecond."""
-    seconds, rest = divmod(ts, NS_PER_S)
-    return dt.datetime.fromtimestamp(seconds, IST).replace(microsecond=rest // 1000)
-
-
-def ist_iso(ts: int) -> str:
-    """UTC nanoseconds as ISO text in India, e.g. '2025-09-02T09:31:00+05:30'."""
-    return ist(ts).isoformat()
 
 
 def grouped(whole: int) -> str:

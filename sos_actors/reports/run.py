@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import ist_text
 from sos_actors.market.day import DataQuality
 from sos_actors.messages import AccountMarked, ActorBenched, ActorFailed, Fill, Refused, Signal, TradeClosed
 from sos_actors.reports.figures import (
@@ -28,7 +29,6 @@ from sos_actors.reports.figures import (
     r_multiple,
     trade_figures,
 )
-from sos_actors.reports.formats import ist_iso
 
 
 class DayQuality(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,8 +124,8 @@ def trade_row(trade: TradeClosed) -> dict[str, Any]:
         "direction": trade.direction.value,
         "side": trade.side.value,
         "quantity": trade.quantity,
-        "entry_time": ist_iso(trade.entry_ts),
-        "exit_time": ist_iso(trade.exit_ts),
+        "entry_time": ist_text(trade.entry_ts),
+        "exit_time": ist_text(trade.exit_ts),
         "holding_minutes": _number(holding_minutes(trade)),
         "entry_price": _number(trade.entry_price, 4),
         "exit_price": _number(trade.exit_price, 4),
@@ -145,11 +145,11 @@ def _actors(record: RunRecord) -> dict[str, Any]:
     """List what broke. Tracebacks hold paths of the machine and stay in the log."""
     return {
         "failed": [
-            {"time": ist_iso(event.ts), "actor": event.path, "message": event.message_type, "error": event.error}
+            {"time": ist_text(event.ts), "actor": event.path, "message": event.message_type, "error": event.error}
             for event in record.failed
         ],
         "benched": [
-            {"time": ist_iso(event.ts), "actor": event.path, "reason": event.reason} for event in record.benched
+            {"time": ist_text(event.ts), "actor": event.path, "reason": event.reason} for event in record.benched
         ],
     }
 
@@ -191,7 +191,7 @@ def _data_quality(days: Sequence[DayQuality]) -> dict[str, Any]:
                 "rows": day.quality.rows,
                 "rejected": dict(sorted(day.quality.rejected.items())),
                 "snapped": day.quality.snapped,
-                "holes": [[ist_iso(start), ist_iso(end)] for start, end in day.quality.holes],
+                "holes": [[ist_text(start), ist_text(end)] for start, end in day.quality.holes],
                 "notes": list(day.quality.notes),
             }
             for day in sorted(days, key=lambda day: (day.day, day.underlying))

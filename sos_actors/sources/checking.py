@@ -8,24 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sos_actors.errors import InputError
-from sos_actors.sources.facts import DAY_NS, IST_OFFSET_NS, MINUTE_NS, MarketFacts, ist_ns
+from sos_actors.market.clocktime import (
+    DAY_NS,
+    IST_OFFSET_NS,
+    MINUTE_NS,
+    date_of,
+    day_number,
+    ist_day,
+    ist_ns,
+    ist_times,
+    ns_of_day,
+)
+from sos_actors.market.day import DAILY_S
+from sos_actors.sources.facts import MarketFacts
 from sos_actors.sources.layout import Layout
 from sos_actors.sources.rows import NEAREST, Rows
 from sos_actors.storage.merging import distinct_rows
 
-_EPOCH = dt.date(1970, 1, 1)
 #: Intervals that snapshots are snapped to, seconds; the nearest to their usual distance is taken.
 GRIDS = (60, 300, 900)
-DAILY_S = 86_400
 #: Ladder steps that exchanges use, points, coarse to fine.
 _STEPS = (1_000.0, 500.0, 250.0, 200.0, 100.0, 50.0, 25.0, 20.0, 10.0, 5.0, 2.5, 1.0)
 _FINEST_USUAL = 25.0
 _OHLC = ("open", "high", "low", "close")
-
-
-def date_of(days: int) -> dt.date:
-    """Days since 1970 as a date."""
-    return _EPOCH + dt.timedelta(days=int(days))
 
 
 def interval_of(rows: Rows, layout: Layout, where: str) -> int:
@@ -33,9 +38,9 @@ def interval_of(rows: Rows, layout: Layout, where: str) -> int:
     if layout.interval_s:
         return layout.interval_s
     stamps = np.unique(rows.ts)
-    if layout.kind == "bars" and ((stamps + IST_OFFSET_NS) % DAY_NS == 0).all():
+    if layout.kind == "bars" and (ns_of_day(stamps) == 0).all():
         return DAILY_S
-    gaps = np.diff(stamps)[np.diff((stamps + IST_OFFSET_NS) // DAY_NS) == 0]
+    gaps = np.diff(stamps)[np.diff(ist_day(stamps)) == 0]
     if not len(gaps):
         return GRIDS[0]
     if layout.irregular:
@@ -63,7 +68,7 @@ def check_session(rows: Rows, layout: Layout, facts: MarketFacts, where: str) ->
         before[own] = ts < sessions[0][0]
     outside = ~inside
     if outside.sum() * 2 > len(rows):
-        ist = np.datetime_as_string(((np.sort(rows.ts[outside]) + IST_OFFSET_NS) // 10**9).astype("datetime64[s]"))
+        ist = ist_times(np.sort(rows.ts[outside]))
         raise InputError(f"{where}: {int(outside.sum())} of {len(rows)} rows lie outside the session, from {ist[0]} to "
                          f"{ist[-1]} IST: is the time zone right? Say e.g. 'zone: UTC' in its mapping")
     after = outside[~before]
@@ -112,7 +117,7 @@ def check_contracts(rows: Rows, layout: Layout, facts: MarketFacts) -> None:
         _, first, code = np.unique(key, return_index=True, return_inverse=True)
         day_of = rows.day
         nearest = [facts.nearest_expiry(rows.names[rows.underlying[at]], date_of(day_of[at])) for at in first]
-        rows.expiry = np.array([(day - _EPOCH).days for day in nearest], np.int64)[code]
+        rows.expiry = np.array([day_number(day) for day in nearest], np.int64)[code]
     if layout.kind == "bars":
         rows.reject((rows.expiry >= 0) & (rows.expiry < rows.day), "expiry before the day")
         return

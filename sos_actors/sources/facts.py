@@ -8,19 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sos_actors.errors import InputError
+from sos_actors.market.calendar import regular_session
 from sos_actors.market.ids import EXCHANGE_OF
-
-#: Asia/Kolkata's distance from UTC; no daylight saving since 1945.
-IST_OFFSET_NS = 19_800 * 1_000_000_000
-DAY_NS = 86_400 * 1_000_000_000
-MINUTE_NS = 60 * 1_000_000_000
-
-
-def ist_ns(day: dt.date, hhmm: str) -> int:
-    """UTC nanoseconds of a wall-clock time HH:MM in India."""
-    hour, minute = hhmm.split(":")
-    midnight = (day - dt.date(1970, 1, 1)).days * DAY_NS - IST_OFFSET_NS
-    return midnight + (int(hour) * 60 + int(minute)) * MINUTE_NS
 
 
 class MarketFacts(Protocol):
@@ -42,12 +31,9 @@ class MarketFacts(Protocol):
 class PlainFacts:
     """Knows the regular session alone; lots and expiries must come with the file or on the command line."""
 
-    #: Derivatives trade until 15:40 since this day, until 15:30 before (NSE/FAOP/74467).
-    LONGER_SINCE = dt.date(2026, 8, 3)
-
     def sessions(self, underlying: str, day: dt.date) -> tuple[tuple[int, int], ...]:  # noqa: ARG002 - the protocol's
         """Every day is taken for a regular one."""
-        return ((ist_ns(day, "09:15"), ist_ns(day, "15:40" if day >= self.LONGER_SINCE else "15:30")),)
+        return (regular_session(day),)
 
     def lot_size(self, underlying: str, expiry: dt.date, day: dt.date) -> int:
         """Raise InputError: unknown here."""

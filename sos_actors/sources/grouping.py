@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from sos_actors.market.clocktime import date_of
 from sos_actors.market.day import BarColumns, ChainColumns, TickColumns
 from sos_actors.market.ids import future_id, index_id, option_id
 from sos_actors.messages import Right
 from sos_actors.messages.market import CHAIN_FIELDS
-from sos_actors.sources.checking import contract_key, date_of, groups
+from sos_actors.sources.checking import contract_key, groups
 from sos_actors.sources.facts import MarketFacts
 from sos_actors.sources.layout import Layout
 from sos_actors.sources.rows import Rows

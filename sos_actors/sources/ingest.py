@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from sos_actors.errors import InputError
-from sos_actors.market.day import DataQuality
+from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, date_of, day_number, ist_date
+from sos_actors.market.day import DAILY_S, DataQuality
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.sources.checking import (
-    DAILY_S,
     check_contracts,
     check_prices,
     check_session,
@@ -30,7 +30,7 @@ from sos_actors.sources.checking import (
     order_ticks,
     snap,
 )
-from sos_actors.sources.facts import MINUTE_NS, MarketFacts, PlainFacts
+from sos_actors.sources.facts import MarketFacts, PlainFacts
 from sos_actors.sources.grouping import bar_days, chain_days, holes, per_day_starts, spot_bars, tick_days, to_units
 from sos_actors.sources.layout import Layout, layout_of, with_overrides
 from sos_actors.sources.reading import read_table
@@ -208,11 +208,10 @@ def _skip(rows: Rows, request: Request, where: str) -> int:
         if request.symbol not in rows.names:
             raise InputError(f"{where}: nothing of {request.symbol} in it; there is {', '.join(rows.names)}")
         rows.take(rows.underlying == rows.names.index(request.symbol))
-    epoch = dt.date(1970, 1, 1)
     if request.from_date:
-        rows.take(rows.day >= (request.from_date - epoch).days)
+        rows.take(rows.day >= day_number(request.from_date))
     if request.to_date:
-        rows.take(rows.day <= (request.to_date - epoch).days)
+        rows.take(rows.day <= day_number(request.to_date))
     return before - len(rows)
 
 
@@ -233,7 +232,7 @@ def _check(rows: Rows, layout: Layout, request: Request, where: str) -> _Checked
     ticks = layout.kind == "ticks"
     interval_s = 0 if ticks else interval_of(rows, layout, where)
     if layout.label == "end":
-        rows.ts -= interval_s * 1_000_000_000
+        rows.ts -= interval_s * SECOND_NS
     if interval_s != DAILY_S:
         check_session(rows, layout, request.facts, where)
     check_prices(rows, layout)
@@ -251,10 +250,9 @@ def _store(
 ) -> Sequence[str]:
     """Save every day of every instrument; returns what each saving did."""
     force, days = request.force, rows.day
-    epoch = dt.date(1970, 1, 1)
 
     def day_at(place: int) -> dt.date:
-        return epoch + dt.timedelta(days=int(days[place]))
+        return date_of(days[place])
 
     if layout.kind == "bars":
         whole = bar_days(rows, layout, interval_s, request.facts)
@@ -264,8 +262,7 @@ def _store(
     did: list[str] = [store.save_chain(chain, day_at(own[0]), source, force=force)
                       for chain, own in chain_days(rows, layout, interval_s, request.facts)]
     for _, bars in spot_bars(rows, interval_s):
-        day = epoch + dt.timedelta(days=int((bars.start[0] // 10**9 + 19_800) // 86_400))
-        did.append(store.save_bars(bars, day, source, fill_only=True))
+        did.append(store.save_bars(bars, ist_date(bars.start[0]), source, fill_only=True))
     return did
 
 

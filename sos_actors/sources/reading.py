@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sos_actors.errors import InputError
-from sos_actors.sources.facts import IST_OFFSET_NS
+from sos_actors.market.clocktime import IST_OFFSET_NS, day_number
 
 #: What an unknown value is written as.
 NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "-")
@@ -197,7 +197,7 @@ def _one_date(text: str | None) -> int:
             parsed = dt.datetime.strptime(text or "", pattern)  # noqa: DTZ007 - a date has no zone
         except ValueError:
             continue
-        return (parsed.date() - dt.date(1970, 1, 1)).days
+        return day_number(parsed.date())
     return _NO_TIME
 
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import date_of, ist_day
 from sos_actors.market.ids import EXCHANGE_OF
-from sos_actors.sources.facts import DAY_NS, IST_OFFSET_NS
 from sos_actors.sources.layout import Layout
 from sos_actors.sources.reading import Mask, dates, numbers, rights, texts, times
 
@@ -45,7 +45,7 @@ class Rows:
     @property
     def day(self) -> NDArray[np.int64]:
         """The IST calendar day of each row."""
-        return (self.ts + IST_OFFSET_NS) // DAY_NS
+        return ist_day(self.ts)
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -60,7 +60,7 @@ class Rows:
         """How many rows of each underlying and day the mask marks."""
         keys, counts = np.unique((self.underlying * 1_000_000 + self.day)[mask], return_counts=True)
         return {
-            (self.names[key // 1_000_000], dt.date(1970, 1, 1) + dt.timedelta(days=key % 1_000_000)): count
+            (self.names[key // 1_000_000], date_of(key % 1_000_000)): count
             for key, count in zip(keys.tolist(), counts.tolist(), strict=True)
         }
 

@@ -17,12 +17,12 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from sos_actors.errors import DataError, InputError, StorageError
+from sos_actors.market.clocktime import ist_times
 from sos_actors.market.day import BarColumns, ChainColumns
 from sos_actors.market.ids import index_id
 from sos_actors.messages import Buildup, ChainSnapshot
 from sos_actors.messages.market import CHAIN_FIELDS
 from sos_actors.storage.market_store import MarketStore
-from sos_actors.storage.sql import ist_times
 
 Write = Callable[[pa.Table], None]
 #: Snapshots are written this many at a time.

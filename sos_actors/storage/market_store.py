@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from sos_actors.errors import InputError, StorageError
-from sos_actors.market.day import BarColumns, ChainColumns, DataQuality, DayStats, MarketDay, TickColumns
+from sos_actors.market.day import DAILY_S, BarColumns, ChainColumns, DataQuality, DayStats, MarketDay, TickColumns
 from sos_actors.market.ids import index_id, parse_id
 from sos_actors.storage.blocks import (
     DamagedBlockError,
@@ -33,7 +33,6 @@ from sos_actors.storage.rows import StoredBlock, block_hash, put_block, put_qual
 #: What saving a day did.
 Saved = Literal["new", "merged", "replaced", "unchanged"]
 #: Bars this long or longer are daily history and never drive a session.
-DAILY_S = 86_400
 Columns = TypeVar("Columns", BarColumns, ChainColumns, TickColumns)
 
 

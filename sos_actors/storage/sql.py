@@ -20,12 +20,11 @@ import apsw.ext
 import numpy as np
 
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import ist_times
 from sos_actors.messages.market import CHAIN_FIELDS
 from sos_actors.storage.blocks import decode_bars, decode_chain
 from sos_actors.storage.database import open_database, storage_errors
 
-#: Asia/Kolkata has had no daylight saving since 1945.
-IST_OFFSET_S = 19_800
 _RIGHTS = ("CE", "PE")
 _OPERATORS = {
     apsw.SQLITE_INDEX_CONSTRAINT_EQ: "=", apsw.SQLITE_INDEX_CONSTRAINT_GT: ">",
@@ -40,12 +39,6 @@ class QueryResult(NamedTuple):
 
     columns: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
-
-
-def ist_times(ts: np.ndarray[Any, Any]) -> list[str]:
-    """UTC nanoseconds as ISO text in IST without a zone, to the second: '2025-09-02T09:15:00'."""
-    text = np.datetime_as_string((ts // 1_000_000_000 + IST_OFFSET_S).astype("datetime64[s]"))
-    return [str(one) for one in text]
 
 
 def _or_null(values: np.ndarray[Any, Any]) -> list[Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.messages import RefusalReason, Signal
-from sos_actors.trading.daytime import NS_PER_SECOND
 from sos_actors.trading.ranking import Mode
 from sos_actors.trading.selection import Refusal
 
@@ -23,7 +23,7 @@ class Debounce:
     """Lets the first of a burst of signals of one (strategy, underlying, direction) through."""
 
     def __init__(self, settings: DebounceSettings) -> None:
-        self._gap = round(settings.seconds[0 if settings.mode == "scalp" else 1] * NS_PER_SECOND)
+        self._gap = round(settings.seconds[0 if settings.mode == "scalp" else 1] * SECOND_NS)
         self._last: dict[tuple[str, str, str], int] = {}
 
     def check(self, signal: Signal) -> Refusal | None:
@@ -31,8 +31,8 @@ class Debounce:
         key = (signal.strategy, signal.underlying, signal.direction.value)
         last = self._last.get(key)
         if last is not None and signal.ts - last < self._gap:
-            seconds = (signal.ts - last) / NS_PER_SECOND
-            detail = f"{seconds:.0f} s after the last of its side, {self._gap / NS_PER_SECOND:.0f} s are asked"
+            seconds = (signal.ts - last) / SECOND_NS
+            detail = f"{seconds:.0f} s after the last of its side, {self._gap / SECOND_NS:.0f} s are asked"
             return Refusal(RefusalReason.DEBOUNCE, detail)
         self._last[key] = signal.ts
         return None

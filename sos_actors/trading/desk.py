@@ -19,6 +19,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from sos_actors.market.clocktime import ist_date as day_of
 from sos_actors.messages import (
     AccountMarked,
     Bar,
@@ -32,7 +33,6 @@ from sos_actors.messages import (
     PositionChanged,
     Tick,
 )
-from sos_actors.trading.daytime import day_of
 from sos_actors.trading.exits import ExitSettings
 from sos_actors.trading.flow import DeskSettings, TradeFlow
 from sos_actors.trading.ledger import Ledger, LedgerEntry

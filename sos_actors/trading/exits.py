@@ -9,8 +9,10 @@ from math import isnan
 
 import msgspec
 
+from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
+from sos_actors.market.clocktime import clock_ns as parse_hhmm
+from sos_actors.market.clocktime import ns_of_day
 from sos_actors.messages import NAN, Bar, Direction, ExitReason, Side, TradePlan
-from sos_actors.trading.daytime import NS_PER_SECOND, ns_of_day, parse_hhmm
 from sos_actors.trading.ticks import tick_nearest
 
 _NEVER = 1 << 62

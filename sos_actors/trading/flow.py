@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
 from sos_actors.messages import (
     NAN,
     CancelOrder,
@@ -25,7 +26,6 @@ from sos_actors.messages import (
     SubmitOrder,
     TradePlan,
 )
-from sos_actors.trading.daytime import NS_PER_SECOND
 from sos_actors.trading.exits import ExitAction, ExitNow, ExitPlan, ExitSettings
 from sos_actors.trading.order_machine import OrderRecord
 from sos_actors.trading.ticks import tick_down, tick_nearest, tick_up

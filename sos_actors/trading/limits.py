@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
+from sos_actors.market.clocktime import clock_ns as parse_hhmm
+from sos_actors.market.clocktime import ns_of_day
 from sos_actors.messages import (
     AccountMarked,
     FeedStatus,
@@ -24,7 +27,6 @@ from sos_actors.messages import (
     TradePlan,
     TradingState,
 )
-from sos_actors.trading.daytime import NS_PER_SECOND, ns_of_day, parse_hhmm
 from sos_actors.trading.rate import TokenBucket
 
 _SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sos_actors.trading.daytime import NS_PER_SECOND
+from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
 
 
 class TokenBucket:

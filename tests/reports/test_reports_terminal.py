@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sos_actors.market.day import DataQuality
-from sos_actors.reports.formats import decimal, grouped, ist_iso, percent, rupees, span
+from sos_actors.reports.formats import decimal, grouped, percent, rupees, span
 from sos_actors.reports.run import from_json, run_result, to_json
 from sos_actors.reports.terminal import PIPE_WIDTH, SIMULATED_BANNER, print_run
 
@@ -115,5 +115,3 @@ def test_other_formats():
     assert (decimal(-0.001), decimal(1 / 3, 3), decimal(float("inf"))) == ("0.00", "0.333", "-")
     assert (percent(0.5125), percent(None)) == ("51.2%", "-")
     assert [span(minutes) for minutes in (7.5, 185, 1440 * 2 + 240, None)] == ["7.5 min", "3 h 05 min", "2 d 4 h", "-"]
-    assert ist_iso(1_756_785_660_000_000_000) == "2025-09-02T09:31:00+05:30"
-    assert ist_iso(1_756_785_660_250_000_999) == "2025-09-02T09:31:00.250000+05:30"

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import ist_ns
 from sos_actors.market.ids import option_id
 from sos_actors.messages import Right
-from sos_actors.sources.facts import PlainFacts, ist_ns
+from sos_actors.sources.facts import PlainFacts
 from sos_actors.sources.ingest import ingest
 from sos_actors.storage.market_store import MarketStore
 from sos_actors.storage.sql import query

@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import ist_ns
 from sos_actors.sources.checking import ladder_step
-from sos_actors.sources.facts import CalendarFacts, PlainFacts, ist_ns
+from sos_actors.sources.facts import CalendarFacts, PlainFacts
 from sos_actors.sources.grouping import per_interval
 from sos_actors.sources.ingest import ingest
 from sos_actors.sources.layout import LAYOUT_FOLDER, Layout, layout_names, load_layout

@@ -1,27 +1,7 @@
-import datetime as dt
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trading_helpers import OPEN_TS
 
-from sos_actors.trading.daytime import day_of, ns_of_day, parse_hhmm
 from sos_actors.trading.ticks import on_tick, tick_down, tick_nearest, tick_up
-
-MINUTE = 60_000_000_000
-
-
-def test_the_indian_day_and_time():
-    assert ns_of_day(OPEN_TS) == parse_hhmm("09:15") == 555 * MINUTE
-    assert day_of(OPEN_TS) == dt.date(2025, 9, 1)
-    midnight = OPEN_TS - 555 * MINUTE
-    assert (day_of(midnight), day_of(midnight - 1)) == (dt.date(2025, 9, 1), dt.date(2025, 8, 31))
-
-
-@pytest.mark.parametrize("text", ["", "9", "24:00", "09:60", "aa:bb", "09:1a", "-1:00"])
-def test_other_times_are_refused(text):
-    with pytest.raises(ValueError, match="write HH:MM"):
-        parse_hhmm(text)
 
 
 def test_rounding_to_the_tick():

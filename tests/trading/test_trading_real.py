@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from trading_helpers import Floor, StatedCharges, intent
 
+from sos_actors.market.clocktime import clock_ns, ns_of_day
 from sos_actors.market.ids import option_id
 from sos_actors.messages import Bar, ExitReason, Fill, Right, TradeClosed
-from sos_actors.trading.daytime import ns_of_day, parse_hhmm
 from sos_actors.trading.desk import DeskSettings, OrderDesk
 from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.matching import PaperExchange, PaperSettings
@@ -53,7 +53,7 @@ def run_day(bars):
         world.send(desk.on_bar(item))
         if number + 1 == len(bars) or bars[number + 1].start != item.start:
             world.send(desk.on_minute(item.end))
-        if number % 7 == 0 and ns_of_day(item.end) < parse_hhmm("15:00"):
+        if number % 7 == 0 and ns_of_day(item.end) < clock_ns("15:00"):
             world.send(desk.on_intent(intent(
                 f"i{number}", item.end, instrument=item.instrument, entry=item.close, signal_id=f"s{number}",
                 stop=round(item.close * 0.9 / 0.05) * 0.05, target=round(item.close * 1.15 / 0.05) * 0.05)))
