@@ -60,7 +60,6 @@ class Underlying:
 
     name: str
     chain: bool = False
-    has_chain: bool = True
     tick_instruments: tuple[str, ...] = ()
 
 

@@ -225,23 +225,6 @@ class FlatCharges:
         return ChargeBreakdown(brokerage=round(quantity * intrinsic * 100 * self._rate))
 
 
-class NoCharges:
-    """Trading that costs nothing."""
-
-    def charges(
-        self, kind: str, exchange: str, side: Side, quantity: int, price: float, day: dt.date, executed_orders: int = 1
-    ) -> ChargeBreakdown:
-        """Nothing."""
-        return _NOTHING
-
-    def exercise(self, exchange: str, quantity: int, intrinsic: float, day: dt.date) -> ChargeBreakdown:
-        """Nothing."""
-        return _NOTHING
-
-
-_NOTHING = ChargeBreakdown()
-
-
 def _half_up(value: int, divisor: int) -> int:
     return (value + divisor // 2) // divisor
 
@@ -258,4 +241,4 @@ def _in_force(dated: _Dated, day: dt.date) -> int:
     for since, rate in dated:
         if day >= since:
             return rate
-    raise InputError(f"charges on {day}: the tables begin on {dated[-1][0]}; use flat or no charges before")
+    raise InputError(f"charges on {day}: the tables begin on {dated[-1][0]}; use flat charges before")

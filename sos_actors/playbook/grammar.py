@@ -15,7 +15,6 @@ MAX_LENGTH = 600
 MAX_NODES = 250
 MAX_DEPTH = 30
 MAX_CONSTANT = 1e12
-MAX_ITEMS = 20
 
 _SYNTAX = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd,

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sos_actors.errors import DataError, InputError
-from sos_actors.market.day import ChainColumns
 from sos_actors.messages import CE, CHAIN_FIELDS, NAN, PE, Buildup, ChainFrame, ChainSnapshot
 from sos_actors.quant.chain import (
     Floats,
@@ -300,19 +299,3 @@ class ChainAnalyst:
             ("breadth", math.isnan(breadth)),
         )
         return tuple([word for word, lacking in absent if lacking])
-
-
-def snapshot_day(chain: ChainColumns, settings: ChainSettings, years: Floats, spot: Floats | None = None, *,
-                 prev_close: float = NAN, iv_history: Sequence[float] = ()) -> list[ChainSnapshot]:
-    """Every minute of a day through a new ChainAnalyst; `years` to expiry and `spot` at the end of each minute, [T]."""
-    analyst = ChainAnalyst(chain.underlying, settings)
-    if chain.start.size:
-        analyst.new_day(dt.datetime.fromtimestamp(int(chain.start[0]) / 1e9, dt.UTC).date(), prev_close, iv_history)
-    spots = np.full(chain.start.size, NAN) if spot is None else spot
-    length = chain.interval_s * 1_000_000_000
-    return [
-        analyst.on_frame(
-            ChainFrame(chain.underlying, chain.expiry, start, start + length, chain.strikes, values, price), year)
-        for start, values, price, year in zip(chain.start.tolist(), chain.values, spots.tolist(), years.tolist(),
-                                              strict=True)
-    ]

@@ -28,27 +28,6 @@ def discount_factor(rate: ArrayLike, years: ArrayLike) -> Array:
     return np.asarray(np.exp(-np.multiply(rate, years, dtype=np.float64)))
 
 
-def spot_forward(spot: ArrayLike, years: ArrayLike, rate: ArrayLike, dividend_yield: ArrayLike = 0.0) -> Array:
-    """Forward by cost of carry, spot·exp((rate − dividend_yield)·years): the fallback where parity gives none."""
-    return np.asarray(np.multiply(spot, np.exp(np.multiply(np.subtract(rate, dividend_yield), years))))
-
-
-def quote_price(last: ArrayLike, bid: ArrayLike, ask: ArrayLike, widest: float = 0.1) -> Array:
-    """Best price of each contract in rupees, broadcast, from its last trade and its quote (NaN or 0: none).
-
-    The middle of bid and ask where both are there, not crossed, and at most `widest` (fraction of the middle) apart;
-    with a wider quote the last price, moved into the quote if it lies outside; without a quote the last price;
-    NaN where there is neither.
-    """
-    last, bid, ask = (np.asarray(array, dtype=np.float64) for array in (last, bid, ask))
-    with np.errstate(invalid="ignore"):
-        quoted = (bid > 0.0) & (ask >= bid)
-        middle = 0.5 * (bid + ask)
-        within = np.where(quoted, np.clip(last, bid, ask), last)
-        traded: Array = np.where(last > 0.0, within, np.nan)
-        return np.where(quoted & (ask - bid <= widest * middle), middle, traded)
-
-
 def parity_forward(
     strikes: ArrayLike,
     call_price: ArrayLike,

@@ -122,17 +122,6 @@ class MarketStore:
         with self.transaction():
             put_quality(self.db, underlying, day, source, quality)
 
-    def delete_day(self, underlying: str, day: dt.date) -> int:
-        """Forget a day of an underlying and its contracts; returns the number of blocks removed."""
-        with self.transaction():
-            before = self.db.total_changes()
-            for table in ("bar_block", "chain_block", "tick_block"):
-                self.db.execute(f"DELETE FROM {table} WHERE underlying = ? AND day = ?", (underlying, day.isoformat()))
-            removed = self.db.total_changes() - before
-            for table in ("day_stats", "data_quality"):
-                self.db.execute(f"DELETE FROM {table} WHERE underlying = ? AND day = ?", (underlying, day.isoformat()))
-            return removed
-
     # ------------------------------------------------------------------ loading
 
     def load_day(

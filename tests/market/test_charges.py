@@ -11,7 +11,6 @@ from sos_actors.market.charges import (
     ChargeSchedule,
     ChargeSettings,
     FlatCharges,
-    NoCharges,
     NoteFill,
 )
 from sos_actors.messages import Side
@@ -110,7 +109,7 @@ def test_what_is_not_known(kind, exchange, day, words):
 
 
 def test_simple_models_have_the_same_interface():
-    models: list[ChargeModel] = [FlatCharges(0.0005), NoCharges(), SCHEDULE]
+    models: list[ChargeModel] = [FlatCharges(0.0005), FlatCharges(0.0), SCHEDULE]
     totals = [m.charges("OPT", "NSE", SELL, 75, 100.0, D(2026, 5, 4)).total for m in models]
     assert totals[:2] == [375, 0]
     assert [m.exercise("NSE", 75, 100.0, D(2026, 5, 4)).total for m in models] == [375, 0, 1125]

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sos_actors.errors import DataError, InputError
-from sos_actors.market.day import ChainColumns
 from sos_actors.messages import CHAIN_FIELDS, Buildup, ChainFrame, ChainSnapshot, Regime
-from sos_actors.quant.analyst import ChainAnalyst, ChainSettings, snapshot_day
+from sos_actors.quant.analyst import ChainAnalyst, ChainSettings
 from sos_actors.quant.black import price as black_price
 from sos_actors.quant.matrix import MatrixSettings
 from sos_actors.quant.memory import SessionVolume
@@ -291,15 +290,6 @@ def test_frames_are_not_written_to():
     run(frames)
     for one, copy in zip(frames, copies, strict=True):
         np.testing.assert_equal(one.values, copy)
-
-
-def test_a_day_of_columns_is_the_loop_over_its_frames():
-    frames = [frame(m, 24500.0 + m) for m in range(6)]
-    columns = ChainColumns("NIFTY", EXPIRY, 60, np.array([f.start for f in frames]), STRIKES,
-                           np.stack([f.values for f in frames]))
-    day = snapshot_day(columns, SETTINGS, np.full(6, YEARS), np.array([f.spot for f in frames]), prev_close=24400.0)
-    for a, b in zip(day, run(frames, prev_close=24400.0), strict=True):
-        same(a, b)
 
 
 def test_wrong_input_is_one_clear_line():

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sos_actors.quant.black import greeks, price
-from sos_actors.quant.forward import discount_factor, parity_forward, quote_price, years_to_expiry
+from sos_actors.quant.chain import contract_price
+from sos_actors.quant.forward import discount_factor, parity_forward, years_to_expiry
 from sos_actors.quant.implied import implied_vol
 from sos_actors.quant.nse import NSE_RATE, fit_nse_spot, nse_implied_vol, nse_parity_spot, nse_years
 
@@ -120,7 +121,7 @@ def test_call_and_put_average_near_the_money_meets_the_column_in_our_convention(
             years = years_to_expiry(now, close)
             assert years * 365 > 1
             discount = discount_factor(0.065, years)
-            mid = quote_price(fields["ltp"], fields["bid"], fields["ask"])
+            mid = contract_price(fields["ltp"], fields["bid"], fields["ask"], 0.10, 0.5)
             forward, dispersion = parity_forward(strikes, mid[CALL], mid[PUT], discount)
             assert dispersion < 25.0
             ours = implied_vol(mid, forward, strikes, years, discount, [[True], [False]])
@@ -141,7 +142,7 @@ def test_parity_forwards_of_a_day_are_steady_and_agree_across_strikes(snapshots)
         sides = [(rows["expiry"] == nearest) & (rows["is_call"] == call) for call in (True, False)]
         strikes = rows["strike"][sides[CALL]]
         assert (strikes == rows["strike"][sides[PUT]]).all()
-        mid = [quote_price(rows["ltp"][side], rows["bid"][side], rows["ask"][side]) for side in sides]
+        mid = [contract_price(rows["ltp"][side], rows["bid"][side], rows["ask"][side], 0.10, 0.5) for side in sides]
         found.append(parity_forward(strikes, mid[CALL], mid[PUT], 0.9993))
     forward, dispersion = np.array(found).T
     assert np.median(dispersion) < 1.5

@@ -1,4 +1,4 @@
-"""Forwards from put-call parity, quotes, discounting and time to expiry."""
+"""Forwards from put-call parity, discounting and time to expiry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sos_actors.quant.black import price
-from sos_actors.quant.forward import discount_factor, parity_forward, quote_price, spot_forward, years_to_expiry
+from sos_actors.quant.forward import discount_factor, parity_forward, years_to_expiry
 
 STRIKES = np.arange(23_000.0, 26_050.0, 50.0)
 NAN = np.nan
@@ -43,27 +43,8 @@ def test_years_to_expiry_counts_calendar_minutes():
     assert years_to_expiry(int(now[0]), close) == 1 / 365
 
 
-def test_discount_and_carry():
+def test_discount():
     assert discount_factor(0.065, 2.0) == pytest.approx(np.exp(-0.13))
-    assert spot_forward(24_000.0, 0.5, 0.065, 0.012) == pytest.approx(24_000.0 * np.exp(0.0265))
-    assert spot_forward([24_000, 25_000], 0, 0.065).tolist() == [24_000.0, 25_000.0]
-
-
-@pytest.mark.parametrize(("last", "bid", "ask", "expected"), [
-    (100.0, 99.0, 102.0, 100.5),  # quoted: the middle
-    (NAN, 99.0, 102.0, 100.5),
-    (100.0, NAN, NAN, 100.0),  # not quoted: the last
-    (100.0, 0.0, 102.0, 100.0),
-    (100.0, 102.0, 99.0, 100.0),  # crossed
-    (100.0, 50.0, 90.0, 90.0),  # wide: the last, moved into the quote
-    (70.0, 50.0, 90.0, 70.0),
-    (NAN, 50.0, 90.0, NAN),  # wide without a last
-    (0.0, 50.0, 90.0, NAN),
-    (0.0, 0.0, 0.0, NAN),
-    (NAN, NAN, NAN, NAN),
-])
-def test_quote_price(last, bid, ask, expected):
-    np.testing.assert_equal(quote_price(last, bid, ask).item(), expected)
 
 
 def test_parity_finds_the_forward_with_and_without_a_spot():
@@ -96,7 +77,6 @@ def test_single_precision_and_whole_numbers_are_taken_as_they_are():
     call, put = (np.round(side).astype(np.int64) for side in chain(24_500.0))
     as_floats = parity_forward(STRIKES, call.astype(float), put.astype(float), 0.999)
     assert parity_forward(STRIKES.astype(np.int32), call, put.astype(np.float32), 0.999) == as_floats
-    assert quote_price(np.float32(100), np.float32(99.95), np.float32(100.05)).dtype == np.float64
 
 
 def test_chain_axes_of_a_frame_broadcast():

@@ -137,18 +137,6 @@ def test_day_stats_are_of_the_last_day_before(store):
     assert store.day_stats("NIFTY", DAY) is None
     store.save_bars(bars(0, 1, level=50.0, interval_s=86_400), DAY, "official")
     assert store.day_stats("NIFTY", DAY + WEEK).open == 50.0  # the exchange's own daily bar wins
-    store.delete_day("NIFTY", DAY)
-    assert store.day_stats("NIFTY", DAY + WEEK) is None
-
-
-def test_delete_day_removes_that_day_alone(store):
-    store.save_bars(bars(), DAY, "a")
-    store.save_chain(chain(), DAY, "a")
-    store.save_quality("NIFTY", DAY, "a", DataQuality(5, {"duplicate": 2}))
-    store.save_bars(bars(), DAY + WEEK, "a")
-    assert store.delete_day("NIFTY", DAY) == 2
-    assert store.days("NIFTY") == [DAY + WEEK]
-    assert store.quality("NIFTY", DAY) == DataQuality()
 
 
 def test_quality_adds_up_over_sources_and_is_replaced_by_the_same_source(store):
