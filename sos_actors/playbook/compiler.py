@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sos_actors.errors import InputError
+from sos_actors.market.option_choice import parse_selection
 from sos_actors.messages import Direction, Regime, Right
 from sos_actors.playbook.errors import StrategyError
 from sos_actors.playbook.lowering import Lowered, lower
@@ -26,7 +28,6 @@ from sos_actors.playbook.schema import (
     minutes_of,
     seconds_of,
 )
-from sos_actors.playbook.selection import parse_selection
 from sos_actors.quant.studies import StudyTable
 
 #: A compiled expression: (studies, bar, previous, captured, chain, structure, rule, confirm, minute) -> value.
@@ -232,8 +233,8 @@ class _Compiler:
                 parse_selection(leg.option_selection)
                 if leg.side not in ("BUY", "SELL") or not 1 <= leg.lots <= 50:
                     raise StrategyError("a leg has side BUY or SELL and 1 to 50 lots")
-        except StrategyError as error:
-            raise StrategyError(error.problem, self._file, "execution.option_selection or legs") from None
+        except InputError as error:
+            raise StrategyError(str(error), self._file, "execution.option_selection or legs") from None
         direction = self._direction() if self._definition.execution.side else None
         buys = {Direction.LONG: Right.CE, Direction.SHORT: Right.PE}
         if direction and selection.right and selection.right is not buys[direction]:

@@ -1,22 +1,18 @@
 """Which contract a signal trades, and at what prices of that contract.
 
-`option_selection`: ATM, OTM_1, ITM_2, DELTA_0.40, RANKED with _CALL or _PUT in the middle (ATM_CALL, OTM_CALL_1,
-DELTA_PUT_0.40, RANKED_CALL), UNDERLYING, FUTURE. A right that is written wins; without one LONG buys the call and SHORT
-the put. Options are always bought here.
+A right that the signal's `option_selection` writes out wins; without one LONG buys the call and SHORT the put. Options
+are always bought here.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from sos_actors.errors import InputError
 from sos_actors.market.ids import index_id, option_id
+from sos_actors.market.option_choice import Selection, parse_selection
 from sos_actors.messages import (
     CE,
     NAN,
@@ -33,8 +29,6 @@ from sos_actors.trading.levels import LevelSettings, premium_levels, shifted_lev
 from sos_actors.trading.ranking import RankingSettings, rank
 from sos_actors.trading.ticks import tick_nearest
 
-_FORM = re.compile(r"(ATM|OTM|ITM|DELTA|RANKED)(?:_(CALL|PUT|CE|PE))?(?:_(\d+(?:\.\d+)?))?")
-
 
 class SelectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a contract is chosen."""
@@ -49,14 +43,6 @@ class SelectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     levels: LevelSettings = LevelSettings()
     #: How RANKED selections score strikes.
     ranking: RankingSettings = RankingSettings()
-
-
-class Selection(NamedTuple):
-    """A parsed `option_selection`: `how` is ATM, OTM, ITM, DELTA, RANKED, UNDERLYING or FUTURE."""
-
-    how: str
-    right: Right | None = None
-    number: float = 0.0
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
@@ -85,24 +71,6 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
-@lru_cache(maxsize=256)
-def parse_selection(text: str) -> Selection:
-    """Read an `option_selection`; raises InputError saying what may be written."""
-    if text in {"UNDERLYING", "FUTURE"}:
-        return Selection(text)
-    match = _FORM.fullmatch(text.strip().upper())
-    if match is not None:
-        how, right_text, number_text = match.groups()
-        right = None if right_text is None else Right.CE if right_text in {"CALL", "CE"} else Right.PE
-        number = float(number_text) if number_text else 1.0 if how in {"OTM", "ITM"} else 0.0
-        whole = number == int(number)
-        fits = {"ATM": number == 0.0, "RANKED": number_text is None, "DELTA": 0.0 < number < 1.0}.get(how, whole)
-        if fits:
-            return Selection(how, right, number)
-    raise InputError(f"option_selection '{text}': write ATM_CALL, OTM_CALL_1, ITM_PUT_2, DELTA_CALL_0.40, RANKED_CALL, "
-                     "UNDERLYING or FUTURE")
-
-
 def select(
     signal: Signal, snapshot: ChainSnapshot | None, settings: SelectionSettings, *,
     future: tuple[str, float] | None = None,
@@ -112,9 +80,9 @@ def select(
     Refuses with NO_CHAIN, STALE_DATA, NO_CONTRACT, NO_PRICE, SPREAD_TOO_WIDE or BAD_LEVELS.
     """
     selection = parse_selection(signal.selection)
-    if selection.how == "UNDERLYING":
+    if selection.kind == "UNDERLYING":
         return _direct(signal, index_id(signal.underlying), "INDEX", signal.entry, 0.0)
-    if selection.how == "FUTURE":
+    if selection.kind == "FUTURE":
         instrument, price = future or (f"near future of {signal.underlying}", NAN)
         return _direct(signal, instrument, "FUT", price, settings.tick)
     if snapshot is None or not len(snapshot.strikes):
@@ -152,18 +120,18 @@ def _column(
     selection: Selection, right: int, snapshot: ChainSnapshot, settings: SelectionSettings,
 ) -> tuple[int, float] | Refusal:
     """Index of the strike in the snapshot's arrays and its score (NaN unless ranked)."""
-    if selection.how == "RANKED":
+    if selection.kind == "RANKED":
         ranked = rank(snapshot, right, settings.ranking)
         if ranked:
             return ranked[0].column, ranked[0].score
         detail = "no strike near the money passes the ranking's filters"
-    elif selection.how == "DELTA":
+    elif selection.kind == "DELTA":
         delta = np.abs(snapshot.delta[right])
         if not np.isnan(delta).all():
-            return int(np.nanargmin(np.abs(delta - selection.number))), NAN
+            return int(np.nanargmin(np.abs(delta - selection.delta))), NAN
         detail = "no strike has a delta"
     else:
-        steps = int(selection.number) * {"ATM": 0, "OTM": 1, "ITM": -1}[selection.how]
+        steps = selection.steps * {"ATM": 0, "OTM": 1, "ITM": -1}[selection.kind]
         detail = f"the chain has no strike {abs(steps)} steps from the money"
         if not math.isnan(snapshot.atm_strike):
             at_money = int(np.argmin(np.abs(snapshot.strikes - snapshot.atm_strike)))

@@ -24,7 +24,6 @@ from sos_actors.playbook import (
     StrategyMachine,
     build_playbook,
     load_playbook,
-    parse_selection,
 )
 from sos_actors.playbook.reference import BLOCKS, rewrite
 from sos_actors.playbook.schema import parse_strategy
@@ -234,25 +233,6 @@ def test_unknown_keys_are_named_with_the_one_meant(tmp_path):
     assert "unknown key 'phases[0].timout' is ignored; did you mean 'timeout'?" in said
     assert "unknown regime 'BULISH'" in said
     assert "regime_config.BULISH.size" in said
-
-
-@pytest.mark.parametrize(("text", "long", "short"), [
-    ("ATM", "ATM_CALL", "ATM_PUT"), ("ATM_CALL", "ATM_CALL", "ATM_PUT"), ("OTM_CALL_1", "OTM_CALL_1", "OTM_PUT_1"),
-    ("ITM_PUT_2", "ITM_CALL_2", "ITM_PUT_2"), ("otm_3", "OTM_CALL_3", "OTM_PUT_3"), ("OTM", "OTM_CALL_1", "OTM_PUT_1"),
-    ("DELTA_CALL_0.40", "DELTA_CALL_0.40", "DELTA_PUT_0.40"), ("DELTA_.5", "DELTA_CALL_0.50", "DELTA_PUT_0.50"),
-    ("RANKED", "RANKED_CALL", "RANKED_PUT"), ("RANKED_PE", "RANKED_CALL", "RANKED_PUT"),
-    ("UNDERLYING", "UNDERLYING", "UNDERLYING"), ("FUTURE", "FUTURE", "FUTURE"),
-])
-def test_option_selection(text, long, short):
-    selection = parse_selection(text)
-    assert (selection.for_view(Direction.LONG), selection.for_view(Direction.SHORT)) == (long, short)
-
-
-@pytest.mark.parametrize("text", ["", "ATM_1", "OTM_0", "DELTA_CALL", "DELTA_1.5", "DELTA_CALL_0.001", "CALL",
-    "OTM_CALL_100"])
-def test_bad_option_selection(text):
-    with pytest.raises(StrategyError, match="option_selection"):
-        parse_selection(text)
 
 
 def test_a_right_against_the_view_is_corrected_with_a_warning():

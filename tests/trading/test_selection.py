@@ -7,34 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trading_helpers import INDEX, OPEN_TS, signal, snapshot
 
-from sos_actors.errors import InputError
 from sos_actors.messages import NAN, Direction, RefusalReason, Right, Side
 from sos_actors.trading.debounce import Debounce, DebounceSettings
 from sos_actors.trading.levels import LevelSettings, premium_at, premium_levels
-from sos_actors.trading.selection import Choice, Refusal, Selection, SelectionSettings, parse_selection, plan, select
+from sos_actors.trading.selection import Choice, Refusal, SelectionSettings, plan, select
 
 SHORT = {"direction": Direction.SHORT, "entry": 24510.0, "stop": 24540.0, "target": 24450.0}
 
 
 def choose(text, settings=None, snap=None, **changes):
     return select(signal(selection=text, **changes), snap or snapshot(), settings or SelectionSettings())
-
-
-@pytest.mark.parametrize(("text", "expected"), [
-    ("ATM_CALL", Selection("ATM", Right.CE, 0.0)), ("OTM_PUT_2", Selection("OTM", Right.PE, 2.0)),
-    ("ITM_1", Selection("ITM", None, 1.0)), ("OTM_CALL", Selection("OTM", Right.CE, 1.0)), ("ATM", Selection("ATM")),
-    ("DELTA_CALL_0.40", Selection("DELTA", Right.CE, 0.4)), ("RANKED_PUT", Selection("RANKED", Right.PE)),
-    ("atm_ce", Selection("ATM", Right.CE)), ("UNDERLYING", Selection("UNDERLYING")), ("FUTURE", Selection("FUTURE")),
-])
-def test_selections_parse(text, expected):
-    assert parse_selection(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "CALL", "ATM_CALL_1", "OTM_CALL_1.5", "DELTA_CALL", "DELTA_CALL_1.5",
-                                  "RANKED_CALL_3", "UNDERLYING_1", "OTM_CALL_-1"])
-def test_other_words_are_refused_with_what_may_be_written(text):
-    with pytest.raises(InputError, match="write ATM_CALL"):
-        parse_selection(text)
 
 
 @pytest.mark.parametrize(("text", "changes", "strike", "right"), [

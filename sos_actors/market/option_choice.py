@@ -7,10 +7,11 @@ ITM_PUT_2, DELTA_CALL_0.40 and RANKED_PUT write the right out; UNDERLYING and FU
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
+from sos_actors.errors import InputError
 from sos_actors.messages import Direction, Right
-from sos_actors.playbook.errors import StrategyError
 
 _PATTERN = re.compile(
     r"(?P<plain>ATM|RANKED)(_(?P<right1>CALL|PUT|CE|PE))?"
@@ -51,11 +52,12 @@ class Selection(NamedTuple):
         return self.text(Right.CE if direction is Direction.LONG else Right.PE)
 
 
+@lru_cache(maxsize=256)
 def parse_selection(text: str) -> Selection:
-    """Read an `option_selection`; raises StrategyError."""
+    """Read an `option_selection`; raises InputError saying what may be written."""
     match = _PATTERN.fullmatch(text.strip().upper())
     if match is None:
-        raise StrategyError(
+        raise InputError(
             f"unknown option_selection '{text}'; expected ATM, OTM_1, ITM_2, DELTA_0.40 or RANKED, "
             "with CALL or PUT written out if you like (OTM_CALL_1), or UNDERLYING or FUTURE")
     parts = match.groupdict()
@@ -63,7 +65,7 @@ def parse_selection(text: str) -> Selection:
     if parts["delta"]:
         delta = float(parts["delta"])
         if not 0.01 <= delta <= 0.99:
-            raise StrategyError(f"option_selection '{text}': the delta must lie between 0.01 and 0.99")
+            raise InputError(f"option_selection '{text}': the delta must lie between 0.01 and 0.99")
         return Selection("DELTA", right, 0, delta)
     if parts["steps"]:
         return Selection(parts["steps"], right, int(parts["n"] or 1))
