@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-#: Interval of daily bars in seconds.
+#: Interval of daily bars in seconds: bars this long or longer are history and never drive a session.
 DAILY_S = 86_400
 
 FloatColumn = NDArray[np.float64]

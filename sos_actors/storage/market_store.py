@@ -32,7 +32,6 @@ from sos_actors.storage.rows import StoredBlock, block_hash, put_block, put_qual
 
 #: What saving a day did.
 Saved = Literal["new", "merged", "replaced", "unchanged"]
-#: Bars this long or longer are daily history and never drive a session.
 Columns = TypeVar("Columns", BarColumns, ChainColumns, TickColumns)
 
 

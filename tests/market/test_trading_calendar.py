@@ -116,6 +116,7 @@ def test_tables_are_consistent():
         assert list(sessions) == sorted(sessions)
 
 
+@pytest.mark.filterwarnings("ignore:Series.values returning")  # inside exchange_calendars
 def test_same_weekday_holidays_as_exchange_calendars():
     """XBOM lists the full closures of weekdays; it has neither Muhurat nor weekend sessions, nor 15:40."""
     exchange_calendars = pytest.importorskip("exchange_calendars")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,13 +23,6 @@ def sample(count, seed=7):
     strike = 24_000.0 * rng.uniform(0.9, 1.1, count)
     sigma = rng.uniform(0.08, 0.6, count)
     return forward, strike, years, sigma, np.exp(-0.065 * years), rng.random(count) < 0.5
-
-
-@pytest.fixture(autouse=True)
-def _no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
 
 
 contracts = st.tuples(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,13 +13,6 @@ from sos_actors.quant.black import greeks, price
 from sos_actors.quant.implied import _guess, _refine, implied_vol
 
 POINTS = 10_000
-
-
-@pytest.fixture(autouse=True)
-def _no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
 
 
 @pytest.fixture(scope="module")

