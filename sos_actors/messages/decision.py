@@ -32,8 +32,7 @@ class TradePlan(Message, frozen=True, gc=False):
     """Which contract, how much, at what prices. SelectorActor -> RiskActor.
 
     `entry`, `stop`, `target` are prices of `instrument` (the premium, for an option); `index_stop` and
-    `index_target` those of the underlying. NaN: that leg is not used. `quantity` is units. `legs` > 1 belong
-    to one `signal_id` and are accepted or refused together.
+    `index_target` those of the underlying. NaN: that level is not used. `quantity` is units.
     """
 
     plan_id: str

@@ -5,10 +5,10 @@ from sos_actors.playbook.errors import StrategyError
 from sos_actors.playbook.loader import Playbook, build_playbook, load_playbook
 from sos_actors.playbook.machine import StrategyMachine
 from sos_actors.playbook.outcomes import Declined, Leave, Outcome, Setup
-from sos_actors.playbook.schema import ExitsFile, LegFile, RegimeRule, StrategyFile
+from sos_actors.playbook.schema import ExitsFile, RegimeRule, StrategyFile
 from sos_actors.playbook.selection import Selection, parse_selection
 
 __all__ = [
-    "CompiledStrategy", "Declined", "ExitsFile", "Leave", "LegFile", "Outcome", "Playbook", "RegimeRule", "Selection",
+    "CompiledStrategy", "Declined", "ExitsFile", "Leave", "Outcome", "Playbook", "RegimeRule", "Selection",
     "Setup", "StrategyError", "StrategyFile", "StrategyMachine", "build_playbook", "load_playbook", "parse_selection",
 ]
