@@ -100,7 +100,7 @@ def stocked(desk):
     return desk
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if MARKED.search(page.read_text())], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [one for one in PAGES if MARKED.search(one.read_text())], ids=lambda page: page.name)
 def test_marked_commands_run(page, stocked, monkeypatch, capsys):
     for block in MARKED.findall(page.read_text()):
         for words in split(block):

@@ -13,31 +13,39 @@ NOT_IMPORTED = {"tzdata", "upstox-python-sdk", "urllib3"}
 
 def named(file):
     """Distributions a requirements file names itself."""
-    lines = (line.split("#")[0].strip() for line in (ROOT / file).read_text().splitlines())
-    return {re.match(r"[\w-]+", line)[0].lower().replace("_", "-") for line in lines if line and not line.startswith("-")}
+    return {plain(name) for name in re.findall(r"^[\w-]+", (ROOT / file).read_text(), re.MULTILINE) if name != "-r"}
 
 
-def imported(*folders):
-    """Distributions that the modules under some folders import."""
+def plain(name):
+    return name.lower().replace("_", "-")
+
+
+def imported(folder):
+    """Each foreign module imported under a folder, with the distributions that bring it and its own name."""
     modules = set()
-    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+    for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 modules.add(node.module.split(".")[0])
-    foreign = modules - set(sys.stdlib_module_names) - {path.stem for path in ROOT.rglob("*.py")} - {"sos_actors"}
-    known = packages_distributions()
-    return {name.lower().replace("_", "-") for module in foreign for name in known.get(module, [module])}
+    ours = {"sos_actors", *(path.stem for path in (ROOT / folder).rglob("*.py"))}
+    bring = packages_distributions()
+    return {
+        module: {plain(name) for name in (module, *bring.get(module, ()))}
+        for module in modules - set(sys.stdlib_module_names) - ours
+    }
 
 
-def test_what_the_program_imports_is_required():
-    assert imported("sos_actors") == named("requirements.txt") - NOT_IMPORTED
+def test_what_the_program_imports_is_required_and_nothing_else():
+    required, modules = named("requirements.txt") - NOT_IMPORTED, imported("sos_actors")
+    assert {module: names for module, names in modules.items() if not names & required} == {}
+    assert sorted(required - {name for names in modules.values() for name in names}) == []
 
 
 def test_what_the_tests_import_is_required():
-    wanted = imported("tests")
-    assert sorted(wanted - named("requirements.txt") - named("requirements-dev.txt")) == []
+    required = named("requirements.txt") | named("requirements-dev.txt")
+    assert {module: names for module, names in imported("tests").items() if not names & required} == {}
 
 
 def test_every_requirement_has_its_reason():

@@ -63,7 +63,7 @@ class TradePlan(Message, frozen=True, gc=False):
 
 
 class RefusalReason(enum.StrEnum):
-    """Why something was not done. `REFUSALS` says what each means; docs/strategies.md shows it."""
+    """Why something was not done. docs/strategies.md lists them; a test keeps the two equal."""
 
     ENTRIES_OFF = "ENTRIES_OFF"
     NOT_TRADING_HOURS = "NOT_TRADING_HOURS"
