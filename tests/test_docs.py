@@ -28,6 +28,8 @@ OUR_FILE = re.compile(r"`((?:sos_actors|tests|bench|deploy|docs|strategies)/[\w.
 MAKE_TARGET = re.compile(r"`(?:[A-Z]+=\S+ )*make ([a-z][a-z-]*)`|^\s*\$? ?make ([a-z][a-z-]*)", re.MULTILINE)
 REASON_ROW = re.compile(r"^\|\s*`([A-Z_]+)`\s*\|", re.MULTILINE)
 COMMAND = re.compile(r"python run_actors\.py (\w+)((?:[^`\n\"]|\"[^\"]*\")*)")
+CLASS_DEFINED = re.compile(r"^class (\w+)", re.MULTILINE)
+CLASS_NAME = re.compile(r"`([A-Z][a-z]+(?:[A-Z][a-z]*)+)`")
 CONFIG_KEY = re.compile(r"`([a-z_]+(?:\.[a-z_0-9]+)+)`")
 
 
@@ -145,6 +147,14 @@ def test_every_command_stands_in_the_readme():
 
 def test_configuration_keys_exist():
     assert {page.name: wrong for page in PAGES if (wrong := unknown_keys(page.read_text()))} == {}
+
+
+def test_named_classes_exist():
+    """Messages and other classes a page names by one word are in the code."""
+    defined = {name for path in (ROOT / "sos_actors").rglob("*.py") for name in CLASS_DEFINED.findall(path.read_text())}
+    named = {(page.name, name) for page in PAGES for name in CLASS_NAME.findall(page.read_text())}
+    assert any(name == "ChainSnapshot" for _, name in named)
+    assert sorted(pair for pair in named if pair[1] not in defined) == []
 
 
 def test_every_refusal_is_explained():
