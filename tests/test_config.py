@@ -59,8 +59,11 @@ def test_the_file_holds_the_defaults():
 
 
 def test_every_key_says_what_it_means():
-    silent = [line for line in FILE.read_text().splitlines() if re.match(r"\s*\w+: *[^#\s]", line) and "  #" not in line
-              and " # " not in line]
+    silent = [
+        line
+        for line in FILE.read_text().splitlines()
+        if re.match(r"\s*\w+: *[^#\s]", line) and "  #" not in line and " # " not in line
+    ]
     assert silent == []
 
 
@@ -83,68 +86,82 @@ def test_no_file_gives_the_defaults():
 # === bad files ==================================================================================================
 
 
-@pytest.mark.parametrize(("text", "problem"), [
-    ("risk:\n  dayly_loss: 0.03", "risk.dayly_loss: unknown key; did you mean daily_loss?"),
-    ("rsk: {}", "rsk: unknown key; did you mean risk?"),
-    ("zzz: 1", "zzz: unknown key; config.yaml of the project lists the keys"),
-    ("orders:\n  exits:\n    breakeven_at: 1", "orders.exits.breakeven_at: unknown key; did you mean break_even_at?"),
-])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("risk:\n  dayly_loss: 0.03", "risk.dayly_loss: unknown key; did you mean daily_loss?"),
+        ("rsk: {}", "rsk: unknown key; did you mean risk?"),
+        ("zzz: 1", "zzz: unknown key; config.yaml of the project lists the keys"),
+        (
+            "orders:\n  exits:\n    breakeven_at: 1",
+            "orders.exits.breakeven_at: unknown key; did you mean break_even_at?",
+        ),
+    ],
+)
 def test_unknown_key(tmp_path, text, problem):
     assert refused(tmp_path, text) == problem
 
 
-@pytest.mark.parametrize(("text", "problem"), [
-    ("risk:\n  daily_loss: three", "risk.daily_loss: Expected `float`, got `str`"),
-    ("risk:\n  open_positions: 1.5", "risk.open_positions: Expected `int`, got `float`"),
-    ("risk:\n", "risk: Expected `object`, got `null`"),
-    ("backtest: [1, 2]", "backtest: Expected `object`, got `array`"),
-    ("just words", "Expected `object`, got `str`"),
-    ("debounce: {mode: swing}", "debounce.mode: Invalid enum value 'swing'"),
-    ("debounce: {seconds: [30]}", "debounce.seconds: Expected `array` of length 2, got 1"),
-    ("orders: {exits: {square_off: 15:15}}",
-     'orders.exits.square_off: Expected `str | null`, got `int`; put it in quotes, e.g. "15:15"'),
-    ("simulated_market: {anchor: yesterday}", "simulated_market.anchor: Expected `date`, got `str`"),
-])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("risk:\n  daily_loss: three", "risk.daily_loss: Expected `float`, got `str`"),
+        ("risk:\n  open_positions: 1.5", "risk.open_positions: Expected `int`, got `float`"),
+        ("risk:\n", "risk: Expected `object`, got `null`"),
+        ("backtest: [1, 2]", "backtest: Expected `object`, got `array`"),
+        ("just words", "Expected `object`, got `str`"),
+        ("debounce: {mode: swing}", "debounce.mode: Invalid enum value 'swing'"),
+        ("debounce: {seconds: [30]}", "debounce.seconds: Expected `array` of length 2, got 1"),
+        (
+            "orders: {exits: {square_off: 15:15}}",
+            'orders.exits.square_off: Expected `str | null`, got `int`; put it in quotes, e.g. "15:15"',
+        ),
+        ("simulated_market: {anchor: yesterday}", "simulated_market.anchor: Expected `date`, got `str`"),
+    ],
+)
 def test_wrong_type(tmp_path, text, problem):
     assert refused(tmp_path, text) == problem
 
 
-@pytest.mark.parametrize(("text", "key"), [
-    ("account: {capital: 0}", "account.capital"),
-    ("backtest: {warmup_days: -1}", "backtest: write warmup_days"),
-    ("bars: {hole_s: -1}", "bars.hole_s"),
-    ("chain: {wall_strikes: 0}", "chain.wall_strikes"),
-    ("chain: {gap_minutes: -1}", "chain.gap_minutes"),
-    ("chain: {matrix: {hold: 2.0}}", "chain.matrix.hold"),
-    ("chain: {regime: {pcr_full: 0.9}}", "chain.regime.pcr_full"),
-    ("chain: {regime: {sideways: 0.5}}", "chain.regime: write 0 < sideways"),
-    ("structure: {pivot_left: 0}", "structure: pivot_left"),
-    ("selection: {max_spread: -0.1}", "selection.max_spread"),
-    ("selection: {levels: {premium_stop: [0.1, 1.5]}}", "selection.levels.premium_stop"),
-    ("selection: {ranking: {steps: [-1, 3]}}", "selection.ranking.steps"),
-    ("sizing: {risk_cap: -1}", "sizing.risk_cap"),
-    ("sizing: {risk_fraction: 1.5}", "sizing.risk_fraction"),
-    ("debounce: {seconds: [-1, 2]}", "debounce.seconds"),
-    ("risk: {cooldown_s: -1}", "risk.cooldown_s"),
-    ("risk: {daily_loss: 3}", "risk.daily_loss"),
-    ("risk: {last_entry: '25:00'}", "risk.last_entry: time of day '25:00'"),
-    ("orders: {entry_order: STOP}", "orders.entry_order"),
-    ("orders: {entry_patience_s: -1}", "orders.entry_patience_s"),
-    ("orders: {exits: {time_stop_min: 0}}", "orders.exits.time_stop_min"),
-    ("orders: {exits: {square_off: 'noon'}}", "orders.exits.square_off: time of day 'noon'"),
-    ("paper: {slippage_ticks: -1}", "paper.slippage_ticks"),
-    ("paper: {volume_cap: 10}", "paper.volume_cap"),
-    ("charges: {brokerage_per_order: -20}", "charges.brokerage_per_order"),
-    ("simulated_market: {trend_days: 1.5}", "simulated_market.trend_days"),
-    ("simulated_market: {trend_days: 0.8}", "simulated_market: trend_days and range_days"),
-    ("simulated_market: {strikes_each_side: 0}", "simulated_market.strikes_each_side"),
-    ("simulated_market: {vix_vol: -1}", "simulated_market.vix_vol"),
-    ("simulated_market: {indices: {DAX: {}}}", "simulated_market.indices ['DAX']"),
-    ("simulated_market: {indices: {NIFTY: {loading: 2}}}", "simulated_market.indices[...]: loading is 2.0"),
-    ("risk: {daily_loss: .nan}", "risk.daily_loss is nan: write a finite number"),
-    ("sizing: {risk_cap: .inf}", "sizing.risk_cap is inf: write a finite number"),
-    ("selection: {ranking: {max_spread: [0.1, .inf]}}", "selection.ranking.max_spread is inf"),
-])
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("account: {capital: 0}", "account.capital"),
+        ("backtest: {warmup_days: -1}", "backtest: write warmup_days"),
+        ("bars: {hole_s: -1}", "bars.hole_s"),
+        ("chain: {wall_strikes: 0}", "chain.wall_strikes"),
+        ("chain: {gap_minutes: -1}", "chain.gap_minutes"),
+        ("chain: {matrix: {hold: 2.0}}", "chain.matrix.hold"),
+        ("chain: {regime: {pcr_full: 0.9}}", "chain.regime.pcr_full"),
+        ("chain: {regime: {sideways: 0.5}}", "chain.regime: write 0 < sideways"),
+        ("structure: {pivot_left: 0}", "structure: pivot_left"),
+        ("selection: {max_spread: -0.1}", "selection.max_spread"),
+        ("selection: {levels: {premium_stop: [0.1, 1.5]}}", "selection.levels.premium_stop"),
+        ("selection: {ranking: {steps: [-1, 3]}}", "selection.ranking.steps"),
+        ("sizing: {risk_cap: -1}", "sizing.risk_cap"),
+        ("sizing: {risk_fraction: 1.5}", "sizing.risk_fraction"),
+        ("debounce: {seconds: [-1, 2]}", "debounce.seconds"),
+        ("risk: {cooldown_s: -1}", "risk.cooldown_s"),
+        ("risk: {daily_loss: 3}", "risk.daily_loss"),
+        ("risk: {last_entry: '25:00'}", "risk.last_entry: time of day '25:00'"),
+        ("orders: {entry_order: STOP}", "orders.entry_order"),
+        ("orders: {entry_patience_s: -1}", "orders.entry_patience_s"),
+        ("orders: {exits: {time_stop_min: 0}}", "orders.exits.time_stop_min"),
+        ("orders: {exits: {square_off: 'noon'}}", "orders.exits.square_off: time of day 'noon'"),
+        ("paper: {slippage_ticks: -1}", "paper.slippage_ticks"),
+        ("paper: {volume_cap: 10}", "paper.volume_cap"),
+        ("charges: {brokerage_per_order: -20}", "charges.brokerage_per_order"),
+        ("simulated_market: {trend_days: 1.5}", "simulated_market.trend_days"),
+        ("simulated_market: {trend_days: 0.8}", "simulated_market: trend_days and range_days"),
+        ("simulated_market: {strikes_each_side: 0}", "simulated_market.strikes_each_side"),
+        ("simulated_market: {vix_vol: -1}", "simulated_market.vix_vol"),
+        ("simulated_market: {indices: {DAX: {}}}", "simulated_market.indices ['DAX']"),
+        ("simulated_market: {indices: {NIFTY: {loading: 2}}}", "simulated_market.indices[...]: loading is 2.0"),
+        ("risk: {daily_loss: .nan}", "risk.daily_loss is nan: write a finite number"),
+        ("sizing: {risk_cap: .inf}", "sizing.risk_cap is inf: write a finite number"),
+        ("selection: {ranking: {max_spread: [0.1, .inf]}}", "selection.ranking.max_spread is inf"),
+    ],
+)
 def test_value_that_makes_no_sense(tmp_path, text, key):
     assert refused(tmp_path, text).startswith(key)
 
@@ -155,10 +172,13 @@ def test_invalid_yaml_names_the_line(tmp_path):
     assert refused(tmp_path, "a: &a [*a]\n--- \nb: 1").startswith("not valid YAML")
 
 
-@pytest.mark.parametrize(("text", "problem"), [
-    ("risk: {daily_loss: 0.01}\nsizing: {}\nrisk: {}\n", "'risk' stands in line 1 and again in line 3: keep one"),
-    ("risk:\n  cooldown_s: 1\n  cooldown_s: 2\n", "'cooldown_s' stands in line 2 and again in line 3: keep one"),
-])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("risk: {daily_loss: 0.01}\nsizing: {}\nrisk: {}\n", "'risk' stands in line 1 and again in line 3: keep one"),
+        ("risk:\n  cooldown_s: 1\n  cooldown_s: 2\n", "'cooldown_s' stands in line 2 and again in line 3: keep one"),
+    ],
+)
 def test_a_key_written_twice(tmp_path, text, problem):
     assert refused(tmp_path, text) == problem
 

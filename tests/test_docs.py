@@ -120,7 +120,7 @@ def unknown_keys(text: str) -> list[str]:
 
 def first_column(page: str, lead: str) -> list[str]:
     """Names in the first column of the table that follows the text `lead`."""
-    table = re.search(r"(?:^\|.*\n)+", page[page.index(lead):], re.MULTILINE)[0]
+    table = re.search(r"(?:^\|.*\n)+", page[page.index(lead) :], re.MULTILINE)[0]
     return [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
 
 
@@ -189,6 +189,6 @@ def test_catches_dead_links_and_targets(tmp_path):
 def test_catches_unknown_options_keys_and_rows():
     text = "`python run_actors.py backtest --symbol N --fast`\npython run_actors.py fly --high\n"
     assert unknown_options(text) == ["backtest --fast", "fly --high", "fly"]
-    assert unknown_options("python run_actors.py sql \"SELECT --none\" --home x") == []
+    assert unknown_options('python run_actors.py sql "SELECT --none" --home x') == []
     assert unknown_keys("`risk.daily_loss` `risk.nothing` `chain.pcr` `orders.exits.square_off`") == ["risk.nothing"]
     assert first_column("x\n| `b` | c |\nlead\n\n| h | i |\n|---|---|\n| `a`, `b` | `c` |\n", "lead") == ["a", "b"]
