@@ -29,6 +29,8 @@ def imported(folder):
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 modules.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "importorskip":
+                modules.add(node.args[0].value.split(".")[0])
     ours = {"sos_actors", *(path.stem for path in (ROOT / folder).rglob("*.py"))}
     bring = packages_distributions()
     return {
