@@ -100,6 +100,8 @@ def load_config(path: Path | None) -> Config:
         raise InputError(f"{path}: {_place(str(error))}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not valid YAML: an alias refers to what it stands in") from None
     except InputError as error:  # raised by a part's own check of its settings
         raise InputError(f"{path}: {error}") from None
     for key, value in _leaves(msgspec.to_builtins(config)):

@@ -169,7 +169,8 @@ def test_value_that_makes_no_sense(tmp_path, text, key):
 def test_invalid_yaml_names_the_line(tmp_path):
     assert re.match("not valid YAML: .*line 2", refused(tmp_path, "risk:\n\tdaily_loss: 0.03\n"))
     assert refused(tmp_path, b"\xff\xfe\xff").startswith("not valid YAML")
-    assert refused(tmp_path, "a: &a [*a]\n--- \nb: 1").startswith("not valid YAML")
+    assert refused(tmp_path, "a: &a [*a]").startswith("not valid YAML")
+    assert refused(tmp_path, "risk: {}\n---\nrisk: {}").startswith("not valid YAML")
 
 
 @pytest.mark.parametrize(
