@@ -66,6 +66,9 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         for name in ("slippage_ticks", "half_spread", "half_spread_linear", "volume_cap", "limit_through_ticks", "tick", "latency_ms"):
             if getattr(self, name) < 0:
                 raise ValueError(f"paper.{name} is {getattr(self, name)}: write 0 or more")
+        for name in ("half_spread", "volume_cap"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"paper.{name} is {getattr(self, name)}: write a fraction, 0.1 for 10 %")
 
 
 class PaperExchange:

@@ -50,6 +50,12 @@ class SelectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     #: How RANKED selections score strikes.
     ranking: RankingSettings = RankingSettings()
 
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        for name in ("max_spread", "min_oi", "tick"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"selection.{name} is {getattr(self, name)}: write 0 or more")
+
 
 class Selection(NamedTuple):
     """A parsed `option_selection`: `how` is ATM, OTM, ITM, DELTA, RANKED, UNDERLYING or FUTURE."""
