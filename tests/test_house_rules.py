@@ -43,7 +43,9 @@ FLOORS: dict[str, set[str]] = {
     "web": BELOW_EDGES | {"storage", "reports"},
     "config": BELOW_EDGES | EDGES,
     "assembly": BELOW_EDGES | EDGES | {"config"},
-    "cli": BELOW_EDGES | EDGES | {"config", "assembly"},
+    "backtest": BELOW_EDGES | EDGES | {"config", "assembly", "__init__"},
+    "snapshots": BELOW_EDGES | EDGES | {"config", "assembly"},
+    "cli": BELOW_EDGES | EDGES | {"config", "assembly", "backtest", "snapshots"},
 }
 
 # --- determinism: who may touch the world, and what the others may not name -------------------------------
@@ -76,7 +78,7 @@ NO_SUBJECT = {"utils", "util", "helpers", "helper", "misc", "common"}
 #: First words of commands; every other message is an event: past tense, or one of the nouns.
 IMPERATIVES = {"Advance", "Cancel", "Flatten", "Modify", "Set", "Settle", "Submit", "Subscribe", "Unsubscribe"}
 NOUNS = {
-    "Bar", "BarOpening", "BarRange", "ChainFrame", "ChainSnapshot", "FeedStatus", "Fill", "MarketStructure",
+    "Bar", "ChainFrame", "ChainSnapshot", "ExchangeBar", "FeedStatus", "Fill", "MarketStructure",
     "OrderIntent", "OrderUpdate", "SessionPhase", "Signal", "Studies", "Tick", "TradePlan",
 }
 IRREGULAR_PAST = ("Begun", "Gone", "Held", "Kept", "Left", "Lost", "Made", "Met", "Sent", "Set", "Won")
