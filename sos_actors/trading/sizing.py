@@ -13,7 +13,7 @@ class SizingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """What one trade may cost."""
 
     #: Fraction of equity lost at most when the stop is hit.
-    risk_fraction: float = 0.01
+    risk_fraction: float = 0.005
     #: Rupees lost at most when the stop is hit.
     risk_cap: float = 25_000.0
     #: Most the regime's quantity multiplier may scale a trade by.
