@@ -40,13 +40,19 @@ WORKS = {
         ("nautilus_trader", "nautilus", ["peers/nautilus_w1.py"]),
         ("backtrader", "backtrader", ["peers/backtrader_w1.py"]),
         ("backtesting.py", "backtesting", ["peers/backtesting_w1.py"]),
+        ("a bare Python loop", "", ["peers/loop_w1.py"]),
     ],
     "w2": [
         ("sos_actors", "", ["engine.py", "w2"]),
         ("sos_actors, Greeks and whole playbook", "", ["engine.py", "w2_full"]),
         ("nautilus_trader, quotes", "nautilus", ["peers/nautilus_w2.py"]),
+        ("backtrader", "backtrader", ["peers/backtrader_w2.py"]),
+        ("a bare Python loop", "", ["peers/loop_w2.py"]),
     ],
 }
+
+#: Trades every engine must make for its time to count.
+TRADES = {"w1": 4502, "w2": 50}
 
 
 def python_of(venv: str) -> Path | None:
@@ -83,6 +89,9 @@ def engines(work: str, rounds: int) -> dict:
         for label, python, command in jobs:
             if python is not None:
                 runs[label].append(run_script(python, command))
+    for label, results in runs.items():
+        if any(r["trades"] != TRADES[work] for r in results):
+            raise SystemExit(f"{label} made {results[-1]['trades']} trades in {work}, not {TRADES[work]}: no time counts")
     seconds = {label: statistics.median(r["run_cpu_s"] for r in results) for label, results in runs.items()}
     ours = seconds["sos_actors"]
     print(f"\n{work}: CPU seconds of the run, median of {rounds}")
