@@ -1,25 +1,30 @@
 # Everything a developer runs, from a bare checkout: needs make and Python 3.11 or newer, nothing else.
 #   make demo          a backtest on the built-in simulated market
 #   make test lint     what a change must pass
+#   make bench-peers   environments of the libraries we measure ourselves against; then make bench
 #   make PYTHON=python3.12 test   another interpreter (after `make clean`)
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-# One virtual environment a peer: what each needs to be measured beside us (`make bench-peers`).
-PEERS := nautilus backtrader backtesting quantlib py_vollib fast_vollib
+# One environment a peer, under this folder; bench/README.md says what each is measured with.
+PEERS_VENVS ?= peers-venvs
+export PEERS_VENVS
 NEEDS_nautilus := nautilus_trader numpy
 NEEDS_backtrader := backtrader numpy
-NEEDS_backtesting := backtesting
-NEEDS_quantlib := QuantLib numpy
-NEEDS_py_vollib := py_vollib numpy
-NEEDS_fast_vollib := fast-vollib numpy
+NEEDS_backtesting := backtesting numpy
+NEEDS_pykka := pykka numpy
+NEEDS_QuantLib := QuantLib numpy
+NEEDS_py_vollib := py_vollib
+NEEDS_fast-vollib := fast-vollib
+NEEDS_lets_be_rational := lets_be_rational numpy
+PEERS := $(sort $(patsubst NEEDS_%,%,$(filter NEEDS_%,$(.VARIABLES))))
 
-.PHONY: help venv demo test lint bench bench-peers soak clean
+.PHONY: help venv demo test lint format bench bench-peers soak clean
 
 help:
-	@echo "make venv | demo | test | lint | bench | bench-peers | soak | clean"
+	@echo "make venv | demo | test | lint | format | bench-peers | bench | soak | clean"
 
 # First line of every recipe that makes a virtual environment.
 define need_python
@@ -45,20 +50,19 @@ lint: venv
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-# Every bench/*.py prints its own figures; the first that fails stops the rest.
+format: venv
+	$(PY) -m ruff format .
+
+# Measures with whatever peers are installed; says which are absent.
 bench: venv
-	@for bench in bench/*.py; do echo "== $$bench"; $(PY) $$bench || exit 1; done
+	$(PY) bench/run.py
 
-# Every bench/peers/PEER.py runs in the environment of that peer alone.
-bench-peers: $(PEERS:%=peers-venvs/%/.installed)
-	@for peer in $(PEERS); do \
-	  if [ -f bench/peers/$$peer.py ]; then \
-	    echo "== $$peer"; peers-venvs/$$peer/bin/python bench/peers/$$peer.py || exit 1; fi; done
+bench-peers: $(PEERS:%=$(PEERS_VENVS)/%/.installed)
 
-peers-venvs/%/.installed:
+$(PEERS_VENVS)/%/.installed:
 	$(need_python)
-	$(PYTHON) -m venv peers-venvs/$*
-	peers-venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check $(NEEDS_$*)
+	$(PYTHON) -m venv $(PEERS_VENVS)/$*
+	$(PEERS_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check $(NEEDS_$*)
 	@touch $@
 
 soak: venv

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import difflib
 import hashlib
+import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import yaml
 
 from sos_actors.errors import InputError
 from sos_actors.market.bars import BarSettings
@@ -82,25 +88,84 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def load_config(path: Path | None) -> Config:
-    """Read a configuration file; without one, the defaults. Raises InputError naming the key that is wrong."""
+    """Read a configuration file; without one, the defaults. Raises InputError: the file, the key, what is wrong."""
     if path is None:
         return Config()
     try:
-        raw = path.read_bytes()
+        written = _read_yaml(path.read_bytes())
+        config = Config() if written is None else msgspec.convert(written, Config, builtin_types=(dt.date,))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; give the file with --config") from None
-    try:
-        return msgspec.yaml.decode(raw, type=Config) if raw.strip() else Config()
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {_place(str(error))}") from None
-    except msgspec.DecodeError as error:
-        first = str(error).replace("\n", " ")
-        raise InputError(f"{path}: not valid YAML: {first}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not valid YAML: an alias refers to what it stands in") from None
+    except InputError as error:  # raised by a part's own check of its settings
+        raise InputError(f"{path}: {error}") from None
+    for key, value in _leaves(msgspec.to_builtins(config)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{path}: {key} is {value}: write a finite number")
+    return config
+
+
+def _read_yaml(raw: bytes) -> Any:
+    """Read one YAML document; None when it is empty. A key written twice is an error: YAML would take the last."""
+    loader = yaml.CSafeLoader(raw.decode())
+    node = loader.get_single_node()
+    if node is None:
+        return None
+    _refuse_twins(node)
+    return loader.construct_document(node)
+
+
+def _refuse_twins(node: yaml.Node) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if str(key.value) in seen:
+                first = seen[str(key.value)]
+                raise InputError(f"'{key.value}' stands in line {first} and again in line {line}: keep one")
+            seen[str(key.value)] = line
+            _refuse_twins(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_twins(value)
+
+
+def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every value that holds no others, with its dotted key."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{at}.{name}" if at else str(name))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _leaves(inner, at)
+    else:
+        yield at, value
 
 
 def _place(text: str) -> str:
     """Turn msgspec's '... - at `$.risk.daily_loss`' into 'risk.daily_loss: ...'."""
     problem, _, where = text.partition(" - at `$")
     key = where.strip("`. ")
-    problem = problem.replace("Object contains unknown field", "unknown key")
-    return f"{key}: {problem}" if key else problem
+    if problem.startswith("Object contains unknown field `"):
+        name = problem.split("`")[1]
+        near = difflib.get_close_matches(name, _keys_at(key), n=1)
+        hint = f"did you mean {near[0]}?" if near else "config.yaml of the project lists the keys"
+        return f"{key + '.' if key else ''}{name}: unknown key; {hint}"
+    if problem.startswith("Expected `str") and "got `int`" in problem:
+        problem += '; put it in quotes, e.g. "15:15"'  # YAML reads 15:15 as the number 915
+    return f"{key}: {problem}" if key and not problem.startswith(key) else problem
+
+
+def _keys_at(key: str) -> tuple[str, ...]:
+    """Keys that the struct at a dotted key knows."""
+    kind: Any = Config
+    for part in key.split(".") if key else ():
+        kind = next((field.type for field in msgspec.structs.fields(kind) if field.name == part), None)
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            return ()
+    return tuple(field.name for field in msgspec.structs.fields(kind))

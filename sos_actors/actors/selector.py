@@ -12,6 +12,7 @@ from sos_actors.messages import (
     Bar,
     ChainSnapshot,
     Phase,
+    PositionChanged,
     RefusalReason,
     Refused,
     SessionPhase,
@@ -53,7 +54,8 @@ class SelectorActor(Actor):
         self._lots_of = lots_of
         self._future: Bar | None = None
         self._snapshot: ChainSnapshot | None = None
-        self._account = AccountMarked(0, 0, 0, 0)
+        self._equity_paise = 0
+        self._cash_paise = 0
         self._day = dt.date.min
         self._plans = self.topic(TradePlan)
         self._refused = self.topic(Refused)
@@ -61,6 +63,7 @@ class SelectorActor(Actor):
         self.subscribe(Signal, underlying)
         self.subscribe(ChainSnapshot, underlying)
         self.subscribe(AccountMarked)
+        self.subscribe(PositionChanged)
         self.subscribe(Bar, near_future(underlying))
 
     @handles(SessionPhase)
@@ -84,7 +87,13 @@ class SelectorActor(Actor):
     @handles(AccountMarked)
     def on_mark(self, message: AccountMarked) -> None:
         """Take the account's value: sizes follow it."""
-        self._account = message
+        self._equity_paise = message.equity_paise
+        self._cash_paise = message.cash_paise
+
+    @handles(PositionChanged)
+    def on_position(self, message: PositionChanged) -> None:
+        """Take the cash that is left after a fill."""
+        self._cash_paise = message.cash_paise
 
     @handles(Signal)
     def on_signal(self, message: Signal) -> None:
@@ -102,7 +111,6 @@ class SelectorActor(Actor):
 
     def _plan(self, signal: Signal, choice: Choice) -> None:
         lots = self._lots_of(choice.instrument, self._day)
-        account = self._account
         found = size(
             kind=choice.kind,
             side=choice.side,
@@ -112,8 +120,8 @@ class SelectorActor(Actor):
             lot_size=lots.lot_size,
             freeze_quantity=lots.freeze_quantity,
             quantity_mod=signal.quantity_mod,
-            equity=account.equity_paise / 100,
-            free_cash=account.cash_paise / 100,
+            equity=self._equity_paise / 100,
+            free_cash=self._cash_paise / 100,
             settings=self._sizing,
         )
         if found.reason is not None:

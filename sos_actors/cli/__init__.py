@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sos_actors.cli import data, playbook, runs
+from sos_actors.cli import compare, data, playbook, runs
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(runs.demo)
 app.command()(runs.backtest)
+app.command()(compare.compare)
 app.command()(data.ingest)
 app.command()(data.export)
 app.command()(data.sql)

@@ -24,6 +24,11 @@ class BarSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     #: which suits contracts that are rarely quoted.
     hole_s: float = 30.0
 
+    def __post_init__(self) -> None:
+        """Check the value; raises ValueError."""
+        if self.hole_s < 0:
+            raise ValueError(f"bars.hole_s is {self.hole_s}: write 0 or more")
+
 
 class _Open:
     """A bar being built."""

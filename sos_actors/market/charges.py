@@ -85,6 +85,11 @@ class ChargeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     #: Rupees an executed order (each slice of a sliced one), before GST.
     brokerage_per_order: float = 20.0
 
+    def __post_init__(self) -> None:
+        """Check the value; raises ValueError."""
+        if self.brokerage_per_order < 0:
+            raise ValueError(f"charges.brokerage_per_order is {self.brokerage_per_order}: write 0 or more")
+
 
 class Rates(NamedTuple):
     """Rates of one kind on one exchange on one day, rupees a crore of turnover (an option's is its premium)."""

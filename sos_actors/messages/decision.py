@@ -32,8 +32,7 @@ class TradePlan(Message, frozen=True, gc=False):
     """Which contract, how much, at what prices. SelectorActor -> RiskActor.
 
     `entry`, `stop`, `target` are prices of `instrument` (the premium, for an option); `index_stop` and
-    `index_target` those of the underlying. NaN: that leg is not used. `quantity` is units. `legs` > 1 belong
-    to one `signal_id` and are accepted or refused together.
+    `index_target` those of the underlying. NaN: that level is not used. `quantity` is units.
     """
 
     plan_id: str
@@ -88,6 +87,41 @@ class RefusalReason(Word):
     REDUCING = "REDUCING"
     HALTED = "HALTED"
     EXCHANGE_REJECTED = "EXCHANGE_REJECTED"
+
+
+#: What each reason means and, in brackets, the key of config.yaml or of a strategy file that decides.
+REFUSALS: dict[RefusalReason, str] = {
+    RefusalReason.ENTRIES_OFF: "entries are off: days before the first are played only to warm up",
+    RefusalReason.NOT_TRADING_HOURS: "the session is not open, it is too early (`risk.first_entry`), or the bar lies "
+    "outside the strategy's `time_windows`",
+    RefusalReason.TOO_LATE_IN_DAY: "no entries so late (`risk.last_entry`)",
+    RefusalReason.REGIME: "the strategy does not enter in the present regime (`regime_config`)",
+    RefusalReason.NO_CHAIN: "no option chain of the underlying is known",
+    RefusalReason.NO_CONTRACT: "no contract fits `option_selection`, or its open interest is too low "
+    "(`selection.min_oi`)",
+    RefusalReason.NO_PRICE: "the contract has no price",
+    RefusalReason.SPREAD_TOO_WIDE: "bid and ask are too far apart (`selection.max_spread`)",
+    RefusalReason.BAD_LEVELS: "entry, stop or target is not known, or they are in the wrong order",
+    RefusalReason.SIZE_ZERO: "the money that may be risked does not buy one lot (`sizing`)",
+    RefusalReason.MARGIN: "the free cash does not pay for one lot (`sizing.margin_fraction`, `sizing.cash_fraction`)",
+    RefusalReason.DAILY_LOSS: "the day's loss limit is reached (`risk.daily_loss`)",
+    RefusalReason.OPEN_POSITIONS: "too many trades are open in the account (`risk.open_positions`)",
+    RefusalReason.STRATEGY_POSITIONS: "the strategy has too many trades open (`risk.strategy_positions`)",
+    RefusalReason.UNDERLYING_POSITIONS: "too many trades are open on the underlying (`risk.underlying_positions`)",
+    RefusalReason.COOLDOWN: "too soon after the last trade of that strategy, underlying and side (`risk.cooldown_s`), "
+    "or after the strategy's last signal (`cooldown`)",
+    RefusalReason.DEBOUNCE: "the same signal was given moments ago (`debounce.seconds`)",
+    RefusalReason.TRADES_PER_DAY: "the account has had its trades of the day (`risk.trades_per_day`)",
+    RefusalReason.STRATEGY_TRADES_PER_DAY: "the strategy has had its trades of the day "
+    "(`risk.strategy_trades_per_day`, `max_trades_per_day`)",
+    RefusalReason.ORDER_RATE: "too many orders a second (`risk.orders_per_s`, `risk.order_burst`, `risk.exit_reserve`)",
+    RefusalReason.PRICE_BAND: "the entry price is too far from the last good quote (`risk.price_band`)",
+    RefusalReason.STALE_DATA: "the chain, the plan or the contract's last quote is too old (`risk.stale_after_s`), or "
+    "the feed has failed",
+    RefusalReason.REDUCING: "the trading state is REDUCING: only exits",
+    RefusalReason.HALTED: "the trading state is HALTED: nothing but cancels",
+    RefusalReason.EXCHANGE_REJECTED: "the exchange (or the paper exchange) rejected the order; the detail says why",
+}
 
 
 class Refused(Message, frozen=True, gc=False):

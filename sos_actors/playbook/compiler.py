@@ -229,12 +229,8 @@ class _Compiler:
         text = self._definition.execution.option_selection
         try:
             selection = parse_selection(text)
-            for leg in self._definition.legs:
-                parse_selection(leg.option_selection)
-                if leg.side not in ("BUY", "SELL") or not 1 <= leg.lots <= 50:
-                    raise StrategyError("a leg has side BUY or SELL and 1 to 50 lots")
         except InputError as error:
-            raise StrategyError(str(error), self._file, "execution.option_selection or legs") from None
+            raise StrategyError(str(error), self._file, "execution.option_selection") from None
         direction = self._direction() if self._definition.execution.side else None
         buys = {Direction.LONG: Right.CE, Direction.SHORT: Right.PE}
         if direction and selection.right and selection.right is not buys[direction]:

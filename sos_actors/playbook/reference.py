@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from sos_actors.messages.decision import REFUSALS
 from sos_actors.playbook import names
 from sos_actors.playbook.grammar import MAX_CONSTANT, MAX_DEPTH, MAX_LENGTH, MAX_NODES
 from sos_actors.playbook.names import StudyFunction
@@ -67,8 +68,14 @@ def limits() -> str:
             f"lie between -{MAX_CONSTANT:g} and {MAX_CONSTANT:g}.")
 
 
+def refusals() -> str:
+    """Table of the reasons for which something is not done."""
+    return _table(("reason", "meaning"), [(f"`{reason}`", text) for reason, text in REFUSALS.items()])
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "fields": fields, "tables": tables, "studies": studies, "functions": functions, "levels": levels, "limits": limits,
+    "refusals": refusals,
 }
 
 

@@ -72,17 +72,6 @@ class ExitsFile(msgspec.Struct, frozen=True, kw_only=True):
     """Time of day (IST) 'HH:MM' at which it is closed, or 'off' to carry it over night."""
 
 
-class LegFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One leg of a position of several contracts, opened together or not at all."""
-
-    side: str
-    """BUY or SELL the contract itself."""
-    option_selection: str
-    """Which contract: see `selection`."""
-    lots: int = 1
-    """Lots of this leg for each lot of the position."""
-
-
 class StrategyFile(msgspec.Struct, frozen=True, kw_only=True):
     """One strategy as written. It has either `phases` or a `stance`."""
 
@@ -107,8 +96,6 @@ class StrategyFile(msgspec.Struct, frozen=True, kw_only=True):
     max_trades_per_day: int = 0
     """Signals a day; 0: any number."""
     exits: ExitsFile = ExitsFile()
-    legs: list[LegFile] = []
-    """Contracts to trade instead of the single one `option_selection` names."""
     weight: float = 1.0
     """Share of the size, and rank when strategies compete; 0.001 to 10."""
 
@@ -121,6 +108,8 @@ def parse_strategy(raw: bytes | str, file: str) -> tuple[StrategyFile, list[str]
         raise StrategyError(f"not valid JSON: {error}", file) from None
     if not isinstance(data, dict):
         raise StrategyError("a strategy is a JSON object { ... }", file)
+    if data.get("legs"):  # a strategy written for several contracts must not quietly trade one
+        raise StrategyError("positions of several legs are not traded; name one contract in option_selection", file, "legs")
     try:
         strategy = msgspec.convert(data, StrategyFile)
     except msgspec.ValidationError as error:

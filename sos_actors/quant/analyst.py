@@ -77,6 +77,9 @@ class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         for name in ("wall_strikes", "oi_change_minutes", "pcr_velocity_minutes", "iv_rank_minimum"):
             if getattr(self, name) < 1:
                 raise InputError(f"chain.{name}: {getattr(self, name)} must be 1 or more")
+        for name in ("spread_fraction", "spread_points", "gap_minutes", "oi_carry_minutes"):
+            if getattr(self, name) < 0:
+                raise InputError(f"chain.{name}: {getattr(self, name)} must be 0 or more")
         if self.flip_steps < 2 or not 0.0 < self.flip_reach < 1.0:
             raise InputError("chain: flip_steps must be 2 or more and flip_reach between 0 and 1")
         if not 0.0 < self.skew_delta < 0.5:

@@ -62,9 +62,9 @@ class MatrixSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def __post_init__(self) -> None:
         """Raise InputError where a value makes no sense."""
         if self.window_minutes < 1:
-            raise InputError(f"matrix.window_minutes: {self.window_minutes} is less than 1 minute")
+            raise InputError(f"chain.matrix.window_minutes: {self.window_minutes} is less than 1 minute")
         if not 0.0 <= self.hold <= 1.0:
-            raise InputError(f"matrix.hold: {self.hold} is not between 0 and 1")
+            raise InputError(f"chain.matrix.hold: {self.hold} is not between 0 and 1")
 
 
 def buildup(price_change: Floats, oi_change: Floats, price_threshold: Floats | float,

@@ -78,14 +78,14 @@ class RegimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def __post_init__(self) -> None:
         """Raise InputError where values contradict each other."""
         if not 0.0 < self.sideways < self.directional < self.complete <= 1.0:
-            raise InputError("regime: write 0 < sideways < directional < complete <= 1")
+            raise InputError("chain.regime: write 0 < sideways < directional < complete <= 1")
         if self.pcr_full <= 1.0:
-            raise InputError(f"regime.pcr_full: {self.pcr_full} must be above 1")
+            raise InputError(f"chain.regime.pcr_full: {self.pcr_full} must be above 1")
         if min(self.pcr_velocity_full, self.previous_close_full, self.vwap_full) <= 0.0:
-            raise InputError("regime: pcr_velocity_full, previous_close_full and vwap_full must be above 0")
+            raise InputError("chain.regime: pcr_velocity_full, previous_close_full and vwap_full must be above 0")
         if min(self.pcr_weight, self.pcr_velocity_weight, self.previous_close_weight, self.vwap_weight,
                self.smart_trend_weight, self.walls_weight, self.hysteresis, self.smoothing_minutes) < 0.0:
-            raise InputError("regime: weights, hysteresis and smoothing_minutes may not be negative")
+            raise InputError("chain.regime: weights, hysteresis and smoothing_minutes may not be negative")
 
 
 class Evidence(NamedTuple):

@@ -1,11 +1,12 @@
-"""A run's result as tables for people: 100 columns wide in a pipe, the terminal's width on a terminal.
+"""A run's result as tables for people: 120 columns wide in a pipe, the terminal's width on a terminal.
 
 In a pipe there are no colours and only ASCII, so the text can be read, searched and compared anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -17,10 +18,12 @@ from sos_actors.messages import Side
 from sos_actors.reports.formats import NOTHING, decimal, grouped, percent, rupees, span
 from sos_actors.reports.run import RunResult
 
-PIPE_WIDTH = 100
+PIPE_WIDTH = 120
 SIMULATED_BANNER = "*** SIMULATED DATA: not a real market; these results say nothing about real trading ***"
 #: Days with something to say about their data that are listed one by one.
 MAX_QUALITY_DAYS = 10
+#: A day's holes in its data, up to this many, are listed one by one.
+FEW_HOLES = 4
 #: Break-downs by day longer than this are left to the JSON.
 MAX_DAYS_SHOWN = 25
 #: Fewer days than these make annualised ratios a joke, and the report says so.
@@ -232,12 +235,23 @@ def _print_quality(console: Console, quality: Mapping[str, Any]) -> None:
         return
     table = new_table("day", "symbol", "holes and notes", "source", "rows", "rejected", "snapped", left=4)
     for day in spoken[:MAX_QUALITY_DAYS]:
-        holes = [f"{start[11:16]}-{end[11:16]}" for start, end in day["holes"]]
-        table.add_row(day["day"], day["underlying"], "; ".join([*holes, *day["notes"]]) or NOTHING, day["source"],
+        told = "; ".join([*_holes(day["holes"]), *day["notes"]]) or NOTHING
+        table.add_row(day["day"], day["underlying"], told, day["source"],
                       grouped(day["rows"]), grouped(sum(day["rejected"].values())), grouped(day["snapped"]))
     console.print(table)
     if len(spoken) > MAX_QUALITY_DAYS:
         console.print(f"and {len(spoken) - MAX_QUALITY_DAYS} more days; the JSON has all of them")
+
+
+def _holes(holes: Sequence[Sequence[str]]) -> list[str]:
+    """Name a few holes each, many by their number, sum and longest."""
+    if len(holes) <= FEW_HOLES:
+        return [f"{start[11:16]}-{end[11:16]}" for start, end in holes]
+    spans = [dt.datetime.fromisoformat(end) - dt.datetime.fromisoformat(start) for start, end in holes]
+    total = sum(spans, dt.timedelta())
+    start, end = holes[spans.index(max(spans))]
+    minutes = round(total.total_seconds() / 60)
+    return [f"{len(holes)} holes, {minutes} minutes in all, the longest {start[11:16]}-{end[11:16]}"]
 
 
 def _print_assumptions(console: Console, assumptions: Mapping[str, str]) -> None:
@@ -257,5 +271,6 @@ def _print_identity(console: Console, result: RunResult) -> None:
     table.add_row("seed", str(result.seed))
     table.add_row("strategies", ", ".join(result.summary["strategies"]) or NOTHING)
     if result.timings:
-        table.add_row("took", ", ".join(f"{name} {decimal(took, 3)} s" for name, took in result.timings.items()))
+        took = result.timings
+        table.add_row("took", f"{decimal(took.get('total_s'), 2)} s, of it {decimal(took.get('load_s'), 2)} s loading")
     _section(console, "Identity: the same inputs give the same run hash", table)

@@ -6,6 +6,8 @@ import datetime as dt
 
 import msgspec
 
+from sos_actors.market.ids import EXCHANGE_OF
+
 
 class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What sets one index apart from the others."""
@@ -26,6 +28,14 @@ class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Units the near future trades in a minute, on average."""
     future_oi: float = 14_000_000.0
     """Units of open interest of the near future."""
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        for name in self.__struct_fields__:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: write more than 0")
+        if self.loading > 1:
+            raise ValueError(f"loading is {self.loading}: write a share, 0 to 1")
 
 
 def _indices() -> dict[str, IndexSettings]:
@@ -102,3 +112,21 @@ class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Strikes listed below and above the money at the open of the day."""
     latency_ms: float = 60.0
     """Median delay between a tick's exchange time and its arrival, milliseconds."""
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        unknown = sorted(set(self.indices) - set(EXCHANGE_OF))
+        if unknown or not self.indices:
+            raise ValueError(f"simulated_market.indices {unknown}: write one or more of {', '.join(EXCHANGE_OF)}")
+        for name in ("vix_mean", "variance_premium", "minute_vol_half_life", "short_end_days", "strikes_each_side"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"simulated_market.{name} is {getattr(self, name)}: write more than 0")
+        for name in ("pull", "vix_vol", "minute_vol", "jumps_per_day", "jump_size", "basis_noise", "half_spread",
+                     "latency_ms"):  # fmt: skip
+            if getattr(self, name) < 0:
+                raise ValueError(f"simulated_market.{name} is {getattr(self, name)}: write 0 or more")
+        for name in ("vix_speed", "leverage", "overnight_share", "trend_days", "range_days"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"simulated_market.{name} is {getattr(self, name)}: write 0 to 1")
+        if self.trend_days + self.range_days > 1:
+            raise ValueError("simulated_market: trend_days and range_days are probabilities: at most 1 together")

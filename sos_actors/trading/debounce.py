@@ -18,6 +18,11 @@ class DebounceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     #: Seconds between two signals: scalp, intraday; 0 = off.
     seconds: tuple[float, float] = (30.0, 60.0)
 
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        if min(self.seconds) < 0:
+            raise ValueError(f"debounce.seconds is {list(self.seconds)}: write two numbers of 0 or more")
+
 
 class Debounce:
     """Lets the first of a burst of signals of one (strategy, underlying, direction) through."""

@@ -35,9 +35,12 @@ class ExitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         for name in ("break_even_at", "trailing", "time_stop_min"):
             value = getattr(self, name)
             if value is not None and value <= 0.0:
-                raise ValueError(f"exits.{name} is {value}: write a number above 0, or null for off")
+                raise ValueError(f"orders.exits.{name} is {value}: write a number above 0, or null for off")
         if self.square_off is not None:
-            parse_hhmm(self.square_off)
+            try:
+                parse_hhmm(self.square_off)
+            except ValueError as error:
+                raise ValueError(f"orders.exits.square_off: {error}") from None
 
 
 class MoveStop(msgspec.Struct, frozen=True, gc=False):

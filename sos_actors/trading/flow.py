@@ -51,9 +51,9 @@ class DeskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
         if self.entry_order is OrderType.STOP:
-            raise ValueError("desk.entry_order is STOP: write MARKET or LIMIT")
+            raise ValueError("orders.entry_order is STOP: write MARKET or LIMIT")
         if self.entry_patience_s < 0 or self.tick < 0:
-            raise ValueError("desk.entry_patience_s and desk.tick: write 0 or more")
+            raise ValueError("orders.entry_patience_s and orders.tick: write 0 or more")
 
 
 class TradeFlow:

@@ -26,6 +26,13 @@ class LevelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     #: Fraction of the premium gained at the target: scalp, intraday.
     premium_target: tuple[float, float] = (0.20, 0.35)
 
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        if not 0 < min(self.premium_stop) <= max(self.premium_stop) < 1:
+            raise ValueError(f"selection.levels.premium_stop is {list(self.premium_stop)}: write two between 0 and 1")
+        if not min(self.premium_target) > 0:
+            raise ValueError(f"selection.levels.premium_target is {list(self.premium_target)}: write two above 0")
+
 
 class Levels(NamedTuple):
     """Entry, stop and target of one instrument, rupees; NaN: not used."""

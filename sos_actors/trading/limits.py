@@ -69,9 +69,15 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if isinstance(value, str):
-                parse_hhmm(value)
+                try:
+                    parse_hhmm(value)
+                except ValueError as error:
+                    raise ValueError(f"risk.{name}: {error}") from None
             elif value is not None and value < 0:
                 raise ValueError(f"risk.{name} is {value}: write 0 or more")
+        for name in ("daily_loss", "exit_reserve", "price_band"):
+            if getattr(self, name) >= 1:
+                raise ValueError(f"risk.{name} is {getattr(self, name)}: write a fraction below 1, 0.03 for 3 %")
 
 
 class Breach(NamedTuple):

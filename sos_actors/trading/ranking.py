@@ -45,6 +45,13 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     #: Weight of the delta's fit.
     weight_delta: float = 0.20
 
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if name != "mode" and min(value if isinstance(value, tuple) else (value,)) < 0:
+                raise ValueError(f"selection.ranking.{name} is {value}: write 0 or more")
+
     @property
     def which(self) -> int:
         """Index into the pairs."""

@@ -44,6 +44,12 @@ class SelectionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     #: How RANKED selections score strikes.
     ranking: RankingSettings = RankingSettings()
 
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        for name in ("max_spread", "min_oi", "tick"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"selection.{name} is {getattr(self, name)}: write 0 or more")
+
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
     """The contract and its prices in rupees; NaN where a level is not used or a figure not known."""

@@ -13,7 +13,7 @@ class SizingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """What one trade may cost."""
 
     #: Fraction of equity lost at most when the stop is hit.
-    risk_fraction: float = 0.01
+    risk_fraction: float = 0.005
     #: Rupees lost at most when the stop is hit.
     risk_cap: float = 25_000.0
     #: Most the regime's quantity multiplier may scale a trade by.
@@ -33,6 +33,9 @@ class SizingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         for name in self.__struct_fields__:
             if getattr(self, name) < 0:
                 raise ValueError(f"sizing.{name} is {getattr(self, name)}: write 0 or more")
+        for name in ("risk_fraction", "margin_fraction", "cash_fraction"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"sizing.{name} is {getattr(self, name)}: write a fraction, 0.01 for 1 %")
 
 
 class Size(msgspec.Struct, frozen=True, gc=False):

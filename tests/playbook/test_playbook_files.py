@@ -171,7 +171,7 @@ BROKEN = {
     "capture": NEW | {"phases": [{"id": "A", "capture": {"a-b": "1"}}]}, "deep": "[" * 5000,
     "conditions": NEW | {"phases": [{"id": "A", "conditions": ["close >"]}]},
     "mod": NEW | {"regime_config": {"BULLISH": {"tp_mult": -1}}},
-    "legs": NEW | {"legs": [{"side": "HOLD", "option_selection": "ATM_CALL"}]}, "binary": "\x00\x01",
+    "legs": NEW | {"legs": [{"side": "BUY", "option_selection": "ATM_CALL"}]}, "binary": "\x00\x01",
 }
 
 

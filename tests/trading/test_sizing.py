@@ -8,7 +8,7 @@ BASE = {"kind": "OPT", "side": Side.BUY, "entry": 100.0, "stop": 90.0, "spot": 2
 
 
 def units(settings=None, **changes):
-    return size(**(BASE | changes), settings=SizingSettings(**(settings or {})))
+    return size(**(BASE | changes), settings=SizingSettings(**({"risk_fraction": 0.01} | (settings or {}))))
 
 
 def test_the_rule_floors_before_and_after_the_multiplier():
