@@ -72,7 +72,8 @@ def one_core() -> list[str]:
 def run_script(python: Path, command: list[str]) -> dict:
     """Run one script in a process of its own; gives the JSON line it prints."""
     argv = [*one_core(), str(python), str(BENCH / command[0]), *command[1:]]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PEERS_DATA": str(DATA)})
+    env = {**os.environ, "PEERS_DATA": str(DATA)}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
     for line in reversed(done.stdout.splitlines()):
         text = line.removeprefix("RESULT ")
         if text.startswith("{"):
@@ -91,7 +92,8 @@ def engines(work: str, rounds: int) -> dict:
                 runs[label].append(run_script(python, command))
     for label, results in runs.items():
         if any(r["trades"] != TRADES[work] for r in results):
-            raise SystemExit(f"{label} made {results[-1]['trades']} trades in {work}, not {TRADES[work]}: no time counts")
+            made = results[-1]["trades"]
+            raise SystemExit(f"{label} made {made} trades in {work}, not {TRADES[work]}: no time counts")
     seconds = {label: statistics.median(r["run_cpu_s"] for r in results) for label, results in runs.items()}
     ours = seconds["sos_actors"]
     print(f"\n{work}: CPU seconds of the run, median of {rounds}")

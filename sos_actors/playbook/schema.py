@@ -109,7 +109,8 @@ def parse_strategy(raw: bytes | str, file: str) -> tuple[StrategyFile, list[str]
     if not isinstance(data, dict):
         raise StrategyError("a strategy is a JSON object { ... }", file)
     if data.get("legs"):  # a strategy written for several contracts must not quietly trade one
-        raise StrategyError("positions of several legs are not traded; name one contract in option_selection", file, "legs")
+        problem = "positions of several legs are not traded; name one contract in option_selection"
+        raise StrategyError(problem, file, "legs")
     try:
         strategy = msgspec.convert(data, StrategyFile)
     except msgspec.ValidationError as error:
