@@ -33,7 +33,7 @@ def ingest(
 ) -> None:
     """Bring history into the database. Running it again changes nothing."""
     from sos_actors.market.calendar import INDIA  # noqa: PLC0415 - imports cost; each command pays for its own
-    from sos_actors.market.contracts import ContractRules  # noqa: PLC0415
+    from sos_actors.market.contracts import ContractRules, strike_step  # noqa: PLC0415
     from sos_actors.market.expiries import next_expiry  # noqa: PLC0415
     from sos_actors.sources.facts import CalendarFacts  # noqa: PLC0415
     from sos_actors.sources.ingest import Request  # noqa: PLC0415
@@ -45,7 +45,7 @@ def ingest(
         to_date=options.parse_date(to_date, "--to-date") if to_date else None,
         force=force,
         overrides=_overrides(set_ or []),
-        facts=CalendarFacts(INDIA.sessions, ContractRules().lot_size, next_expiry),
+        facts=CalendarFacts(INDIA.sessions, ContractRules().lot_size, next_expiry, strike_step),
     )
     with options.open_store(home) as store:
         _ingest_all(paths, store, request)
