@@ -26,6 +26,7 @@ from sos_actors.config import Config
 from sos_actors.market.bars import BarBuilder
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.charges import ChargeModel
+from sos_actors.market.clocktime import ist_date
 from sos_actors.market.contracts import ContractRules
 from sos_actors.market.day import DayStats, MarketDay, TickColumns
 from sos_actors.market.expiries import expiry_instant
@@ -88,7 +89,9 @@ def build(runtime: Runtime, cast: Cast) -> RecorderActor:
         runtime.spawn(FeedActor, "feed", cast.load_day, group=group("feed"), policy=VITAL)
     if cast.load_ticks is not None:
         runtime.spawn(TickFeedActor, "feed", cast.load_ticks, group=group("feed"), policy=VITAL)
-    exchange = PaperExchange(cast.config.paper)
+    exchange = PaperExchange(
+        cast.config.paper, lambda instrument: lots_of(instrument, ist_date(runtime.clock.now)).lot_size
+    )
     runtime.spawn(PaperBrokerActor, "broker", exchange, group=group("broker"), policy=VITAL)
     for underlying in cast.underlyings:
         _spawn_analytics(runtime, cast, underlying)
@@ -180,10 +183,10 @@ def _exits(strategy: CompiledStrategy, house: ExitSettings) -> ExitSettings:
 
 
 def _timed(cast: Cast) -> bool:
-    """Say whether anything the order desk does depends on the time of day."""
+    """Say whether anything depends on the order desk hearing every minute: exits, patience, the day's loss."""
     exits = exits_by_strategy(cast).values()
     patience = cast.config.orders.entry_patience_s
-    return bool(patience) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
+    return bool(patience or cast.config.risk.daily_loss) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
 
 
 def _lots_of(rules: ContractRules) -> Callable[[str, dt.date], Lots]:

@@ -40,21 +40,20 @@ def demo(
     trades: TradesOption = 12,
 ) -> None:
     """Backtest the whole playbook on the built-in simulated market. Needs no data and no account."""
-    from sos_actors.backtest import Request  # noqa: PLC0415 - imports cost; each command pays for its own
+    from sos_actors.backtest import Request, days_with_data  # noqa: PLC0415 - imports cost; each command pays its own
+    from sos_actors.market.calendar import INDIA  # noqa: PLC0415
 
     settings = options.configuration(config)
     first = dt.date(2025, 9, 1)
-    calendar_days = dt.timedelta(days=days * 2 + 14)
+    known = dt.date(max(INDIA.years), 12, 31)
     request = Request(
         symbols=("NIFTY",),
         from_date=first,
-        to_date=first + calendar_days,
+        to_date=min(first + dt.timedelta(days=days * 2 + 14), known),
         config=settings,
         playbook=options.strategies(None, ""),
         history=_history("simulated", None, settings, seed),
     )
-    from sos_actors.backtest import days_with_data  # noqa: PLC0415
-
     last = days_with_data(request)[days - 1]
     _run(replace(request, to_date=last), seed, json, trades, None)
 
