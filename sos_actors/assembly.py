@@ -185,8 +185,8 @@ def _exits(strategy: CompiledStrategy, house: ExitSettings) -> ExitSettings:
 def _timed(cast: Cast) -> bool:
     """Say whether anything depends on the order desk hearing every minute: exits, patience, the day's loss."""
     exits = exits_by_strategy(cast).values()
-    patience = cast.config.orders.entry_patience_s
-    return bool(patience or cast.config.risk.daily_loss) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
+    by_itself = cast.config.orders.entry_patience_s or cast.config.risk.daily_loss
+    return bool(by_itself) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
 
 
 def _lots_of(rules: ContractRules) -> Callable[[str, dt.date], Lots]:

@@ -87,7 +87,7 @@ class _Loaded:
                     source=history.name,
                     simulated=simulated,
                     quality=history.quality(one.underlying, day),
-                )  # fmt: skip
+                )
             )
         return found
 
