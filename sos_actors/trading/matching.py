@@ -171,7 +171,7 @@ class PaperExchange:
                 reached = bar.low <= order.price - self._through if order.buy else \
                     bar.high >= order.price + self._through
                 if reached:
-                    self._fill(order, self._limit_within(order, bar), bar.end, events)
+                    self._fill(order, order.price, bar.end, events)
         return events
 
     def tick(self, tick: Tick) -> list[ExchangeEvent]:
@@ -270,13 +270,6 @@ class PaperExchange:
             touch = price - self._half
             if touch >= order.price + self._through:
                 self._fill(order, max(order.price, tick_down(touch, tick) if self._half else touch), ts, events)
-
-    def _limit_within(self, order: PaperOrder, bar: Bar) -> float:
-        """Give the limit, or the worst price of the bar where all of it lies on the limit's good side."""
-        tick = self.settings.tick
-        if order.buy:
-            return min(order.price, tick_up(bar.high + self._half, tick))
-        return max(order.price, tick_down(bar.low - self._half, tick))
 
     def _trigger(self, order: PaperOrder, price: float, ts: int, events: list[ExchangeEvent]) -> None:
         order.order_type = MARKET
