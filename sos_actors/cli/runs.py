@@ -137,8 +137,12 @@ def _run(request: Request, seed: int | None, json: Path | None, trades: int, tra
 def _check_outputs(*paths: Path | None) -> None:
     """Find out before the work, not after it, that a result has nowhere to go."""
     for path in paths:
-        if path is not None and str(path) != "-" and not path.absolute().parent.is_dir():
+        if path is None or str(path) == "-":
+            continue
+        if not path.absolute().parent.is_dir():
             raise InputError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file in it")
 
 
 @contextmanager
