@@ -47,8 +47,9 @@ from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.matching import PaperExchange
 
-#: A strategy that fails more often than this is benched; the rest of the cast trades on.
-STRATEGY_POLICY = RestartPolicy(restarts=3, period_s=60)
+#: A strategy that fails more often than this is benched; the rest of the cast trades on. It is given a message a bar:
+#: the period must be long enough for four bars of any length a day has several of.
+STRATEGY_POLICY = RestartPolicy(restarts=3, period_s=3_600)
 
 
 @dataclass(frozen=True, slots=True)
