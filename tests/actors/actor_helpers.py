@@ -61,7 +61,7 @@ def chain_of(
     index: BarColumns, *, expiry: dt.date = EXPIRY, strikes: int = 5, missing: tuple[str, ...] = (),
     volume: float = 75_000.0, premium: dict[str, float] | None = None,
 ) -> ChainColumns:  # fmt: skip
-    """A chain around 24,500: intrinsic value plus 80 for every contract; `premium` {minute: points} is added to calls."""
+    """A chain around 24,500: intrinsic value plus 80 for every contract, on calls also `premium` {minute: points}."""
     ladder = 24_500.0 + 50.0 * (np.arange(strikes) - strikes // 2)
     kept = [i for i, start in enumerate(index.start.tolist()) if clock_of(start) not in missing]
     values = np.full((len(kept), len(CHAIN_FIELDS), 2, strikes), np.nan)
@@ -75,7 +75,9 @@ def chain_of(
     return ChainColumns("NIFTY", expiry, index.interval_s, index.start[kept], ladder, values)
 
 
-def market_day(index: BarColumns | None, *chains: ChainColumns, future: BarColumns | None = None, day: dt.date = DAY) -> MarketDay:
+def market_day(
+    index: BarColumns | None, *chains: ChainColumns, future: BarColumns | None = None, day: dt.date = DAY
+) -> MarketDay:
     """Put a day together."""
     return MarketDay("NIFTY", day, index, future, chains, "made up")
 
@@ -97,7 +99,7 @@ def strategy(name: str = "one", side: str = "BUY", at: str = "09:20", **changes:
 
 def playbook_of(*definitions: dict[str, Any]) -> Playbook:
     """Compile strategies given as dicts."""
-    parsed = [(parse_strategy(json.dumps(one), f"{one['pattern_id']}.json")[0], one["pattern_id"]) for one in definitions]
+    parsed = [(parse_strategy(json.dumps(one), one["pattern_id"])[0], one["pattern_id"]) for one in definitions]
     playbook = build_playbook(parsed)
     assert not playbook.errors, playbook.errors
     return playbook
@@ -109,7 +111,7 @@ def replaced(config: Config, **sections: dict[str, Any]) -> Config:
     return msgspec.structs.replace(config, **parts)
 
 
-#: Fills at the very price, one trade of 50 units a signal, no debouncing: what a test expects can be worked out by head.
+#: Fills at the very price, 50 units a signal, no cooldown: what a test expects can be worked out by head.
 PLAIN = replaced(
     Config(),
     account={"capital": 10_000_000.0},

@@ -1,5 +1,6 @@
 """The chain actor: a snapshot a minute whatever comes, and an index where the data has none."""
 
+from itertools import pairwise
 from math import exp
 
 import numpy as np
@@ -21,8 +22,8 @@ def _run(day, *topics, ends="09:40"):
     runtime.spawn(FeedActor, "feed", lambda _: [day])
     settings = Config().chain
     runtime.spawn(
-        ChainActor, "chain/NIFTY", ChainAnalyst("NIFTY", settings), assembly.years_to_expiry_of("NIFTY"), lambda _: None,
-        rate=settings.rate,
+        ChainActor, "chain/NIFTY", ChainAnalyst("NIFTY", settings), assembly.years_to_expiry_of("NIFTY"),
+        lambda _: None, rate=settings.rate,
     )  # fmt: skip
     runtime.spawn(Ear, "ear", heard, *topics)
     runtime.clock.follow([Session(DAY, ist("09:15"), ist(ends))])
@@ -63,7 +64,7 @@ def test_the_index_is_derived_from_the_forward_where_the_data_has_none():
         assert bar.close == pytest.approx(snapshot.forward * exp(-rate * snapshot.years), abs=0.01)
         # Within a minute only its end is known: the bar runs from the price before to this one.
         assert (bar.high, bar.low) == (max(bar.open, bar.close), min(bar.open, bar.close))
-    assert all(later.open == earlier.close for earlier, later in zip(bars, bars[1:], strict=False))
+    assert all(later.open == earlier.close for earlier, later in pairwise(bars))
     # Put and call are both dear by 80 points here: the forward is 24,500, the spot two days of interest below it.
     by_end = {clock_of(bar.end): bar.close for bar in bars}
     assert by_end["09:20"] == pytest.approx(24_494.5, abs=1)

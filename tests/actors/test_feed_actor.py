@@ -57,8 +57,8 @@ def _run(day, *topics, asker=None):
 
 def _day():
     index = index_bars({}, until="09:30")
-    future = BarColumns(FUTURE, 60, index.start, *(getattr(index, name) + 30 for name in ("open", "high", "low", "close")),
-                        volume=np.full(len(index.start), 750.0), oi=index.oi)  # fmt: skip
+    prices = (index.open + 30, index.high + 30, index.low + 30, index.close + 30)
+    future = BarColumns(FUTURE, 60, index.start, *prices, volume=np.full(len(index.start), 750.0), oi=index.oi)
     return market_day(index, chain_of(index), future=future)
 
 
@@ -80,7 +80,8 @@ def test_the_near_future_is_heard_under_its_role():
     assert {bar.instrument for bar in heard} == {FUTURE}
     assert len(heard) == 15
     assert _run(_day(), (Bar, FUTURE)) == []
-    assert [clock_of(bar.end) for bar in _run(_day(), (Bar, FUTURE), asker=(FUTURE, "09:17", "09:19"))] == ["09:18", "09:19"]
+    followed = _run(_day(), (Bar, FUTURE), asker=(FUTURE, "09:17", "09:19"))
+    assert [clock_of(bar.end) for bar in followed] == ["09:18", "09:19"]
 
 
 def test_a_contracts_bars_come_only_while_it_is_followed():
@@ -97,7 +98,7 @@ def test_the_exchange_sees_an_interval_before_anybody_else():
     topics = ((Bar, INDEX), (ChainFrame, "NIFTY"), (Bar, CALL), (ExchangeBar, CALL), (MinuteClosed, ""))
     heard = _run(_day(), *topics, asker=(CALL, "09:17", "09:20"))
     instant = [m for m in heard if getattr(m, "end", getattr(m, "ts", 0)) == ist("09:18") or
-               isinstance(m, ExchangeBar) and m.bar.end == ist("09:18")]  # fmt: skip
+               (isinstance(m, ExchangeBar) and m.bar.end == ist("09:18"))]  # fmt: skip
     told = [
         (type(m).__name__, getattr(m, "stage", getattr(m, "instrument", ""))) for m in instant
     ]
@@ -114,7 +115,7 @@ def _ticks(first, seconds=20, count=30, day_volume=1_000):
     ts = ist(first) + np.arange(count, dtype=np.int64) * seconds * 1_000_000_000
     return TickColumns(
         "NIFTY", (CALL,), np.zeros(count, np.int32), ts, ts, 100.0 + np.arange(count), np.full(count, 75),
-        day_volume + 75 * np.arange(1, count + 1), np.full(count, 750.0), np.full(count, np.nan), np.full(count, np.nan),
+        day_volume + 75 * np.arange(1, count + 1), np.full(count, 750.0), *np.full((2, count), np.nan),
     )  # fmt: skip
 
 

@@ -167,12 +167,28 @@ def test_an_entry_that_never_filled_leaves_nothing_counted():
     """The index is silent after the signal; the entry is taken back after its patience, and the next one may go."""
     missing = tuple(f"09:{minute}" for minute in range(21, 25))
     again = strategy()
-    again["phases"][0]["conditions"] = ["time_is_between(timestamp, '09:20', '09:21') or time_is_between(timestamp, '09:30', '09:31')"]
+    first, second = (f"time_is_between(timestamp, '{at}0', '{at}1')" for at in ("09:2", "09:3"))
+    again["phases"][0]["conditions"] = [f"{first} or {second}"]
     runtime, recorder = play(market_day(index_bars({}, missing=missing)), again)
     assert [refused.reason for refused in recorder.refusals] == [RefusalReason.EXCHANGE_REJECTED]
     assert len(recorder.signals) == 2
     assert clock_of(_only(recorder).entry_ts) == "09:31"
     assert runtime.actor("orders").inspect()["positions"] == ()
+
+
+def test_what_the_volume_does_not_give_is_filled_later_in_whole_lots():
+    """A tenth of 1,000 units a minute is one lot of 75; the patience of a minute is enough for two bars."""
+    index = index_bars({})
+    day = market_day(index, chain_of(index, volume=1_000.0))
+    option = strategy()
+    option["execution"] |= {"option_selection": "ATM_CALL"}
+    patient = msgspec.structs.replace(PLAIN.orders, entry_patience_s=120)
+    config = msgspec.structs.replace(replaced(PLAIN, sizing={"fixed_quantity": 300}), orders=patient)
+    _, recorder = play(day, option, config=config)
+    assert {fill.quantity for fill in recorder.fills} == {75}
+    entries = [clock_of(fill.ts) for fill in recorder.fills if fill.side.value == "BUY"]
+    assert entries == ["09:21", "09:22"]
+    assert _only(recorder).quantity == 150  # what did not come in time was taken back
 
 
 def test_too_many_positions_are_refused_by_name():
@@ -200,9 +216,8 @@ def moody(monkeypatch):
 
 def test_a_strategy_that_keeps_raising_is_benched_and_the_others_trade_on(moody):
     """Three restarts, then the bench: what it holds is closed, it enters nothing more, its letters are kept."""
-    runtime, recorder = play(
-        market_day(index_bars({})), strategy("bad", exits={"time_stop": 0}), strategy("good"), strategy("late", at="09:50")
-    )
+    bad = strategy("bad", exits={"time_stop": 0})
+    runtime, recorder = play(market_day(index_bars({})), bad, strategy("good"), strategy("late", at="09:50"))
     (benched,) = recorder.benched
     assert benched.path == "strategy/NIFTY/bad"
     ends = {trade.strategy: (trade.exit_reason.value, clock_of(trade.exit_ts)) for trade in recorder.trades}

@@ -40,7 +40,7 @@ TICK_FILE = DATA / "ticks_BANKNIFTY_options_2025-12-15_upstox_full_d5.parquet"
 def command(*arguments: object, home: Path, cwd: Path = ROOT, **kwargs: Any) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own; `env` adds to the environment."""
     env = {**os.environ, "SOS_HOME": str(home), **kwargs.pop("env", {})}
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, str(COMMAND), *map(str, arguments)],
         env=env, cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **kwargs,
     )  # fmt: skip
@@ -68,7 +68,9 @@ def simulated(seed: int = 7) -> SimulatedHistory:
     return SimulatedHistory(SimulatedMarket(Config().simulated_market, seed))
 
 
-def played(history: HistorySource, symbols: str, first: dt.date, last: dt.date | None = None, **kwargs: Any) -> RunRecord:
+def played(
+    history: HistorySource, symbols: str, first: dt.date, last: dt.date | None = None, **kwargs: Any
+) -> RunRecord:
     """Run a backtest in this process. `names` picks strategies, `warmup` days, `config`, `playbook`, `timeframe`."""
     config = kwargs.pop("config", Config())
     warmup = kwargs.pop("warmup", None)
@@ -130,6 +132,5 @@ class CutHistory:
         kept = chain.start + chain.interval_s * NS <= self._t
         values = chain.values[kept]
         listed = ~np.isnan(values).all(axis=(0, 1, 2))  # a strike first listed after t is not known either
-        return dataclasses.replace(
-            chain, start=chain.start[kept], strikes=chain.strikes[listed], values=np.ascontiguousarray(values[..., listed])
-        )
+        values = np.ascontiguousarray(values[..., listed])
+        return dataclasses.replace(chain, start=chain.start[kept], strikes=chain.strikes[listed], values=values)

@@ -21,7 +21,7 @@ def test_the_demo_runs_anywhere_and_says_that_its_data_is_simulated(tmp_path):
 
 def test_the_longest_demo_stays_within_the_calendar(tmp_path, monkeypatch):
     """250 days from September 2025 are all of days whose holidays are known; only their list is made here."""
-    import sos_actors.backtest as backtest  # noqa: PLC0415
+    from sos_actors import backtest  # noqa: PLC0415
     from sos_actors.cli import runs  # noqa: PLC0415
 
     asked = []

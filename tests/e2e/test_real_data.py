@@ -57,7 +57,8 @@ def test_what_holds_of_every_run(request, name):
     assert not record.failed
     # Cash: what there was, what was made, nothing open.
     last = record.marks[-1]
-    assert last.cash_paise == last.equity_paise == record.starting_equity_paise + sum(t.net_paise for t in record.trades)
+    made = sum(trade.net_paise for trade in record.trades)
+    assert last.cash_paise == last.equity_paise == record.starting_equity_paise + made
     assert last.open_positions == 0
     held = Counter()
     for fill in record.fills:
@@ -101,12 +102,14 @@ def test_every_fill_lies_within_its_bar_but_for_the_stated_cost(request, real, n
 
 
 def test_fills_of_ticks_lie_within_the_second(ticks, real):
-    """Each fill's price is the quote or the price of a tick of that very instant, or a tick's distance off."""
+    """Each fill lies within quotes and prices of its instant, a limit also between them and the tick before."""
     columns = real.load_ticks("BANKNIFTY", TICK_DAY)
     place = {name: n for n, name in enumerate(columns.instruments)}
     for fill in ticks.fills:
         now = (columns.which == place[fill.instrument]) & (columns.ts == fill.ts)
         assert now.any()
+        before = np.flatnonzero((columns.which == place[fill.instrument]) & (columns.ts < fill.ts))[-1]
+        now[before] |= "-t#" in fill.fill_id
         seen = np.concatenate([columns.price[now], columns.bid[now], columns.ask[now]])
         assert np.nanmin(seen) - 2 * TICK <= fill.price <= np.nanmax(seen) + 2 * TICK
 
@@ -349,7 +352,7 @@ def test_exported_snapshots_agree_with_loops_over_the_raw_rows(real_home, tmp_pa
 
 
 def test_exported_volatilities_agree_with_the_exchanges(real_home, tmp_path, raw_minutes):
-    """Ours is on the forward in calendar minutes, the exchange's on spot with whole days: near the money they are near."""
+    """Ours is on the forward in calendar minutes, the exchange's on spot in whole days: near the money they are near."""
     rows = _exported(real_home, tmp_path, "strikes")
     away = []
     for row in rows:
