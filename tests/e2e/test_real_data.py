@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import Counter, defaultdict
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -28,6 +29,11 @@ LOTS = {
     ("BANKNIFTY", "2025-12-30"): 35,
     ("BANKNIFTY", "2026-01-27"): 30,
 }
+
+
+def _replaced(config, section, **values):
+    part = msgspec.structs.replace(getattr(config, section), **values)
+    return msgspec.structs.replace(config, **{section: part})
 
 
 @pytest.fixture(scope="module")
@@ -114,16 +120,18 @@ def test_fills_of_ticks_lie_within_the_second(ticks, real):
         assert np.nanmin(seen) - 2 * TICK <= fill.price <= np.nanmax(seen) + 2 * TICK
 
 
-def test_the_days_loss_ends_the_day(minutes):
+def test_the_days_loss_ends_the_day(real):
     """3 % of a million: once the trades closed have lost it, nothing more is entered that day."""
+    config = _replaced(_replaced(Config(), "sizing", risk_fraction=0.02), "risk", daily_loss=0.03)
+    record = played(real, "NIFTY", NSE_DAY, config=config)
     lost = 0
-    for trade in sorted(minutes.trades, key=lambda trade: trade.exit_ts):
+    for trade in sorted(record.trades, key=lambda trade: trade.exit_ts):
         lost += trade.net_paise
         if lost <= -3_000_000:
-            assert all(other.entry_ts <= trade.exit_ts for other in minutes.trades)
-            assert any(refused.reason == "DAILY_LOSS" for refused in minutes.refusals)
-            return
-    pytest.fail("the day no longer loses 3 %: choose another")
+            break
+    assert lost <= -3_000_000, "the day no longer loses 3 %: risk more a trade"
+    assert all(other.entry_ts <= trade.exit_ts for other in record.trades)
+    assert any(refused.reason == "DAILY_LOSS" for refused in record.refusals)
 
 
 # -- one day's profit and loss from the raw file ----------------------------------------------------------------------
@@ -246,13 +254,6 @@ def test_a_days_profit_trade_by_trade_from_the_raw_file(real):
     print(f"\n{len(whole)} of {len(record.trades)} trades reproduced: {dict(reasons)}")
 
 
-def _replaced(config, section, **values):
-    import msgspec  # noqa: PLC0415
-
-    part = msgspec.structs.replace(getattr(config, section), **values)
-    return msgspec.structs.replace(config, **{section: part})
-
-
 # -- ticks to bars ----------------------------------------------------------------------------------------------------
 
 
@@ -352,7 +353,7 @@ def test_exported_snapshots_agree_with_loops_over_the_raw_rows(real_home, tmp_pa
 
 
 def test_exported_volatilities_agree_with_the_exchanges(real_home, tmp_path, raw_minutes):
-    """Ours is on the forward in calendar minutes, the exchange's on spot in whole days: near the money they are near."""
+    """Ours is on the forward in calendar minutes, the exchange's on spot in whole days: near the money, near."""
     rows = _exported(real_home, tmp_path, "strikes")
     away = []
     for row in rows:
