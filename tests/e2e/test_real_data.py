@@ -122,7 +122,7 @@ def test_fills_of_ticks_lie_within_the_second(ticks, real):
 
 def test_the_days_loss_ends_the_day(real):
     """3 % of a million: once the trades closed have lost it, nothing more is entered that day."""
-    config = _replaced(_replaced(Config(), "sizing", risk_fraction=0.02), "risk", daily_loss=0.03)
+    config = _replaced(_replaced(Config(), "sizing", risk_fraction=0.005), "risk", daily_loss=0.03)
     record = played(real, "NIFTY", NSE_DAY, config=config)
     lost = 0
     for trade in sorted(record.trades, key=lambda trade: trade.exit_ts):
