@@ -90,9 +90,7 @@ def build(runtime: Runtime, cast: Cast) -> RecorderActor:
         runtime.spawn(FeedActor, "feed", cast.load_day, group=group("feed"), policy=VITAL)
     if cast.load_ticks is not None:
         runtime.spawn(TickFeedActor, "feed", cast.load_ticks, group=group("feed"), policy=VITAL)
-    exchange = PaperExchange(
-        cast.config.paper, lambda instrument: lots_of(instrument, ist_date(runtime.clock.now)).lot_size
-    )
+    exchange = PaperExchange(cast.config.paper, _lot_sizes(cast, runtime, lots_of))
     runtime.spawn(PaperBrokerActor, "broker", exchange, group=group("broker"), policy=VITAL)
     for underlying in cast.underlyings:
         _spawn_analytics(runtime, cast, underlying)
@@ -188,6 +186,15 @@ def _timed(cast: Cast) -> bool:
     exits = exits_by_strategy(cast).values()
     by_itself = cast.config.orders.entry_patience_s or cast.config.risk.daily_loss
     return bool(by_itself) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
+
+
+def _lot_sizes(
+    cast: Cast, runtime: Runtime, lots_of: Callable[[str, dt.date], Lots]
+) -> Callable[[str], int] | None:
+    """Give the exchange today's lots, so that it fills whole ones; None where a fixed quantity stands above lots."""
+    if cast.config.sizing.fixed_quantity:
+        return None
+    return lambda instrument: lots_of(instrument, ist_date(runtime.clock.now)).lot_size
 
 
 def _lots_of(rules: ContractRules) -> Callable[[str, dt.date], Lots]:

@@ -183,7 +183,7 @@ def test_what_the_volume_does_not_give_is_filled_later_in_whole_lots():
     option = strategy()
     option["execution"] |= {"option_selection": "ATM_CALL"}
     patient = msgspec.structs.replace(PLAIN.orders, entry_patience_s=120)
-    config = msgspec.structs.replace(replaced(PLAIN, sizing={"fixed_quantity": 300}), orders=patient)
+    config = msgspec.structs.replace(replaced(PLAIN, sizing={"fixed_quantity": 0}), orders=patient)
     _, recorder = play(day, option, config=config)
     assert {fill.quantity for fill in recorder.fills} == {75}
     entries = [clock_of(fill.ts) for fill in recorder.fills if fill.side.value == "BUY"]
