@@ -27,6 +27,7 @@ from sos_actors.errors import InputError
 from sos_actors.market.bars import BarBuilder
 from sos_actors.market.calendar import INDIA, regular_session
 from sos_actors.market.charges import ChargeModel
+from sos_actors.market.clocktime import ist_date
 from sos_actors.market.contracts import ContractRules
 from sos_actors.market.day import DayStats, MarketDay, TickColumns
 from sos_actors.market.expiries import expiry_instant
@@ -47,8 +48,9 @@ from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.matching import PaperExchange
 
-#: A strategy that fails more often than this is benched; the rest of the cast trades on.
-STRATEGY_POLICY = RestartPolicy(restarts=3, period_s=60)
+#: A strategy that fails more often than this is benched; the rest of the cast trades on. It is given a message a bar:
+#: the period must be long enough for four bars of any length a day has several of.
+STRATEGY_POLICY = RestartPolicy(restarts=3, period_s=3_600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def build(runtime: Runtime, cast: Cast) -> RecorderActor:
         runtime.spawn(FeedActor, "feed", cast.load_day, group=group("feed"), policy=VITAL)
     if cast.load_ticks is not None:
         runtime.spawn(TickFeedActor, "feed", cast.load_ticks, group=group("feed"), policy=VITAL)
-    exchange = PaperExchange(cast.config.paper)
+    exchange = PaperExchange(cast.config.paper, _lot_sizes(cast, runtime, lots_of))
     prices = Tick if cast.load_ticks else ExchangeBar
     runtime.spawn(PaperBrokerActor, "broker", exchange, prices, group=group("broker"), policy=VITAL)
     for underlying in cast.underlyings:
@@ -187,10 +189,19 @@ def _exits(strategy: CompiledStrategy, house: ExitSettings) -> ExitSettings:
 
 
 def _timed(cast: Cast) -> bool:
-    """Say whether anything the order desk does depends on the time of day."""
+    """Say whether anything depends on the order desk hearing every minute: exits, patience, the day's loss."""
     exits = exits_by_strategy(cast).values()
-    patience = cast.config.orders.entry_patience_s
-    return bool(patience) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
+    by_itself = cast.config.orders.entry_patience_s or cast.config.risk.daily_loss
+    return bool(by_itself) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
+
+
+def _lot_sizes(
+    cast: Cast, runtime: Runtime, lots_of: Callable[[str, dt.date], Lots]
+) -> Callable[[str], int] | None:
+    """Give the exchange today's lots, so that it fills whole ones; None where a fixed quantity stands above lots."""
+    if cast.config.sizing.fixed_quantity:
+        return None
+    return lambda instrument: lots_of(instrument, ist_date(runtime.clock.now)).lot_size
 
 
 def _lots_of(rules: ContractRules) -> Callable[[str, dt.date], Lots]:

@@ -124,7 +124,6 @@ def run(request: Request) -> RunRecord:
                 "setup_s": started - began,
                 "run_s": ended - started,
                 "load_s": loaded.seconds,
-                "days": float(len(days)),
             },
         )
     finally:

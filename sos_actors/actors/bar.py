@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sos_actors.market.bars import BarBuilder
-from sos_actors.messages import Bar, MinuteClosed, Phase, SessionPhase, Tick
+from sos_actors.market.ids import parse_id
+from sos_actors.messages import Bar, DayLoaded, MinuteClosed, Phase, SessionPhase, Tick
 from sos_actors.runtime import Actor, handles
+
+MINUTE_NS = 60_000_000_000
 
 
 class BarActor(Actor):
@@ -17,16 +20,25 @@ class BarActor(Actor):
         super().__init__()
         self._instrument = instrument
         self._builder = builder
+        self._first_bar_end = 0
         self._bars = [self.topic(Bar, key) for key in keys]
         self.subscribe(Tick, instrument)
         self.subscribe(MinuteClosed)
         self.subscribe(SessionPhase)
+        self.subscribe(DayLoaded, parse_id(instrument).underlying)
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
         """Start a day: we listen from before the open, so the first bar is whole."""
         if message.phase is Phase.PRE_OPEN:
             self._builder.start_day(message.ts)
+            self._first_bar_end = message.ts + 2 * MINUTE_NS  # the day begins a minute before its session
+
+    @handles(DayLoaded)
+    def on_day(self, message: DayLoaded) -> None:
+        """Of a recording that begins later, what traded before it is not known: it is no part of the first bar."""
+        if message.since >= self._first_bar_end:
+            self._builder.start_day()
 
     @handles(Tick)
     def on_tick(self, message: Tick) -> None:

@@ -135,6 +135,7 @@ class OrderActor(Actor):
             topic.publish(message)
             if kind is TradeClosed:
                 self._forget()
+                self.publish(self._desk.mark(self.clock.now))  # the next minute's may never come: nothing is held now
 
     def _hear(self, instrument: str) -> None:
         if instrument not in self._hearing:

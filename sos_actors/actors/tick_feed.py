@@ -83,7 +83,8 @@ def contents(day: TickColumns, date: dt.date) -> DayLoaded:
     kinds = {name: parse_id(name).kind for name in day.instruments}
     future = next((name for name, kind in kinds.items() if kind == "FUT"), "")
     has_index = index_id(day.underlying) in kinds
-    return DayLoaded(day.underlying, date, has_index, False, future, "OPT" in kinds.values())
+    since = int(day.ts.min()) if len(day.ts) else 0
+    return DayLoaded(day.underlying, date, has_index, False, future, "OPT" in kinds.values(), since=since)
 
 
 def in_order(days: Sequence[TickColumns]) -> Iterator[Tick]:

@@ -83,9 +83,11 @@ def strategies(paths: list[Path] | None, names: str, timeframe: str = "") -> Pla
     `timeframe` replaces the one every strategy declares; a confirming time frame that is not longer falls away.
     """
     playbook = load_playbook(paths or [ROOT / "strategies"])
+    if not playbook.strategies and playbook.errors:
+        first, *others = playbook.errors
+        more = f" (and {len(others)} more faults; `validate` names them all)" if others else ""
+        raise InputError(f"{first}{more}")
     for error in playbook.errors:
         typer.echo(f"warning: strategy left out: {error}", err=True)
-    if not playbook.strategies and playbook.errors:
-        raise playbook.errors[0]
     playbook = playbook.select(names.split(",")) if names else playbook
     return playbook.on_timeframe(timeframe) if timeframe else playbook

@@ -40,21 +40,20 @@ def demo(
     trades: TradesOption = 12,
 ) -> None:
     """Backtest the whole playbook on the built-in simulated market. Needs no data and no account."""
-    from sos_actors.backtest import Request  # noqa: PLC0415 - imports cost; each command pays for its own
+    from sos_actors.backtest import Request, days_with_data  # noqa: PLC0415 - imports cost; each command pays its own
+    from sos_actors.market.calendar import INDIA  # noqa: PLC0415
 
     settings = options.configuration(config)
     first = dt.date(2025, 9, 1)
-    calendar_days = dt.timedelta(days=days * 2 + 14)
+    known = dt.date(max(INDIA.years), 12, 31)
     request = Request(
         symbols=("NIFTY",),
         from_date=first,
-        to_date=first + calendar_days,
+        to_date=min(first + dt.timedelta(days=days * 2 + 14), known),
         config=settings,
         playbook=options.strategies(None, ""),
         history=_history("simulated", None, settings, seed),
     )
-    from sos_actors.backtest import days_with_data  # noqa: PLC0415
-
     last = days_with_data(request)[days - 1]
     _run(replace(request, to_date=last), seed, json, trades, None)
 
@@ -138,8 +137,12 @@ def _run(request: Request, seed: int | None, json: Path | None, trades: int, tra
 def _check_outputs(*paths: Path | None) -> None:
     """Find out before the work, not after it, that a result has nowhere to go."""
     for path in paths:
-        if path is not None and str(path) != "-" and not path.absolute().parent.is_dir():
+        if path is None or str(path) == "-":
+            continue
+        if not path.absolute().parent.is_dir():
             raise InputError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file in it")
 
 
 @contextmanager

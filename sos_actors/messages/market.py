@@ -212,10 +212,10 @@ class Unsubscribe(Message, frozen=True, gc=False):
 
 
 class DayLoaded(Message, frozen=True, gc=False):
-    """What the data of one underlying has today. FeedActor -> chain and study actors, at the day's start.
+    """What the data of one underlying has today. FeedActor -> bar, chain and study actors, at the day's start.
 
     `index_volume`: the index's bars carry a volume of their own. `future`: id of the near future, '' without one.
-    `interval_s`: the length of the bars and frames, 0 for ticks.
+    `interval_s`: the length of the bars and frames, 0 for ticks. `since`: when a recording of ticks begins (UTC ns).
     """
 
     underlying: str
@@ -225,6 +225,7 @@ class DayLoaded(Message, frozen=True, gc=False):
     future: str
     chain: bool
     interval_s: int = 0
+    since: int = 0
 
 
 class FeedStatus(Message, frozen=True, gc=False):
