@@ -19,14 +19,14 @@ MINUTE_S = 60
 class _Frame:
     """One time frame: its indicators, and what makes its bars out of shorter ones (nothing, for one minute)."""
 
-    __slots__ = ("previous", "publish", "resampler", "seconds", "seen", "update", "warmup")
+    __slots__ = ("previous", "resampler", "seconds", "seen", "topic", "update", "warmup")
 
     def __init__(self, seconds: int, book: StudyBook, topic: Topic) -> None:
         self.seconds = seconds
         self.update = book.update
         self.warmup = book.warmup
         self.resampler = Resampler(seconds // MINUTE_S) if seconds > MINUTE_S else None
-        self.publish = topic.publish
+        self.topic = topic
         self.previous: Bar | None = None
         self.seen = 0
 
@@ -136,7 +136,7 @@ class StudyActor(Actor):
                 frame.previous = whole
                 warm = seen > frame.warmup
                 values = frame.update(whole)
-                frame.publish(Studies(self._underlying, frame.seconds, whole.end, whole, before, values, warm))
+                frame.topic.publish(Studies(self._underlying, frame.seconds, whole.end, whole, before, values, warm))
 
     def inspect(self) -> dict[str, Any]:
         """Say how many bars each time frame has seen, and where volume comes from."""
