@@ -6,8 +6,8 @@ Nothing is given out before its interval has closed, which is what keeps a backt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ from sos_actors.messages import CE, NAN, PE, Bar, ChainFrame, DayLoaded, Right, 
 NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """A contract's bar with the quotes at its end (NaN where unknown)."""
 
     bar: Bar

@@ -7,7 +7,6 @@ at dS = -delta / gamma, beyond which it would rise again; there the lowest point
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import msgspec
 
@@ -27,7 +26,7 @@ class LevelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     premium_target: tuple[float, float] = (0.20, 0.35)
 
 
-class Levels(NamedTuple):
+class Levels(msgspec.Struct, frozen=True, gc=False):
     """Entry, stop and target of one instrument, rupees; NaN: not used."""
 
     entry: float
@@ -36,7 +35,7 @@ class Levels(NamedTuple):
 
     def fault(self, side: Side) -> str:
         """Say what is wrong with them for a trade on `side`; empty when stop, entry and target are in order."""
-        sign = side.sign
+        sign = 1 if side is Side.BUY else -1
         if (self.entry - self.stop) * sign <= 0.0:
             return f"stop {self.stop:g} is not on the losing side of the entry {self.entry:g}"
         if (self.target - self.entry) * sign <= 0.0:
@@ -47,7 +46,7 @@ class Levels(NamedTuple):
 def shifted_levels(signal: Signal, price: float, tick: float) -> Levels:
     """Give the signal's own levels moved to an instrument that trades at `price`: the underlying or its future."""
     shift = price - signal.entry
-    if math.isnan(shift):
+    if shift != shift:
         shift = 0.0
     return Levels(tick_nearest(price, tick), tick_nearest(signal.stop + shift, tick),
                   tick_nearest(signal.target + shift, tick))
