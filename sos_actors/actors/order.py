@@ -133,7 +133,7 @@ class OrderActor(Actor):
             if topic is None:
                 topic = self._topics[kind] = self.topic(kind)
             topic.publish(message)
-            if kind is TradeClosed:
+            if isinstance(message, TradeClosed) and not self._desk.holds(message.instrument):
                 self._forget()
 
     def _hear(self, instrument: str) -> None:

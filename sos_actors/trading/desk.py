@@ -36,7 +36,7 @@ from sos_actors.trading.daytime import day_of
 from sos_actors.trading.exits import ExitSettings
 from sos_actors.trading.flow import DeskSettings, TradeFlow
 from sos_actors.trading.ledger import Ledger, LedgerEntry
-from sos_actors.trading.order_machine import Anomaly, AnomalyKind, advance
+from sos_actors.trading.order_machine import Anomaly, AnomalyKind, advance_fill, advance_update
 from sos_actors.trading.trade import Execution, Trade, TradeView
 
 #: Strategy name under which fills of orders that are not ours (made by hand at the broker) are booked.
@@ -182,6 +182,10 @@ class OrderDesk:
         """Instruments held or worked, in the order in which they came."""
         return tuple(self._flow.by_instrument)
 
+    def holds(self, instrument: str) -> bool:
+        """Say whether an instrument is held or worked."""
+        return instrument in self._flow.by_instrument
+
     def state(self) -> DeskState:
         """Give what an observer may know."""
         ledger = self.ledger
@@ -198,7 +202,7 @@ class OrderDesk:
         if record is None:
             self._note(Anomaly(AnomalyKind.UNKNOWN_ORDER, update.order_id, update.ts, f"update {update.status}"))
             return []
-        anomaly = advance(record, update)
+        anomaly = advance_update(record, update)
         if anomaly is not None:
             self._note(anomaly)
         if not record.ended:
@@ -217,7 +221,7 @@ class OrderDesk:
         record = flow.records.get(fill.order_id)
         if record is None:
             return self._external(fill)
-        anomaly = advance(record, fill)
+        anomaly = advance_fill(record, fill)
         if anomaly is not None:
             self._note(anomaly)
             if anomaly.kind is AnomalyKind.MISMATCH or anomaly.kind is AnomalyKind.DUPLICATE_FILL:

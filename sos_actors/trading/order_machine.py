@@ -113,8 +113,11 @@ def advance(record: OrderRecord, event: OrderUpdate | Fill) -> Anomaly | None:
     A fill counts unless its id was seen before (DUPLICATE_FILL) or it is another instrument's or side's
     (MISMATCH). LATE_FILL and OVERFILL are counted *and* reported: the owner decides what to do about them.
     """
-    if isinstance(event, Fill):
-        return _advance_fill(record, event)
+    return advance_fill(record, event) if isinstance(event, Fill) else advance_update(record, event)
+
+
+def advance_update(record: OrderRecord, event: OrderUpdate) -> Anomaly | None:
+    """Take what the broker says of the order, as `advance` does."""
     status = record.status
     wanted = event.status
     if wanted in STEPS[status]:
@@ -129,25 +132,26 @@ def advance(record: OrderRecord, event: OrderUpdate | Fill) -> Anomaly | None:
     return Anomaly(AnomalyKind.ILLEGAL_STEP, record.order_id, event.ts, f"{status} -> {wanted} {event.detail}".rstrip())
 
 
-def _advance_fill(record: OrderRecord, fill: Fill) -> Anomaly | None:
+def advance_fill(record: OrderRecord, fill: Fill) -> Anomaly | None:
+    """Take a fill of the order, as `advance` does."""
     if fill.instrument != record.instrument or fill.side is not record.side or fill.quantity <= 0:
         detail = f"{fill.side} {fill.quantity} {fill.instrument} for {record.side} {record.instrument}"
         return Anomaly(AnomalyKind.MISMATCH, record.order_id, fill.ts, detail)
     if fill.fill_id in record.fill_ids:
         return Anomaly(AnomalyKind.DUPLICATE_FILL, record.order_id, fill.ts, fill.fill_id)
     record.fill_ids.append(fill.fill_id)
-    record.filled += fill.quantity
+    filled = record.filled = record.filled + fill.quantity
     status = record.status
-    if record.filled > record.quantity:
+    if filled > record.quantity:
         record.status = _S.FILLED
-        detail = f"{record.filled} of {record.quantity} units filled"
+        detail = f"{filled} of {record.quantity} units filled"
         return Anomaly(AnomalyKind.OVERFILL, record.order_id, fill.ts, detail)
     if status is _S.CANCELLED or status is _S.REJECTED:
         detail = f"{fill.quantity} units filled after {status}"
-        if record.filled == record.quantity:
+        if filled == record.quantity:
             record.status = _S.FILLED
         return Anomaly(AnomalyKind.LATE_FILL, record.order_id, fill.ts, detail)
-    if record.filled == record.quantity:
+    if filled == record.quantity:
         record.status = _S.FILLED
     elif status is not _S.FILLED:
         record.status = _S.PARTIALLY_FILLED
