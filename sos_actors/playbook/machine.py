@@ -26,6 +26,7 @@ from sos_actors.playbook.compiler import CompiledStrategy
 from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Declined, Leave, Outcome, Setup
 from sos_actors.playbook.regimes import ANY
 
+LONG, SHORT = Direction.LONG, Direction.SHORT
 _MINUTE_NS = 60_000_000_000
 _IST_MINUTES = 330  # Asia/Kolkata is UTC + 5:30, without summer time
 
@@ -131,7 +132,7 @@ class StrategyMachine:
             held, self._held, self._refused = self._held, 0, 0
             return Leave("stance 0") if held else None
         side = 1 if want > 0 else -1
-        entering = self._refusal() or self._setup(Direction.LONG if side > 0 else Direction.SHORT, flip=True)
+        entering = self._refusal() or self._setup(LONG if side > 0 else SHORT, flip=True)
         held, told = self._held, self._refused == side
         if isinstance(entering, Setup):
             self._held, self._refused = side, 0
@@ -168,7 +169,7 @@ class StrategyMachine:
         for place, expression in strategy.levels:
             values[place] = expression(studies, bar, previous, values, chain, structure, rule, confirm, minute)
         at_entry, at_stop, at_target, _ = strategy.places
-        sign = 1 if direction is Direction.LONG else -1
+        sign = 1 if direction is LONG else -1
         entry = values[at_entry] if at_entry >= 0 else NAN
         stop = values[at_stop] if at_stop >= 0 else NAN
         target = values[at_target] if at_target >= 0 else NAN

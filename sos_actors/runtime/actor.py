@@ -139,6 +139,10 @@ class Actor(pykka.Actor):
         """Hear (kind, key) from now on."""
         self.runtime.subscribe(self, kind, key)
 
+    def hear(self, topic: Topic) -> None:
+        """Hear a topic from now on whose object is at hand; `topic.remove(self)` ends it."""
+        topic.add(self.dispatcher.put, self.ports[topic.kind])
+
     def unsubscribe(self, kind: type, key: str = "") -> None:
         """Stop hearing (kind, key)."""
         self.runtime.topic(kind, key).remove(self)

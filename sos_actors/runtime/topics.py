@@ -64,14 +64,15 @@ class Topic:
 
     def add(self, put: Put, port: Port) -> None:
         """Subscribe a port; once only."""
-        if all(known is not port for _, known in self.targets):
-            self._aim((*self.targets, (put, port)))
+        target = (put, port)
+        if target not in self.targets:
+            self._aim((*self.targets, target))
 
     def remove(self, actor: object) -> None:
         """Take every port of this actor out."""
-        kept = tuple(target for target in self.targets if target[1].actor is not actor)
+        kept = [target for target in self.targets if target[1].actor is not actor]
         if len(kept) != len(self.targets):
-            self._aim(kept)
+            self._aim(tuple(kept))
 
     def __repr__(self) -> str:
         return f"<Topic {self.kind.__name__} {self.key!r} -> {len(self.targets)}>"

@@ -39,6 +39,9 @@ from sos_actors.trading.ledger import Ledger, LedgerEntry
 from sos_actors.trading.order_machine import Anomaly, AnomalyKind, advance_fill, advance_update
 from sos_actors.trading.trade import Execution, Trade, TradeView
 
+#: Reached through its class, a member of an enumeration costs ten times as much.
+ENTRY, REJECTED = OrderRole.ENTRY, OrderStatus.REJECTED
+
 #: Strategy name under which fills of orders that are not ours (made by hand at the broker) are booked.
 EXTERNAL = "external"
 _ANOMALIES_KEPT = 1000
@@ -210,7 +213,7 @@ class OrderDesk:
         trade = flow.trades[record.intent_id]
         if trade.working.pop(record.order_id, None) is None:
             return []
-        if record.status is OrderStatus.REJECTED:
+        if record.status is REJECTED:
             self._note(Anomaly(AnomalyKind.ORDER_REFUSED, record.order_id, update.ts, update.detail))
         flow.order_ended(trade, record, update.ts, update.detail)
         return flow.drain()
@@ -234,7 +237,7 @@ class OrderDesk:
         self._prices.setdefault(fill.instrument, fill.price)
         self._position_changed(trade, fill, entry)
         execution = Execution(fill, entry)
-        if record.role is OrderRole.ENTRY:
+        if record.role is ENTRY:
             flow.entry_filled(trade, execution)
         else:
             flow.exit_filled(trade, record, execution)

@@ -14,6 +14,9 @@ from sos_actors.messages import Side, Signal
 from sos_actors.trading.ranking import Mode
 from sos_actors.trading.ticks import tick_nearest
 
+#: Reached through its class, a member of an enumeration costs ten times as much.
+BUY = Side.BUY
+
 
 class LevelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Stop and target of a premium where delta or gamma is not known, as fractions of it. Pairs: scalp, intraday."""
@@ -35,7 +38,7 @@ class Levels(msgspec.Struct, frozen=True, gc=False):
 
     def fault(self, side: Side) -> str:
         """Say what is wrong with them for a trade on `side`; empty when stop, entry and target are in order."""
-        sign = 1 if side is Side.BUY else -1
+        sign = 1 if side is BUY else -1
         if (self.entry - self.stop) * sign <= 0.0:
             return f"stop {self.stop:g} is not on the losing side of the entry {self.entry:g}"
         if (self.target - self.entry) * sign <= 0.0:

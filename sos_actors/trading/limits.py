@@ -27,6 +27,7 @@ from sos_actors.messages import (
 from sos_actors.trading.daytime import NS_PER_SECOND, ns_of_day, parse_hhmm
 from sos_actors.trading.rate import TokenBucket
 
+_OPEN = Phase.OPEN
 _SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 
 
@@ -100,7 +101,7 @@ class RiskBook:
     def __init__(self, settings: RiskSettings) -> None:
         self.settings = settings
         self.entries_on = True
-        self.phase = Phase.OPEN
+        self.phase = _OPEN
         self.start_equity_paise = 0
         self.equity_paise = 0
         self._first = -1 if settings.first_entry is None else parse_hhmm(settings.first_entry)
@@ -277,7 +278,7 @@ class RiskBook:
         return None
 
     def _time_breach(self, plan: TradePlan, now: int) -> Breach | None:
-        if self.phase is not Phase.OPEN:
+        if self.phase is not _OPEN:
             return Breach(RefusalReason.NOT_TRADING_HOURS, f"the session is {self.phase}")
         if self._timed:
             time_of_day = ns_of_day(now)

@@ -10,8 +10,11 @@ from sos_actors.trading.exits import ExitPlan
 from sos_actors.trading.ledger import LedgerEntry
 from sos_actors.trading.order_machine import OrderRecord
 
+#: Reached through its class, a member of an enumeration costs ten times as much.
+BUY, EXIT, FLATTEN = Side.BUY, OrderRole.EXIT, ExitReason.FLATTEN
+
 #: Letter of an order's id by what the order is for: `intent-e`, `intent-s`, `intent-t`, `intent-x1`.
-ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t", OrderRole.EXIT: "x"}
+ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t", EXIT: "x"}
 
 
 class TradeView(msgspec.Struct, frozen=True):
@@ -63,7 +66,7 @@ class Trade:
         plan = intent.plan
         self.intent_id = intent.intent_id
         self.plan = plan
-        self.sign = 1 if plan.side is Side.BUY else -1
+        self.sign = 1 if plan.side is BUY else -1
         self.opened = self.closed = self.open = 0
         self.entry_paise = self.exit_paise = self.charges_paise = 0
         self.entry_ts = self.exit_ts = 0
@@ -91,7 +94,7 @@ class Trade:
         count = self.sent.get(role, 0) + 1
         self.sent[role] = count
         order_id = f"{self.intent_id}-{ROLE_LETTERS[role]}"
-        return f"{order_id}{count}" if role is OrderRole.EXIT or count > 1 else order_id
+        return f"{order_id}{count}" if role is EXIT or count > 1 else order_id
 
     def add(self, execution: Execution, units: int) -> None:
         """Take `units` of the execution in."""
@@ -120,7 +123,7 @@ class Trade:
         return TradeClosed(
             self.intent_id, self.intent_id, plan.strategy, plan.underlying, plan.instrument, plan.direction, plan.side,
             self.opened, self.entry_ts, self.exit_ts, self.average_entry, self.exit_paise / self.closed / 100.0, gross,
-            self.charges_paise, gross - self.charges_paise, self.closed_by or ExitReason.FLATTEN, plan.regime,
+            self.charges_paise, gross - self.charges_paise, self.closed_by or FLATTEN, plan.regime,
             NAN if exits is None else exits.initial_risk, 0.0 if exits is None else exits.mae,
             0.0 if exits is None else exits.mfe,
         )
