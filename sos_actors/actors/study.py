@@ -132,12 +132,22 @@ class StudyActor(Actor):
         for frame in self._running:
             for whole in (bar,) if frame.resampler is None else frame.resampler.add(bar):
                 seen = frame.seen = frame.seen + 1
-                before = frame.previous or whole
+                before = frame.previous
                 frame.previous = whole
-                warm = seen > frame.warmup
                 values = frame.update(whole)
-                frame.topic.publish(Studies(self._underlying, frame.seconds, whole.end, whole, before, values, warm))
+                frame.topic.publish(
+                    Studies(
+                        self._underlying,
+                        frame.seconds,
+                        whole.end,
+                        whole,
+                        whole if before is None else before,
+                        values,
+                        seen > frame.warmup,
+                    )
+                )
 
     def inspect(self) -> dict[str, Any]:
         """Say how many bars each time frame has seen, and where volume comes from."""
-        return {"underlying": self._underlying, "bars": {frame.seconds: frame.seen for frame in self._frames}, "volume": self._source.value}
+        bars = {frame.seconds: frame.seen for frame in self._frames}
+        return {"underlying": self._underlying, "bars": bars, "volume": self._source.value}

@@ -33,7 +33,7 @@ def _lane(columns: BarColumns | None, times: NDArray[np.int64]) -> list[Bar | No
         return [None] * len(times)
     ends = columns.start + columns.interval_s * NS
     known = bool(np.isfinite(columns.volume).any())
-    prices = (columns.open, columns.high, columns.low, columns.close, columns.volume, columns.oi)
+    prices = (columns.open, columns.high, columns.low, columns.close)
     bars = list(
         map(
             Bar,
@@ -41,6 +41,8 @@ def _lane(columns: BarColumns | None, times: NDArray[np.int64]) -> list[Bar | No
             columns.start.tolist(),
             ends.tolist(),
             *(column.tolist() for column in prices),
+            columns.volume.tolist() if known else repeat(NAN),
+            columns.oi.tolist(),
             repeat(VolumeSource.EXCHANGE if known else VolumeSource.NONE),
         )
     )

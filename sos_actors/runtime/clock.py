@@ -6,6 +6,7 @@ import datetime as dt
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from sos_actors.messages import MinuteClosed, Phase, SessionPhase, Stage
@@ -13,7 +14,7 @@ from sos_actors.runtime.actor import Actor, handles
 from sos_actors.runtime.topics import Port, Put
 
 MINUTE_NS = 60_000_000_000
-#: Time and message of a series that has come to its end: later than any timer.
+#: Time and delivery of a series that has come to its end: later than any timer.
 _END: tuple[int, Any] = (1 << 62, None)
 
 
@@ -46,9 +47,8 @@ class ClockActor(Actor):
         self._grace = 0
         self._series: Iterator[tuple[int, Any]] = iter(())
         self._series_put: Put
-        self._series_port: Port
         self._series_stage = Stage.DAY_START
-        self._series_at, self._series_message = _END
+        self._series_at, self._series_next = _END
         self._minutes = self.topic(MinuteClosed)
         self._phases = self.topic(SessionPhase)
 
@@ -64,14 +64,13 @@ class ClockActor(Actor):
 
         One series at a time: what is left of an earlier one is dropped.
         """
-        kind = type(messages[0]) if messages else None
-        if kind is None:
+        if not messages:
             return
-        self._series = zip(times, messages, strict=True)
+        port = actor.ports[type(messages[0])]
+        self._series = zip(times, zip(repeat(port), messages, strict=False), strict=True)  # repeat has no end
         self._series_put = actor.dispatcher.put
-        self._series_port = actor.ports[kind]
         self._series_stage = stage
-        self._series_at, self._series_message = next(self._series)
+        self._series_at, self._series_next = next(self._series)
 
     def cancel(self, number: int) -> None:
         """Take a timer back; one that has fired or is unknown is left alone."""
@@ -97,12 +96,12 @@ class ClockActor(Actor):
             self.now, _, _, put, port, message = heapq.heappop(timers)
             put((port, message))
             return True
-        message = self._series_message
-        if message is None:
+        delivery = self._series_next
+        if delivery is None:
             return False
         self.now = at
-        self._series_put((self._series_port, message))
-        self._series_at, self._series_message = next(self._series, _END)
+        self._series_put(delivery)
+        self._series_at, self._series_next = next(self._series, _END)
         return True
 
     @handles(MinuteClosed)

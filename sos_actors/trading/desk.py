@@ -96,9 +96,8 @@ class OrderDesk:
                     actions = exits.on_bar(bar)
                     if actions:
                         flow.act(trade, actions, bar.end)
-        watching = flow.by_index.get(instrument)
-        if watching is not None:
-            for trade in tuple(watching):
+        if instrument in flow.by_index:
+            for trade in tuple(flow.by_index[instrument]):
                 if trade.exits is not None:
                     flow.act(trade, trade.exits.on_index_bar(bar), bar.end)
         return flow.drain() if flow.out else []
