@@ -42,7 +42,7 @@ def _lane(columns: BarColumns | None, times: NDArray[np.int64]) -> list[Bar | No
             ends.tolist(),
             *(column.tolist() for column in prices),
             columns.volume.tolist() if known else repeat(NAN),
-            columns.oi.tolist(),
+            columns.oi.tolist() if np.isfinite(columns.oi).any() else repeat(NAN),
             repeat(VolumeSource.EXCHANGE if known else VolumeSource.NONE),
         )
     )

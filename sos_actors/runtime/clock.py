@@ -55,8 +55,8 @@ class ClockActor(Actor):
     def schedule(self, at: int, stage: Stage, actor: Actor, message: Any) -> int:
         """Deliver `message` to `actor` at `at` (UTC ns; never before now). Gives the timer's number for `cancel`."""
         self._seq += 1
-        port = actor.ports[type(message)]
-        heapq.heappush(self._timers, (max(self.now, at), stage, self._seq, actor.dispatcher.put, port, message))
+        at = at if at > self.now else self.now
+        heapq.heappush(self._timers, (at, stage, self._seq, actor.dispatcher.put, actor.ports[type(message)], message))
         return self._seq
 
     def play(self, actor: Any, times: Sequence[int], messages: Sequence[Any], stage: Stage) -> None:

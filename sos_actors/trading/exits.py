@@ -92,11 +92,12 @@ class ExitPlan:
     def set_entry(self, entry: float) -> None:
         """Take the average entry price, rupees; called again while the entry is still filling."""
         self.entry = entry
-        self.initial_risk = max((entry - self.stop) * self.sign, 0.0) if self.stop == self.stop else NAN
-        reach = (self.target - entry) * self.sign
-        fraction = self.settings.break_even_at
+        settings, sign = self.settings, self.sign
+        self.initial_risk = max((entry - self.stop) * sign, 0.0) if self.stop == self.stop else NAN
+        reach = (self.target - entry) * sign
+        fraction = settings.break_even_at
         self.even_move = NAN if fraction is None or not reach > 0.0 else fraction * reach
-        self.trail_by = NAN if self.settings.trailing is None else self.settings.trailing * self.initial_risk
+        self.trail_by = NAN if settings.trailing is None else settings.trailing * self.initial_risk
         self._ruled = self.even_move == self.even_move or self.trail_by > 0.0
 
     def on_bar(self, bar: Bar) -> tuple[ExitAction, ...]:
@@ -132,12 +133,14 @@ class ExitPlan:
     @property
     def mae(self) -> float:
         """Worst excursion, rupees a unit, >= 0."""
-        return max(self.entry - self.lowest if self.sign > 0 else self.highest - self.entry, 0.0)
+        against = self.entry - self.lowest if self.sign > 0 else self.highest - self.entry
+        return against if against > 0.0 else 0.0
 
     @property
     def mfe(self) -> float:
         """Best excursion, rupees a unit, >= 0."""
-        return max(self.highest - self.entry if self.sign > 0 else self.entry - self.lowest, 0.0)
+        gained = self.highest - self.entry if self.sign > 0 else self.entry - self.lowest
+        return gained if gained > 0.0 else 0.0
 
     def on_index_bar(self, bar: Bar) -> tuple[ExitAction, ...]:
         """Take a closed bar of the underlying: the index stop is looked at before the index target."""
@@ -169,8 +172,10 @@ class ExitPlan:
 
     def note_exit(self, price: float) -> None:
         """Count an exit's price among the excursions."""
-        self.highest = max(self.highest, price)
-        self.lowest = min(self.lowest, price)
+        if price > self.highest:
+            self.highest = price
+        elif price < self.lowest:
+            self.lowest = price
 
     def _tighten(self, last: float) -> tuple[ExitAction, ...]:
         sign, stop, reason = self.sign, self.stop, self.stop_reason
