@@ -100,7 +100,8 @@ class ClockActor(Actor):
         if delivery is None:
             return False
         self.now = at
-        self._series_put(delivery)
+        put = self._series_put
+        put(delivery)
         self._series_at, self._series_next = next(self._series, _END)
         return True
 
