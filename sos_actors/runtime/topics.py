@@ -51,16 +51,21 @@ class Topic:
     subscribers or the new ones.
     """
 
-    __slots__ = ("key", "kind", "publish", "targets")
+    __slots__ = ("_before", "key", "kind", "publish", "targets")
 
     def __init__(self, kind: type, key: str) -> None:
         self.kind = kind
         self.key = key
-        self._aim(())
+        self.targets: _Targets = ()
+        self.publish: Handler = _to_all(())
+        self._before: tuple[_Targets, Handler] = ((), self.publish)
 
     def _aim(self, targets: _Targets) -> None:
-        self.targets = targets
-        self.publish: Handler = _to_one(*targets[0]) if len(targets) == 1 else _to_all(targets)
+        known, publish = self._before
+        self._before = (self.targets, self.publish)
+        if targets != known:  # else somebody comes and goes, as a paper broker does with every order
+            publish = _to_one(*targets[0]) if len(targets) == 1 else _to_all(targets)
+        self.targets, self.publish = targets, publish
 
     def add(self, put: Put, port: Port) -> None:
         """Subscribe a port; once only."""
