@@ -55,7 +55,7 @@ class ClockActor(Actor):
     def schedule(self, at: int, stage: Stage, actor: Actor, message: Any) -> int:
         """Deliver `message` to `actor` at `at` (UTC ns; never before now). Gives the timer's number for `cancel`."""
         self._seq += 1
-        at = at if at > self.now else self.now
+        at = max(self.now, at)
         heapq.heappush(self._timers, (at, stage, self._seq, actor.dispatcher.put, actor.ports[type(message)], message))
         return self._seq
 

@@ -67,9 +67,9 @@ class ExitPlan:
     here. `stop_reason` tells what a fill of the stop means: STOP, BREAK_EVEN or TRAILING.
     """
 
-    __slots__ = ("_ruled", "entry", "even_move", "highest", "index_stop", "index_target", "initial_risk", "leave_ts", "lowest",
-                 "opened_ts", "settings", "sign", "square_off_ns", "stop", "stop_reason", "target", "tick", "trail_by",
-                 "view", "watch_stop", "watch_target")
+    __slots__ = ("_ruled", "entry", "even_move", "highest", "index_stop", "index_target", "initial_risk", "leave_ts",
+                 "lowest", "opened_ts", "settings", "sign", "square_off_ns", "stop", "stop_reason", "target", "tick",
+                 "trail_by", "view", "watch_stop", "watch_target")
 
     def __init__(self, plan: TradePlan, opened_ts: int, entry: float, settings: ExitSettings, tick: float) -> None:
         self.settings = settings
@@ -133,14 +133,12 @@ class ExitPlan:
     @property
     def mae(self) -> float:
         """Worst excursion, rupees a unit, >= 0."""
-        against = self.entry - self.lowest if self.sign > 0 else self.highest - self.entry
-        return against if against > 0.0 else 0.0
+        return max(self.entry - self.lowest if self.sign > 0 else self.highest - self.entry, 0.0)
 
     @property
     def mfe(self) -> float:
         """Best excursion, rupees a unit, >= 0."""
-        gained = self.highest - self.entry if self.sign > 0 else self.entry - self.lowest
-        return gained if gained > 0.0 else 0.0
+        return max(self.highest - self.entry if self.sign > 0 else self.entry - self.lowest, 0.0)
 
     def on_index_bar(self, bar: Bar) -> tuple[ExitAction, ...]:
         """Take a closed bar of the underlying: the index stop is looked at before the index target."""

@@ -54,9 +54,9 @@ class LedgerPosition:
 class Ledger:
     """Cash, positions per (strategy, instrument) at average cost, realised profit, charges.
 
-    `charges` None trades free of charge; an index, traded on paper only, costs what its future would. The average is kept as an
-    integer total cost, so nothing drifts: a part that is closed takes its share of the cost rounded down, and the last
-    part takes what remains.
+    `charges` None trades free of charge; an index, traded on paper only, costs what its future would. The average is
+    kept as an integer total cost, so nothing drifts: a part that is closed takes its share of the cost rounded down,
+    and the last part takes what remains.
     """
 
     def __init__(self, cash_paise: int, charges: ChargeModel | None = None) -> None:

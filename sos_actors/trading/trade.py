@@ -59,8 +59,8 @@ class Trade:
     """
 
     __slots__ = ("charges_paise", "closed", "closed_by", "entry_paise", "entry_ts", "exit_paise", "exit_ts", "exits",
-                 "flip_to", "index", "intent_id", "open", "opened", "plan", "reason", "replaces", "sent", "sign", "stop_order",
-                 "target_order", "working")
+                 "flip_to", "index", "intent_id", "open", "opened", "plan", "reason", "replaces", "sent", "sign",
+                 "stop_order", "target_order", "working")
 
     def __init__(self, intent: OrderIntent) -> None:
         plan = intent.plan
