@@ -27,8 +27,8 @@ class Quote(NamedTuple):
     ask: float
 
 
-def _lane(columns: BarColumns | None, times: NDArray[np.int64]) -> list[Bar | None]:
-    """Lay one instrument's bars along `times`: at each the bar that ends there, else None."""
+def _lane(columns: BarColumns | None, times: NDArray[np.int64], labels: list[int]) -> list[Bar | None]:
+    """Lay one instrument's bars along `times` (`labels` as a list): at each the bar that ends there, else None."""
     if columns is None:
         return [None] * len(times)
     ends = columns.start + columns.interval_s * NS
@@ -39,7 +39,7 @@ def _lane(columns: BarColumns | None, times: NDArray[np.int64]) -> list[Bar | No
             Bar,
             repeat(columns.instrument),
             columns.start.tolist(),
-            ends.tolist(),
+            labels if len(ends) == len(times) else ends.tolist(),  # as many as there are times: then they are these
             *(column.tolist() for column in prices),
             columns.volume.tolist() if known else repeat(NAN),
             columns.oi.tolist() if np.isfinite(columns.oi).any() else repeat(NAN),
@@ -134,7 +134,7 @@ class Tape:
         self.lanes: list[tuple[str, list[Bar | None]]] = []
         self._chains: list[tuple[_ChainRows, list[Bar | None], list[Bar | None]]] = []
         for day in days:
-            future, index = _lane(day.future, times), _lane(day.index, times)
+            future, index = (_lane(columns, times, self.times) for columns in (day.future, day.index))
             self.lanes += [(c.instrument, lane) for c, lane in ((day.future, future), (day.index, index)) if c]
             self._chains += [(_ChainRows(chain, times), index, future) for chain in day.chains]
         self._bars = dict(self.lanes)

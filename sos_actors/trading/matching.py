@@ -66,7 +66,8 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
-        for name in ("slippage_ticks", "half_spread", "half_spread_linear", "volume_cap", "limit_through_ticks", "tick", "latency_ms"):
+        for name in ("slippage_ticks", "half_spread", "half_spread_linear", "volume_cap", "limit_through_ticks", "tick",
+                     "latency_ms"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"paper.{name} is {getattr(self, name)}: write 0 or more")
 
