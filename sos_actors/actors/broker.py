@@ -17,8 +17,10 @@ from sos_actors.messages import (
     SubmitOrder,
     Tick,
 )
-from sos_actors.runtime import Actor, handles
+from sos_actors.runtime import Actor, Topic, handles
 from sos_actors.trading.matching import PaperExchange
+
+_MATCH_OPEN = Stage.MATCH_OPEN
 
 
 def exchange_key(instrument: str) -> str:
@@ -35,6 +37,7 @@ class PaperBrokerActor(Actor):
         self._prices = prices
         self._exchange = exchange
         self._hearing: set[str] = set()
+        self._topics: dict[str, Topic] = {}
         self._orders: dict[str, str] = {}
         self._updates = self.topic(OrderUpdate)
         self._fills = self.topic(Fill)
@@ -61,7 +64,7 @@ class PaperBrokerActor(Actor):
     def on_bar(self, message: ExchangeBar) -> None:
         """Match what waits against the first price of a bar, or against the rest of it."""
         bar = message.bar
-        if message.stage is Stage.MATCH_OPEN:
+        if message.stage is _MATCH_OPEN:
             self._tell(self._exchange.open(bar, message.bid, message.ask), bar.instrument)
         else:
             self._tell(self._exchange.range(bar), bar.instrument)
@@ -81,7 +84,8 @@ class PaperBrokerActor(Actor):
             self._orders = {oid: name for oid, name in self._orders.items() if self._exchange.working(name)}
 
     def _tell(self, events: Sequence[OrderUpdate | Fill], instrument: str) -> None:
-        self._publish(events)
+        if events:
+            self._publish(events)
         self._listen(instrument)
 
     def _publish(self, events: Sequence[OrderUpdate | Fill]) -> None:
@@ -93,15 +97,18 @@ class PaperBrokerActor(Actor):
 
     def _listen(self, instrument: str) -> None:
         working = self._exchange.working(instrument)
-        if working and instrument not in self._hearing:
+        if working == (instrument in self._hearing):
+            return
+        topic = self._topics.get(instrument)
+        if topic is None:
+            key = exchange_key(instrument) if self._prices is Tick else instrument
+            topic = self._topics[instrument] = self.topic(self._prices, key)
+        if working:
             self._hearing.add(instrument)
-            self.subscribe(self._prices, self._key(instrument))
-        elif not working and instrument in self._hearing:
+            self.hear(topic)
+        else:
             self._hearing.discard(instrument)
-            self.unsubscribe(self._prices, self._key(instrument))
-
-    def _key(self, instrument: str) -> str:
-        return exchange_key(instrument) if self._prices is Tick else instrument
+            topic.remove(self)
 
     def inspect(self) -> dict[str, Any]:
         """Say where orders wait."""

@@ -110,7 +110,7 @@ class ChainActor(Actor):
     @handles(MinuteClosed)
     def on_minute(self, message: MinuteClosed) -> None:
         """Wait until every bar of the minute is in."""
-        self.dispatcher.put((self.on_settled, Settle(message.ts)))
+        self.actor_ref.tell(Settle(message.ts))
 
     @handles(Settle)
     def on_settled(self, message: Settle) -> None:

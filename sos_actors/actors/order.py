@@ -103,7 +103,7 @@ class OrderActor(Actor):
             self._send(self._desk.start_of_day(message.ts))
             self.publish(self._desk.mark(message.ts))
         elif message.phase is Phase.CLOSED:
-            self.dispatcher.put((self.on_settled, Settle(message.ts)))
+            self.actor_ref.tell(Settle(message.ts))
 
     @handles(Settle)
     def on_settled(self, message: Settle) -> None:
@@ -133,7 +133,7 @@ class OrderActor(Actor):
             if topic is None:
                 topic = self._topics[kind] = self.topic(kind)
             topic.publish(message)
-            if kind is TradeClosed:
+            if isinstance(message, TradeClosed) and not self._desk.holds(message.instrument):
                 self._forget()
                 self.publish(self._desk.mark(self.clock.now))  # the next minute's may never come: nothing is held now
 

@@ -59,8 +59,7 @@ class RecorderActor(Actor):
 
     def _flush(self) -> None:
         """Hash what was heard since the last time: many at once cost less than each by itself."""
-        for message in self._heard:
-            self._hash.update(encode(message))
+        self._hash.update(b"".join(map(encode, self._heard)))
         self._heard.clear()
 
     @handles(TradePlan, SubmitOrder, ModifyOrder, CancelOrder)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from sos_actors.market.ids import near_future
 from sos_actors.messages import (
@@ -25,7 +27,7 @@ from sos_actors.trading.selection import Choice, Refusal, SelectionSettings, pla
 from sos_actors.trading.sizing import SizingSettings, size
 
 
-class Lots(NamedTuple):
+class Lots(msgspec.Struct, frozen=True, gc=False):
     """Units of one lot and the most units of one order (0: unknown)."""
 
     lot_size: int

@@ -80,8 +80,10 @@ class StrategyActor(Actor):
         if self._chain_awaited or self._structure_awaited:
             self._studies = message
             self._decide()
-        else:
-            self._evaluate(message)
+            return
+        outcome = self._machine.on_studies(message, self._snapshot, self._structure, self._confirm)
+        if outcome is not None:
+            self._conclude(outcome, message.ts)
 
     @handles(ChainSnapshot)
     def on_snapshot(self, message: ChainSnapshot) -> None:
@@ -106,18 +108,15 @@ class StrategyActor(Actor):
         if self._structure_awaited and (structure is None or structure.ts < ts):
             return
         self._studies = None
-        self._evaluate(studies)
+        outcome = self._machine.on_studies(studies, snapshot, structure, self._confirm)
+        if outcome is not None:
+            self._conclude(outcome, ts)
 
-    def _evaluate(self, studies: Studies) -> None:
-        outcome = self._machine.on_studies(studies, self._snapshot, self._structure, self._confirm)
-        if outcome is None:
-            return
-        if studies.ts >= self._trade_from:
-            self._send(outcome, studies.ts)
-        else:
+    def _conclude(self, setup: Outcome, ts: int) -> None:
+        """Send what the machine came to; while warming up, let it forget that."""
+        if ts < self._trade_from:
             self._machine.reset()
-
-    def _send(self, setup: Outcome, ts: int) -> None:
+            return
         if isinstance(setup, Leave):
             self._flatten.publish(Flatten(ts, setup.reason, self._name))
             return

@@ -6,8 +6,8 @@ Nothing is given out before its interval has closed, which is what keeps a backt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ from sos_actors.messages import CE, NAN, PE, Bar, ChainFrame, DayLoaded, Right, 
 NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """A contract's bar with the quotes at its end (NaN where unknown)."""
 
     bar: Bar
@@ -28,20 +27,22 @@ class Quote:
     ask: float
 
 
-def _lane(columns: BarColumns | None, times: NDArray[np.int64]) -> list[Bar | None]:
-    """Lay one instrument's bars along `times`: at each the bar that ends there, else None."""
+def _lane(columns: BarColumns | None, times: NDArray[np.int64], labels: list[int]) -> list[Bar | None]:
+    """Lay one instrument's bars along `times` (`labels` as a list): at each the bar that ends there, else None."""
     if columns is None:
         return [None] * len(times)
     ends = columns.start + columns.interval_s * NS
     known = bool(np.isfinite(columns.volume).any())
-    prices = (columns.open, columns.high, columns.low, columns.close, columns.volume, columns.oi)
+    prices = (columns.open, columns.high, columns.low, columns.close)
     bars = list(
         map(
             Bar,
             repeat(columns.instrument),
             columns.start.tolist(),
-            ends.tolist(),
+            labels if len(ends) == len(times) else ends.tolist(),  # as many as there are times: then they are these
             *(column.tolist() for column in prices),
+            columns.volume.tolist() if known else repeat(NAN),
+            columns.oi.tolist() if np.isfinite(columns.oi).any() else repeat(NAN),
             repeat(VolumeSource.EXCHANGE if known else VolumeSource.NONE),
         )
     )
@@ -133,7 +134,7 @@ class Tape:
         self.lanes: list[tuple[str, list[Bar | None]]] = []
         self._chains: list[tuple[_ChainRows, list[Bar | None], list[Bar | None]]] = []
         for day in days:
-            future, index = _lane(day.future, times), _lane(day.index, times)
+            future, index = (_lane(columns, times, self.times) for columns in (day.future, day.index))
             self.lanes += [(c.instrument, lane) for c, lane in ((day.future, future), (day.index, index)) if c]
             self._chains += [(_ChainRows(chain, times), index, future) for chain in day.chains]
         self._bars = dict(self.lanes)

@@ -26,6 +26,7 @@ from sos_actors.playbook.compiler import CompiledStrategy
 from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Declined, Leave, Outcome, Setup
 from sos_actors.playbook.regimes import ANY
 
+LONG, SHORT = Direction.LONG, Direction.SHORT
 _MINUTE_NS = 60_000_000_000
 _IST_MINUTES = 330  # Asia/Kolkata is UTC + 5:30, without summer time
 
@@ -79,20 +80,22 @@ class StrategyMachine:
         texts.
         """
         strategy = self.strategy
-        bar = studies.bar
+        values, bar, previous = studies.values, studies.bar, studies.previous
         chain = NO_CHAIN if snapshot is None else snapshot
+        structure = NO_STRUCTURE if structure is None else structure
+        confirm = NO_STUDIES if confirm is None else confirm
         rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
         minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
-        given = self._last = (
-            studies.values, bar, studies.previous, self._values, chain,
-            NO_STRUCTURE if structure is None else structure, rule, NO_STUDIES if confirm is None else confirm, minute,
-        )
+        stance = strategy.stance
         try:
-            if strategy.stance is not None:
-                want = strategy.stance(*given)
+            if stance is not None:
+                # Written out rather than stance(*given): on most bars nothing follows, and this costs half of it.
+                want = stance(values, bar, previous, self._values, chain, structure, rule, confirm, minute)
                 if want is None or want == self._held or want != want:
                     return None
+                self._last = values, bar, previous, self._values, chain, structure, rule, confirm, minute
                 return self._take_stance(want)
+            given = self._last = values, bar, previous, self._values, chain, structure, rule, confirm, minute
             phase = self._phases[self._at]
             if phase.test(*given):
                 for place, expression in phase.captures:
@@ -129,7 +132,7 @@ class StrategyMachine:
             held, self._held, self._refused = self._held, 0, 0
             return Leave("stance 0") if held else None
         side = 1 if want > 0 else -1
-        entering = self._refusal() or self._setup(Direction.LONG if side > 0 else Direction.SHORT, flip=True)
+        entering = self._refusal() or self._setup(LONG if side > 0 else SHORT, flip=True)
         held, told = self._held, self._refused == side
         if isinstance(entering, Setup):
             self._held, self._refused = side, 0
@@ -153,8 +156,7 @@ class StrategyMachine:
             return self._decline(RefusalReason.NOT_TRADING_HOURS, "outside the strategy's time windows")
         if definition.max_trades_per_day and self._today >= definition.max_trades_per_day:
             return self._decline(RefusalReason.STRATEGY_TRADES_PER_DAY, f"{self._today} signals today")
-        since = bar.end - self._last_setup
-        if definition.cooldown and self._last_setup and since < definition.cooldown * _MINUTE_NS:
+        if definition.cooldown and self._last_setup and bar.end - self._last_setup < definition.cooldown * _MINUTE_NS:
             detail = f"less than {definition.cooldown:g} minutes since the last signal"
             return self._decline(RefusalReason.COOLDOWN, detail)
         return None
@@ -162,25 +164,28 @@ class StrategyMachine:
     def _setup(self, direction: Direction, *, flip: bool) -> Setup | Declined:
         """Compute the levels and check them."""
         strategy = self.strategy
-        values, chain = self._values, self._last[4]
+        studies, bar, previous, values, chain, structure, _, confirm, minute = self._last
         rule = strategy.rules[chain.regime]
-        given = (*self._last[:6], rule, *self._last[7:])
         for place, expression in strategy.levels:
-            values[place] = expression(*given)
-        entry, stop, target = (values[place] if place >= 0 else NAN for place in strategy.places[:3])
-        if strategy.places[2] >= 0 and strategy.scale_target:
+            values[place] = expression(studies, bar, previous, values, chain, structure, rule, confirm, minute)
+        at_entry, at_stop, at_target, _ = strategy.places
+        sign = 1 if direction is LONG else -1
+        entry = values[at_entry] if at_entry >= 0 else NAN
+        stop = values[at_stop] if at_stop >= 0 else NAN
+        target = values[at_target] if at_target >= 0 else NAN
+        if at_target >= 0 and strategy.scale_target:
             target = entry + (target - entry) * rule.tp_mult
-        if strategy.places[1] >= 0 and strategy.atr_slot >= 0 and rule.buffer_atr:
-            stop -= direction.sign * rule.buffer_atr * self._last[0][strategy.atr_slot]
-        fault = _fault(direction.sign, entry, stop if strategy.places[1] >= 0 else None,
-                       target if strategy.places[2] >= 0 else None)
+        if at_stop >= 0 and strategy.atr_slot >= 0 and rule.buffer_atr:
+            stop -= sign * rule.buffer_atr * studies[strategy.atr_slot]
+        fault = _fault(sign, entry, stop if at_stop >= 0 else None, target if at_target >= 0 else None)
         if fault:
             return self._decline(RefusalReason.BAD_LEVELS, fault)
         self._today += 1
-        self._last_setup = self._last[1].end
+        self._last_setup = bar.end
         return Setup(
             direction, entry, stop, target, chain.regime, rule.quantity_mod, rule.tp_mult,
-            strategy.selections[direction], flip, tuple(zip(strategy.names, values, strict=False)),
+            strategy.selections[direction], flip,
+            tuple(zip(strategy.names, values, strict=False)) if strategy.names else (),
         )
 
     def explain(self) -> dict[str, Any]:
@@ -231,7 +236,9 @@ class StrategyMachine:
 
 def _fault(sign: int, entry: float, stop: float | None, target: float | None) -> str:
     """Say what is wrong with the levels, '' if nothing. None: the strategy has no such level."""
-    for name, value in (("entry", entry), ("stop", stop), ("target", target)):
+    if not math.isfinite(entry):
+        return "the entry is unknown"
+    for name, value in (("stop", stop), ("target", target)):
         if value is not None and not math.isfinite(value):
             return f"the {name} is unknown"
     if entry <= 0:

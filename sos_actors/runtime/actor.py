@@ -2,8 +2,8 @@
 
 Pykka gives registry, references, proxies, futures and lifecycle hooks. What it lets an implementor replace is
 replaced here, because its defaults cost: the inbox, `tell`, and the receive loop (see docs/architecture.md for
-the figures). A message goes into the runtime's queue as `(bound handler, message)`; Pykka's own envelopes (proxy
-calls, `ask`, stop) travel in the same queue, so their order among other messages is kept.
+the figures). A message goes into the runtime's queue as `(port, message)`; Pykka's own envelopes (proxy calls, `ask`,
+stop) travel in the same queue, so their order among other messages is kept.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import pykka
+from pykka._envelope import Envelope
 
-from sos_actors.runtime.topics import Handler, Topic
+from sos_actors.runtime.topics import Port, Topic
 
 if TYPE_CHECKING:
-    from pykka._envelope import Envelope
-
     from sos_actors.runtime.base import Dispatcher, Runtime
     from sos_actors.runtime.clock import ClockActor
 
@@ -35,6 +34,14 @@ def handles(*kinds: type) -> Callable[[H], H]:
     return mark
 
 
+class Start:
+    """The first message of every actor: run the start hook."""
+
+
+#: What every actor hears besides what its class says: its start, and Pykka's own envelopes.
+_PLUMBING: dict[type, str] = {Start: "run_on_start", Envelope: "receive_envelope"}
+
+
 class UnhandledMessageError(TypeError):
     """A message was sent to an actor that has no handler for its type: a mistake of the sender."""
 
@@ -49,7 +56,7 @@ class Inbox:
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Queue an envelope (a proxy call, an ask, a stop)."""
-        self.actor.dispatcher.put((self.actor.receive_envelope, envelope))
+        self.actor.dispatcher.put((self.actor.ports[Envelope], envelope))
 
     def get(self) -> Envelope[Any]:
         """Never called: the runtime delivers."""
@@ -103,7 +110,7 @@ class Actor(pykka.Actor):
         cls.handler_names = table
 
     def __init__(self) -> None:
-        runtime, path, dispatcher = _births[-1] if _births else (None, "", None)
+        runtime, path, dispatcher, ports = _births[-1] if _births else (None, "", None, None)
         if runtime is None or dispatcher is None:
             raise RuntimeError(f"{type(self).__name__} is made by Runtime.spawn(), not by calling it")
         self.runtime: Runtime = runtime
@@ -115,9 +122,10 @@ class Actor(pykka.Actor):
         self.actor_inbox = Inbox(self)
         self._actor_ref = Ref(self)
         self.closed = False
-        self.successor: Actor | None = None
-        self.handled = 0
-        self.table: dict[type, Handler] = {kind: getattr(self, name) for kind, name in type(self).handler_names.items()}
+        #: By message type. They belong to the path: a restarted actor takes over those of the life before.
+        self.ports: dict[type, Port] = ports or {
+            kind: Port(self, name) for kind, name in (_PLUMBING | type(self).handler_names).items()
+        }
 
     def topic(self, kind: type, key: str = "") -> Topic:
         """Give the topic itself, for an actor that publishes to it often."""
@@ -130,6 +138,10 @@ class Actor(pykka.Actor):
     def subscribe(self, kind: type, key: str = "") -> None:
         """Hear (kind, key) from now on."""
         self.runtime.subscribe(self, kind, key)
+
+    def hear(self, topic: Topic) -> None:
+        """Hear a topic from now on whose object is at hand; `topic.remove(self)` ends it."""
+        topic.add(self.dispatcher.put, self.ports[topic.kind])
 
     def unsubscribe(self, kind: type, key: str = "") -> None:
         """Stop hearing (kind, key)."""
@@ -151,16 +163,16 @@ class Actor(pykka.Actor):
             if envelope.reply_to is not None:
                 envelope.reply_to.set(answer)
 
-    def run_on_start(self, _: None) -> None:
+    def run_on_start(self, _: Start) -> None:
         """Run the start hook as the actor's first message."""
         self.on_start()
 
     def on_receive(self, message: Any) -> Any:
-        """Handle a message that came by `ask` through the same table as any other."""
-        handler = self.table.get(type(message))
-        if handler is None:
+        """Handle a message that came by `ask` with the same method as any other."""
+        name = self.handler_names.get(type(message))
+        if name is None:
             raise UnhandledMessageError(f"{self.path} does not handle {type(message).__name__}")
-        return handler(message)
+        return getattr(self, name)(message)
 
     def _stop(self) -> None:
         """Stop at once: what still waits for this actor becomes dead letters, its watchers are told."""
@@ -176,7 +188,7 @@ class Actor(pykka.Actor):
         self.on_failure(*sys.exc_info())
 
     def _start_actor_loop(self) -> None:
-        self.dispatcher.put((self.run_on_start, None))
+        self.dispatcher.put((self.ports[Start], Start()))
 
     @staticmethod
     def _create_actor_inbox() -> Any:
@@ -190,13 +202,24 @@ class Actor(pykka.Actor):
         return f"{type(self).__name__} ({self.path})"
 
 
-#: The runtime, path and dispatcher of the actor being constructed, innermost last.
-_births: list[tuple[Any, str, Any]] = []
+#: The runtime, path, dispatcher and ports (of an earlier life) of the actor being constructed, innermost last.
+_births: list[tuple[Any, str, Any, dict[type, Port] | None]] = []
 
 
-def construct(kind: type[Actor], runtime: Runtime, path: str, dispatcher: Dispatcher, args: Any, kwargs: Any) -> Actor:
-    """Make an actor instance that belongs to `runtime`, without starting it."""
-    _births.append((runtime, path, dispatcher))
+def construct(
+    kind: type[Actor],
+    runtime: Runtime,
+    path: str,
+    dispatcher: Dispatcher,
+    args: Any,
+    kwargs: Any,
+    ports: dict[type, Port] | None = None,
+) -> Actor:
+    """Make an actor instance that belongs to `runtime`, without starting it.
+
+    `ports` of an earlier life are taken over, and still lead there until they are pointed at the new instance.
+    """
+    _births.append((runtime, path, dispatcher, ports))
     try:
         return kind(*args, **kwargs)
     finally:

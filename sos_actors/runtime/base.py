@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import pykka
@@ -13,11 +14,11 @@ from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
 
 from sos_actors.messages import ActorBenched, ActorFailed, Terminated
-from sos_actors.runtime.actor import Actor, Ref, UnhandledMessageError, construct
+from sos_actors.runtime.actor import Actor, Ref, Start, UnhandledMessageError, construct
 from sos_actors.runtime.clock import ClockActor
 from sos_actors.runtime.dead_letters import DeadLetter, DeadLetters
 from sos_actors.runtime.supervision import RESTART, VITAL, Directive, FailureRecord, RestartPolicy
-from sos_actors.runtime.topics import Handler, Topic
+from sos_actors.runtime.topics import Port, Topic
 
 #: What Pykka itself sends with `tell`: stop, and calls through a proxy that want no answer.
 _PYKKA_MESSAGES = (_ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr)
@@ -28,7 +29,7 @@ class Dispatcher(Protocol):
 
     name: str
 
-    def put(self, item: tuple[Handler, Any], /) -> None:
+    def put(self, item: tuple[Port, Any], /) -> None:
         """Append one delivery."""
 
 
@@ -46,7 +47,6 @@ class _Member:
     dispatcher: Dispatcher
     actor: Actor
     failures: FailureRecord
-    handled_before: int = 0
     benched: bool = False
 
 
@@ -129,7 +129,7 @@ class Runtime:
                 path=path,
                 kind=member.kind.__name__,
                 group=member.dispatcher.name,
-                handled=member.handled_before + member.actor.handled,
+                handled=sum(port.handled for port in member.actor.ports.values()),
                 failures=member.failures.total,
                 benched=member.benched,
                 stopped=member.actor.closed,
@@ -148,10 +148,10 @@ class Runtime:
 
     def subscribe(self, actor: Actor, kind: type, key: str = "") -> None:
         """Let an actor hear (kind, key); raises UnhandledMessageError if it has no handler for the type."""
-        handler = actor.table.get(kind)
-        if handler is None:
+        port = actor.ports.get(kind)
+        if port is None:
             raise UnhandledMessageError(f"{actor.path} does not handle {kind.__name__}")
-        self.topic(kind, key).add(actor.dispatcher.put, handler)
+        self.topic(kind, key).add(actor.dispatcher.put, port)
 
     def tell(self, path: str, message: Any) -> None:
         """Send to the actor of a path."""
@@ -163,14 +163,14 @@ class Runtime:
 
     def deliver(self, actor: Actor, message: Any) -> None:
         """Queue a message for one actor."""
-        handler = actor.table.get(type(message))
-        if handler is None:
+        port = actor.ports.get(type(message))
+        if port is None:
             if isinstance(message, _PYKKA_MESSAGES):
                 actor.actor_inbox.put(Envelope(message))
             else:
                 self._unhandled(actor, message)
             return
-        actor.dispatcher.put((handler, message))
+        actor.dispatcher.put((port, message))
 
     def ask(self, actor: Actor, message: Any, *, block: bool, timeout: float | None) -> Any:
         """Queue an envelope and give its answer or, with block=False, a future."""
@@ -203,15 +203,11 @@ class Runtime:
 
     # -- failures ----------------------------------------------------------------------------------------------
 
-    def redirect(self, handler: Handler, message: Any) -> None:
-        """Send on what was queued for an instance that is gone: to its successor, else to the dead letters."""
-        actor: Actor = handler.__self__  # type: ignore[attr-defined]
-        heir = actor.successor
-        if heir is not None:
-            actor.dispatcher.put((getattr(heir, handler.__name__), message))
-        elif isinstance(message, Envelope):
+    def _refuse(self, actor: Actor, message: Any) -> None:
+        """Take what still comes for a stopped actor: into the dead letters."""
+        if isinstance(message, Envelope):
             _answer_dead(actor, message)
-        elif message is not None:
+        elif not isinstance(message, Start):
             self.dead_letters.add(DeadLetter(actor.path, message, "actor stopped", self.clock.now))
 
     def failed(self, actor: Actor, message: Any, error: Exception) -> None:
@@ -240,16 +236,14 @@ class Runtime:
 
         It starts at once, before the mail that waits. A constructor that raises benches the path.
         """
-        member.handled_before += old.handled
         try:
-            fresh = construct(member.kind, self, old.path, member.dispatcher, member.args, member.kwargs)
+            fresh = construct(member.kind, self, old.path, member.dispatcher, member.args, member.kwargs, old.ports)
         except Exception as error:  # noqa: BLE001 - the cast's own code
             self._bench(member, old, f"its constructor raised {error!r}")
             return
         member.actor = fresh
-        old.successor = fresh
-        for topic in self._topics.values():
-            topic.replace(old, fresh)
+        for port in fresh.ports.values():
+            port.point(fresh)
         pykka.ActorRegistry.register(fresh.actor_ref)
         try:
             fresh.on_start()
@@ -262,9 +256,11 @@ class Runtime:
         self.publish(ActorBenched(actor.path, self.clock.now, reason))
 
     def actor_stopped(self, actor: Actor, reason: str) -> None:
-        """Forget a stopped actor's subscriptions and tell its watchers."""
+        """Forget a stopped actor's subscriptions, refuse its mail and tell its watchers."""
         for topic in self._topics.values():
             topic.remove(actor)
+        for port in actor.ports.values():
+            port.shut(partial(self._refuse, actor))
         for watcher in self._watchers.pop(actor.path, ()):
             member = self._cast.get(watcher)
             if member is not None and not member.actor.closed:

@@ -10,12 +10,12 @@ from itertools import repeat
 from typing import Any
 
 from sos_actors.messages import MinuteClosed, Phase, SessionPhase, Stage
-from sos_actors.runtime.actor import Actor
-from sos_actors.runtime.topics import Handler, Put
+from sos_actors.runtime.actor import Actor, handles
+from sos_actors.runtime.topics import Port, Put
 
 MINUTE_NS = 60_000_000_000
-#: Key and message of a series that has come to its end: later than any timer.
-_END: tuple[tuple[int, int], Any] = ((1 << 62, 0), None)
+#: Time and delivery of a series that has come to its end: later than any timer.
+_END: tuple[int, Any] = (1 << 62, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,37 +40,37 @@ class ClockActor(Actor):
         super().__init__()
         #: Clock time, UTC ns.
         self.now = 0
-        self._timers: list[tuple[int, int, int, Put, Handler, Any]] = []
+        self._timers: list[tuple[int, int, int, Put, Port, Any]] = []
         self._seq = 0
         self._sessions: Iterator[Session] = iter(())
         self._session: Session | None = None
         self._grace = 0
-        self._series: Iterator[tuple[tuple[int, int], Any]] = iter(())
+        self._series: Iterator[tuple[int, Any]] = iter(())
         self._series_put: Put
-        self._series_handler: Handler
-        self._series_key, self._series_message = _END
+        self._series_stage = Stage.DAY_START
+        self._series_at, self._series_next = _END
         self._minutes = self.topic(MinuteClosed)
         self._phases = self.topic(SessionPhase)
 
     def schedule(self, at: int, stage: Stage, actor: Actor, message: Any) -> int:
         """Deliver `message` to `actor` at `at` (UTC ns; never before now). Gives the timer's number for `cancel`."""
         self._seq += 1
-        handler = actor.table[type(message)]
-        heapq.heappush(self._timers, (max(self.now, at), stage, self._seq, actor.dispatcher.put, handler, message))
+        at = max(self.now, at)
+        heapq.heappush(self._timers, (at, stage, self._seq, actor.dispatcher.put, actor.ports[type(message)], message))
         return self._seq
 
     def play(self, actor: Any, times: Sequence[int], messages: Sequence[Any], stage: Stage) -> None:
-        """Deliver each message (all of one type) to `actor` at its time (UTC ns, ascending): a day of timers without a heap.
+        """Deliver each message (all of one type) to `actor` at its time (UTC ns, ascending): a day without a heap.
 
         One series at a time: what is left of an earlier one is dropped.
         """
-        kind = type(messages[0]) if messages else None
-        if kind is None:
+        if not messages:
             return
-        self._series = zip(zip(times, repeat(stage)), messages, strict=False)  # repeat has no end
+        port = actor.ports[type(messages[0])]
+        self._series = zip(times, zip(repeat(port), messages, strict=False), strict=True)  # repeat has no end
         self._series_put = actor.dispatcher.put
-        self._series_handler = actor.table[kind]
-        self._series_key, self._series_message = next(self._series)
+        self._series_stage = stage
+        self._series_at, self._series_next = next(self._series)
 
     def cancel(self, number: int) -> None:
         """Take a timer back; one that has fired or is unknown is left alone."""
@@ -91,20 +91,21 @@ class ClockActor(Actor):
     def advance(self) -> bool:
         """Move time to the next timer and fire it. False when there is none left."""
         timers = self._timers
-        key = self._series_key
-        if timers and timers[0] < key:
-            at, _, _, put, handler, message = heapq.heappop(timers)
-            self.now = at
-            put((handler, message))
+        at = self._series_at
+        if timers and timers[0][0] <= at and timers[0][:2] < (at, self._series_stage):
+            self.now, _, _, put, port, message = heapq.heappop(timers)
+            put((port, message))
             return True
-        message = self._series_message
-        if message is None:
+        delivery = self._series_next
+        if delivery is None:
             return False
-        self.now = key[0]
-        self._series_put((self._series_handler, message))
-        self._series_key, self._series_message = next(self._series, _END)
+        self.now = at
+        put = self._series_put
+        put(delivery)
+        self._series_at, self._series_next = next(self._series, _END)
         return True
 
+    @handles(MinuteClosed)
     def on_minute(self, message: MinuteClosed) -> None:
         """Say that a minute is over and set the timer of the next."""
         self._minutes.publish(message)
@@ -112,6 +113,7 @@ class ClockActor(Actor):
         if session is not None and message.ts < session.close:
             self._close_at(message.ts + MINUTE_NS)
 
+    @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
         """Say that the day entered a phase."""
         self._phases.publish(message)
@@ -122,7 +124,7 @@ class ClockActor(Actor):
 
     def _close_at(self, end: int) -> None:
         if self._minutes.targets:  # else nobody wants to know
-            self._at(end + self._grace, Stage.MINUTE, self.on_minute, MinuteClosed(end))
+            self.schedule(end + self._grace, Stage.MINUTE, self, MinuteClosed(end))
 
     def _next_session(self) -> None:
         session = self._session = next(self._sessions, None)
@@ -131,11 +133,7 @@ class ClockActor(Actor):
         day = session.day
         if session.first:
             before = session.open - MINUTE_NS
-            self._at(before, Stage.DAY_START, self.on_phase, SessionPhase(before, day, Phase.PRE_OPEN))
-        self._at(session.open, Stage.DAY_START, self.on_phase, SessionPhase(session.open, day, Phase.OPEN))
+            self.schedule(before, Stage.DAY_START, self, SessionPhase(before, day, Phase.PRE_OPEN))
+        self.schedule(session.open, Stage.DAY_START, self, SessionPhase(session.open, day, Phase.OPEN))
         closed = SessionPhase(session.close, day, Phase.CLOSED if session.last else Phase.BREAK)
-        self._at(session.close + self._grace, Stage.DAY_END, self.on_phase, closed)
-
-    def _at(self, at: int, stage: Stage, handler: Handler, message: Any) -> None:
-        self._seq += 1
-        heapq.heappush(self._timers, (at, stage, self._seq, self.dispatcher.put, handler, message))
+        self.schedule(session.close + self._grace, Stage.DAY_END, self, closed)

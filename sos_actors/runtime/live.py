@@ -15,22 +15,22 @@ import pykka
 from loguru import logger
 
 from sos_actors.runtime.base import EscalatedError, Runtime
-from sos_actors.runtime.topics import Handler
+from sos_actors.runtime.topics import Port
 
 
 class Group:
     """One thread and the queue it drains. Its own control messages (`report`, `leave`) pass through the same queue."""
 
-    closed = False  # the loop asks this of the owner of every handler, and a group owns its control messages
-
     def __init__(self, name: str, runtime: LiveRuntime) -> None:
         self.name = name
-        self.handled = 0
+        self.path = f"group {name}"
         self._runtime = runtime
-        self._queue: queue.SimpleQueue[tuple[Handler, Any]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Port, Any]] = queue.SimpleQueue()
         self.put = self._queue.put
         self._delivered = 0
         self._running = True
+        self.reports = Port(self, "report")
+        self.leaving = Port(self, "leave")
         self._thread = threading.Thread(target=self._loop, name=f"sos-{name}", daemon=True)
         self._thread.start()
 
@@ -38,19 +38,16 @@ class Group:
         take = self._queue.get
         runtime = self._runtime
         while self._running:
-            handler, message = take()
-            actor = handler.__self__  # type: ignore[attr-defined]
-            if actor.closed:
-                runtime.redirect(handler, message)
-                continue
-            actor.handled += 1
+            port, message = take()
+            port.handled += 1
+            handle = port.handle
             try:
-                handler(message)
+                handle(message)
             except Exception as error:  # noqa: BLE001 - supervision is the business of this very line
-                runtime.failed(actor, message, error)
+                runtime.failed(port.actor, message, error)
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler must not end its neighbours
-                runtime.escalated = EscalatedError(f"{actor.path}: {error!r}")
-                logger.error("{} asked the process to end: {!r}", actor.path, error)
+                runtime.escalated = EscalatedError(f"{port.actor.path}: {error!r}")
+                logger.error("{} asked the process to end: {!r}", port.actor.path, error)
             self._delivered += 1
 
     def report(self, replies: queue.SimpleQueue[int]) -> None:
@@ -101,7 +98,7 @@ class LiveRuntime(Runtime):
         while True:
             groups = list(self._groups.values())
             for group in groups:
-                group.put((group.report, replies))
+                group.put((group.reports, replies))
             total = sum(replies.get() for _ in groups)
             if self.escalated is not None:
                 raise self.escalated
@@ -117,7 +114,7 @@ class LiveRuntime(Runtime):
         """Stop the actors and end the threads."""
         super().close()
         for group in self._groups.values():
-            group.put((group.leave, None))
+            group.put((group.leaving, None))
         for group in self._groups.values():
             if not group.join(self._stop_timeout_s):
                 logger.error("group '{}' did not stop within {} s and is left behind", group.name, self._stop_timeout_s)

@@ -9,7 +9,7 @@ from typing import Any
 import pykka
 
 from sos_actors.runtime.base import Runtime
-from sos_actors.runtime.topics import Handler
+from sos_actors.runtime.topics import Port
 
 
 class SimFuture(pykka.ThreadingFuture[Any]):
@@ -36,7 +36,7 @@ class SimQueue:
     name = "sim"
 
     def __init__(self) -> None:
-        self.items: deque[tuple[Handler, Any]] = deque()
+        self.items: deque[tuple[Port, Any]] = deque()
         self.put = self.items.append
 
 
@@ -79,16 +79,13 @@ class SimRuntime(Runtime):
         try:
             while True:
                 while items:
-                    handler, message = take()
-                    actor = handler.__self__  # type: ignore[attr-defined]
-                    if actor.closed:
-                        self.redirect(handler, message)
-                        continue
-                    actor.handled += 1
+                    port, message = take()
+                    port.handled += 1
+                    handle = port.handle
                     try:
-                        handler(message)
+                        handle(message)
                     except Exception as error:
-                        self.failed(actor, message, error)
+                        self.failed(port.actor, message, error)
                         if self.escalated is not None:
                             raise self.escalated from error
                 if not advance():

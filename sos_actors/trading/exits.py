@@ -15,6 +15,9 @@ from sos_actors.market.clocktime import ns_of_day
 from sos_actors.messages import NAN, Bar, Direction, ExitReason, Side, TradePlan
 from sos_actors.trading.ticks import tick_nearest
 
+#: Reached through its class, a member of an enumeration costs ten times as much.
+BUY, LONG = Side.BUY, Direction.LONG
+
 _NEVER = 1 << 62
 
 
@@ -69,15 +72,15 @@ class ExitPlan:
     here. `stop_reason` tells what a fill of the stop means: STOP, BREAK_EVEN or TRAILING.
     """
 
-    __slots__ = ("_ruled", "entry", "even_move", "highest", "index_stop", "index_target", "initial_risk", "leave_ts", "lowest",
-                 "opened_ts", "settings", "sign", "square_off_ns", "stop", "stop_reason", "target", "tick", "trail_by",
-                 "view", "watch_stop", "watch_target")
+    __slots__ = ("_ruled", "entry", "even_move", "highest", "index_stop", "index_target", "initial_risk", "leave_ts",
+                 "lowest", "opened_ts", "settings", "sign", "square_off_ns", "stop", "stop_reason", "target", "tick",
+                 "trail_by", "view", "watch_stop", "watch_target")
 
     def __init__(self, plan: TradePlan, opened_ts: int, entry: float, settings: ExitSettings, tick: float) -> None:
         self.settings = settings
         self.tick = tick
-        self.sign = 1 if plan.side is Side.BUY else -1
-        self.view = 1 if plan.direction is Direction.LONG else -1
+        self.sign = 1 if plan.side is BUY else -1
+        self.view = 1 if plan.direction is LONG else -1
         self.opened_ts = opened_ts
         self.stop = plan.stop
         self.target = plan.target
@@ -94,11 +97,12 @@ class ExitPlan:
     def set_entry(self, entry: float) -> None:
         """Take the average entry price, rupees; called again while the entry is still filling."""
         self.entry = entry
-        self.initial_risk = max((entry - self.stop) * self.sign, 0.0) if self.stop == self.stop else NAN
-        reach = (self.target - entry) * self.sign
-        fraction = self.settings.break_even_at
+        settings, sign = self.settings, self.sign
+        self.initial_risk = max((entry - self.stop) * sign, 0.0) if self.stop == self.stop else NAN
+        reach = (self.target - entry) * sign
+        fraction = settings.break_even_at
         self.even_move = NAN if fraction is None or not reach > 0.0 else fraction * reach
-        self.trail_by = NAN if self.settings.trailing is None else self.settings.trailing * self.initial_risk
+        self.trail_by = NAN if settings.trailing is None else settings.trailing * self.initial_risk
         self._ruled = self.even_move == self.even_move or self.trail_by > 0.0
 
     def on_bar(self, bar: Bar) -> tuple[ExitAction, ...]:
@@ -171,8 +175,10 @@ class ExitPlan:
 
     def note_exit(self, price: float) -> None:
         """Count an exit's price among the excursions."""
-        self.highest = max(self.highest, price)
-        self.lowest = min(self.lowest, price)
+        if price > self.highest:
+            self.highest = price
+        elif price < self.lowest:
+            self.lowest = price
 
     def _tighten(self, last: float) -> tuple[ExitAction, ...]:
         sign, stop, reason = self.sign, self.stop, self.stop_reason

@@ -18,6 +18,9 @@ from sos_actors.market.charges import ChargeModel
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import Fill, Side
 
+#: Reached through its class, a member of an enumeration costs ten times as much.
+BUY = Side.BUY
+
 
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """What one fill did to the books. Money in paise; `quantity` is signed units, `position` and `cost` after it."""
@@ -51,9 +54,9 @@ class LedgerPosition:
 class Ledger:
     """Cash, positions per (strategy, instrument) at average cost, realised profit, charges.
 
-    `charges` None trades free of charge; an index, traded on paper only, costs what its future would. The average is kept as an
-    integer total cost, so nothing drifts: a part that is closed takes its share of the cost rounded down, and the last
-    part takes what remains.
+    `charges` None trades free of charge; an index, traded on paper only, costs what its future would. The average is
+    kept as an integer total cost, so nothing drifts: a part that is closed takes its share of the cost rounded down,
+    and the last part takes what remains.
     """
 
     def __init__(self, cash_paise: int, charges: ChargeModel | None = None) -> None:
@@ -82,7 +85,7 @@ class Ledger:
         self._seen.add(fill.fill_id)
         instrument, quantity = fill.instrument, fill.quantity
         paise = round(fill.price * 100.0)
-        signed = quantity if fill.side is Side.BUY else -quantity
+        signed = quantity if fill.side is BUY else -quantity
         key = (strategy, instrument)
         position = self._positions.get(key)
         if position is None:
@@ -110,7 +113,7 @@ class Ledger:
             orders = 1 if first_of_order else 0
             return self._charges.charges(
                 kind, parts.exchange, fill.side, fill.quantity, fill.price, day, orders).total
-        if fill.side is Side.BUY or not fill.price > 0.0:
+        if fill.side is BUY or not fill.price > 0.0:
             return 0
         return self._charges.exercise(parts.exchange, fill.quantity, fill.price, day).total
 

@@ -29,6 +29,7 @@ from sos_actors.messages import (
 )
 from sos_actors.trading.rate import TokenBucket
 
+_OPEN = Phase.OPEN
 _SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 
 
@@ -108,13 +109,16 @@ class RiskBook:
     def __init__(self, settings: RiskSettings) -> None:
         self.settings = settings
         self.entries_on = True
-        self.phase = Phase.OPEN
+        self.phase = _OPEN
         self.start_equity_paise = 0
         self.equity_paise = 0
         self._first = -1 if settings.first_entry is None else parse_hhmm(settings.first_entry)
         self._last = 1 << 62 if settings.last_entry is None else parse_hhmm(settings.last_entry)
         self._stale = round(settings.stale_after_s * NS_PER_SECOND) or 1 << 62
         self._cooldown = round(settings.cooldown_s * NS_PER_SECOND)
+        self._timed = settings.first_entry is not None or settings.last_entry is not None
+        self._counted = bool(settings.open_positions or settings.strategy_positions or settings.underlying_positions)
+        self._daily = bool(settings.cooldown_s or settings.trades_per_day)
         self._bucket = TokenBucket(settings.orders_per_s, settings.order_burst)
         self._reserve = settings.exit_reserve * settings.order_burst
         self._states: dict[tuple[str, str], TradingState] = {}
@@ -138,10 +142,15 @@ class RiskBook:
         `strategy_trades` is the strategy's own limit of trades a day (0: the account's). `orders` is how many orders
         the entry will need (0: told from the plan); ask for the first leg of several with the sum of all.
         """
-        settings = self.settings
-        return (self._state_breach(plan) or self._time_breach(plan, now) or self._count_breach(plan)
-                or self._pace_breach(plan, now, strategy_trades or settings.strategy_trades_per_day, orders)
-                or self._price_breach(plan, now))
+        strategy_trades = strategy_trades or self.settings.strategy_trades_per_day
+        return (
+            self._state_breach(plan)
+            or self._time_breach(plan, now)
+            or (self._count_breach(plan) if self._counted else None)
+            or (self._day_breach(plan, now, strategy_trades) if self._daily or strategy_trades else None)
+            or (self._rate_breach(plan, now, orders) if self._bucket.rate else None)
+            or self._price_breach(plan, now)
+        )
 
     def check_all(self, plans: tuple[TradePlan, ...], now: int, *, strategy_trades: int = 0) -> Breach | None:
         """Ask for the legs of one signal together: the first breach of any, with the orders of all."""
@@ -166,23 +175,25 @@ class RiskBook:
     def on_intent(self, intent: OrderIntent) -> None:
         """Count an accepted entry: in flight from now on."""
         plan = intent.plan
-        if intent.intent_id in self._intents:
+        intent_id, signal_id, strategy = intent.intent_id, plan.signal_id, plan.strategy
+        if intent_id in self._intents:
             return
-        group = self._groups.get(plan.signal_id)
+        group = self._groups.get(signal_id)
         if group is None:
-            group = self._open(plan.signal_id, plan.strategy, plan.underlying, plan.direction.value)
+            group = self._open(signal_id, strategy, plan.underlying, plan.direction)
             self._trades_today += 1
-            self._strategy_trades[plan.strategy] = self._strategy_trades.get(plan.strategy, 0) + 1
+            self._strategy_trades[strategy] = self._strategy_trades.get(strategy, 0) + 1
         group.intents += 1
-        key = (plan.strategy, plan.instrument)
-        self._intents[intent.intent_id] = (plan.signal_id, key)
+        key = (strategy, plan.instrument)
+        self._intents[intent_id] = (signal_id, key)
         self._covered[key] = self._covered.get(key, 0) + 1
-        self._side_ts[plan.strategy, plan.underlying, plan.direction.value] = intent.ts
-        self._bucket.take(intent.ts, orders_of(plan))
+        self._side_ts[strategy, plan.underlying, plan.direction] = intent.ts
+        if self._bucket.rate:
+            self._bucket.take(intent.ts, orders_of(plan))
 
     def on_trade(self, trade: TradeClosed) -> None:
         """Take a closed trade off the counts; its side's cooldown begins anew."""
-        self._side_ts[trade.strategy, trade.underlying, trade.direction.value] = trade.exit_ts
+        self._side_ts[trade.strategy, trade.underlying, trade.direction] = trade.exit_ts
         self.on_intent_end(trade.intent_id)
 
     def on_intent_end(self, intent_id: str) -> None:
@@ -275,13 +286,14 @@ class RiskBook:
         return None
 
     def _time_breach(self, plan: TradePlan, now: int) -> Breach | None:
-        if self.phase is not Phase.OPEN:
+        if self.phase is not _OPEN:
             return Breach(RefusalReason.NOT_TRADING_HOURS, f"the session is {self.phase}")
-        time_of_day = ns_of_day(now)
-        if time_of_day < self._first:
-            return Breach(RefusalReason.NOT_TRADING_HOURS, f"before {self.settings.first_entry}")
-        if time_of_day >= self._last:
-            return Breach(RefusalReason.TOO_LATE_IN_DAY, f"no entries from {self.settings.last_entry}")
+        if self._timed:
+            time_of_day = ns_of_day(now)
+            if time_of_day < self._first:
+                return Breach(RefusalReason.NOT_TRADING_HOURS, f"before {self.settings.first_entry}")
+            if time_of_day >= self._last:
+                return Breach(RefusalReason.TOO_LATE_IN_DAY, f"no entries from {self.settings.last_entry}")
         if self._dead_feeds and plan.underlying in self._dead_feeds:
             return Breach(RefusalReason.STALE_DATA, self._dead_feeds[plan.underlying])
         if now - plan.ts > self._stale:
@@ -296,7 +308,7 @@ class RiskBook:
         replaced = 0
         if plan.flip:
             replaced = len([group for group in groups.values() if group.strategy == strategy
-                            and group.underlying == underlying and group.direction not in {"", plan.direction.value}])
+                            and group.underlying == underlying and group.direction not in ("", plan.direction)])
         for reason, count, limit in (
             (RefusalReason.OPEN_POSITIONS, len(groups), settings.open_positions),
             (RefusalReason.STRATEGY_POSITIONS, self._per_strategy.get(strategy, 0), settings.strategy_positions),
@@ -307,25 +319,31 @@ class RiskBook:
                 return Breach(reason, f"{count} open or in flight, {limit} allowed")
         return None
 
-    def _pace_breach(self, plan: TradePlan, now: int, strategy_trades: int, orders: int) -> Breach | None:
+    def _day_breach(self, plan: TradePlan, now: int, strategy_trades: int) -> Breach | None:
         settings = self.settings
-        if plan.signal_id not in self._groups:
-            if self._cooldown:
-                last = self._side_ts.get((plan.strategy, plan.underlying, plan.direction.value))
-                if last is not None and now - last < self._cooldown:
-                    left = (self._cooldown - (now - last)) / NS_PER_SECOND
-                    return Breach(RefusalReason.COOLDOWN, f"{left:.0f} s left for {plan.direction} of {plan.strategy}")
-            if settings.trades_per_day and self._trades_today >= settings.trades_per_day:
-                return Breach(RefusalReason.TRADES_PER_DAY, f"{self._trades_today} trades today")
-            taken = self._strategy_trades.get(plan.strategy, 0)
-            if strategy_trades and taken >= strategy_trades:
-                return Breach(RefusalReason.STRATEGY_TRADES_PER_DAY, f"{taken} trades of {plan.strategy} today")
-        if self._bucket.rate and self._bucket.level(now) - self._reserve < (orders or orders_of(plan)):
-            return Breach(RefusalReason.ORDER_RATE, f"more than {settings.orders_per_s:g} orders a second")
+        if plan.signal_id in self._groups:
+            return None
+        if self._cooldown:
+            last = self._side_ts.get((plan.strategy, plan.underlying, plan.direction))
+            if last is not None and now - last < self._cooldown:
+                left = (self._cooldown - (now - last)) / NS_PER_SECOND
+                return Breach(RefusalReason.COOLDOWN, f"{left:.0f} s left for {plan.direction} of {plan.strategy}")
+        if settings.trades_per_day and self._trades_today >= settings.trades_per_day:
+            return Breach(RefusalReason.TRADES_PER_DAY, f"{self._trades_today} trades today")
+        taken = self._strategy_trades.get(plan.strategy, 0)
+        if strategy_trades and taken >= strategy_trades:
+            return Breach(RefusalReason.STRATEGY_TRADES_PER_DAY, f"{taken} trades of {plan.strategy} today")
+        return None
+
+    def _rate_breach(self, plan: TradePlan, now: int, orders: int) -> Breach | None:
+        if self._bucket.level(now) - self._reserve < (orders or orders_of(plan)):
+            return Breach(RefusalReason.ORDER_RATE, f"more than {self.settings.orders_per_s:g} orders a second")
         return None
 
     def _price_breach(self, plan: TradePlan, now: int) -> Breach | None:
         band = self.settings.price_band
+        if not band and not self._quotes:
+            return None
         good, ts = self._quotes.get(plan.instrument, (0.0, now))
         if not good or now - ts > self._stale:
             if 0.0 < plan.bid <= plan.ask:

@@ -35,6 +35,9 @@ from sos_actors.messages import (
 from sos_actors.trading.paper_order import PaperOrder
 from sos_actors.trading.ticks import on_tick, tick_down, tick_up
 
+#: Reached through its class, a member of an enumeration costs ten times as much.
+OPEN, FILLED = OrderStatus.OPEN, OrderStatus.FILLED
+
 MARKET, LIMIT, STOP = OrderType.MARKET, OrderType.LIMIT, OrderType.STOP
 ExchangeEvent = OrderUpdate | Fill
 _NS_PER_MS = 1_000_000
@@ -108,7 +111,7 @@ class PaperExchange:
         order = PaperOrder(message, message.ts + self._latency)
         self._orders[order_id] = order
         self._books.setdefault(message.instrument, []).append(order)
-        return [OrderUpdate(order_id, message.ts, OrderStatus.OPEN)]
+        return [OrderUpdate(order_id, message.ts, OPEN)]
 
     def modify(self, message: ModifyOrder) -> list[ExchangeEvent]:
         """Change a working order; `quantity` is the total, filled units included. Refused changes leave it as it is."""
@@ -123,7 +126,7 @@ class PaperExchange:
         else:
             fault = self._fault_of(order.instrument, quantity, order.order_type, price, trigger)
         if fault:
-            status = OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.OPEN
+            status = OrderStatus.PARTIALLY_FILLED if order.filled else OPEN
             return [OrderUpdate(message.order_id, message.ts, status, f"modify refused: {fault}")]
         order.price, order.trigger, order.quantity = price, trigger, quantity
         return []
@@ -300,7 +303,7 @@ class PaperExchange:
         events.append(Fill(f"{order.order_id}#{order.fills}", order.order_id, ts, order.instrument, order.side,
                            quantity, price))
         if order.filled == order.quantity:
-            self._end(order, OrderStatus.FILLED)
+            self._end(order, FILLED)
             if order.oco:
                 self._cancel_siblings(order, ts, events)
         elif order.oco:

@@ -17,6 +17,9 @@ import msgspec
 from sos_actors.messages import Fill, OrderStatus, OrderUpdate, SubmitOrder
 
 _S = OrderStatus
+#: Reached through its class, a member of an enumeration costs ten times as much.
+INTENT, PARTIALLY_FILLED, FILLED, CANCELLED, REJECTED = (
+    _S.INTENT, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED)
 
 #: From each state, the states a broker's update may lead to.
 STEPS: dict[OrderStatus, frozenset[OrderStatus]] = {
@@ -85,7 +88,7 @@ class OrderRecord:
         self.quantity = self.quantity_before = order.quantity
         self.role = order.role
         self.sent_ts = order.ts
-        self.status = _S.INTENT
+        self.status = INTENT
         self.filled = 0
         self.cancelling = False
         self.fill_ids: list[str] = []
@@ -104,7 +107,7 @@ class OrderRecord:
     def ended(self) -> bool:
         """Whether nothing more is expected: cancelled, rejected, or filled and every fill is here."""
         status = self.status
-        return status is _S.CANCELLED or status is _S.REJECTED or (status is _S.FILLED and self.filled >= self.quantity)
+        return status is CANCELLED or status is REJECTED or (status is FILLED and self.filled >= self.quantity)
 
 
 def advance(record: OrderRecord, event: OrderUpdate | Fill) -> Anomaly | None:
@@ -113,13 +116,16 @@ def advance(record: OrderRecord, event: OrderUpdate | Fill) -> Anomaly | None:
     A fill counts unless its id was seen before (DUPLICATE_FILL) or it is another instrument's or side's
     (MISMATCH). LATE_FILL and OVERFILL are counted *and* reported: the owner decides what to do about them.
     """
-    if isinstance(event, Fill):
-        return _advance_fill(record, event)
+    return advance_fill(record, event) if isinstance(event, Fill) else advance_update(record, event)
+
+
+def advance_update(record: OrderRecord, event: OrderUpdate) -> Anomaly | None:
+    """Take what the broker says of the order, as `advance` does."""
     status = record.status
     wanted = event.status
     if wanted in STEPS[status]:
         record.status = wanted
-        if wanted is _S.FILLED and record.quantity_before < record.quantity:
+        if wanted is FILLED and record.quantity_before < record.quantity:
             # A larger quantity was asked for and the order is said to be complete: it may be so at the smaller one.
             # Should the rest come after all, it is counted and reported as an overfill.
             record.quantity = max(record.quantity_before, record.filled)
@@ -129,26 +135,27 @@ def advance(record: OrderRecord, event: OrderUpdate | Fill) -> Anomaly | None:
     return Anomaly(AnomalyKind.ILLEGAL_STEP, record.order_id, event.ts, f"{status} -> {wanted} {event.detail}".rstrip())
 
 
-def _advance_fill(record: OrderRecord, fill: Fill) -> Anomaly | None:
+def advance_fill(record: OrderRecord, fill: Fill) -> Anomaly | None:
+    """Take a fill of the order, as `advance` does."""
     if fill.instrument != record.instrument or fill.side is not record.side or fill.quantity <= 0:
         detail = f"{fill.side} {fill.quantity} {fill.instrument} for {record.side} {record.instrument}"
         return Anomaly(AnomalyKind.MISMATCH, record.order_id, fill.ts, detail)
     if fill.fill_id in record.fill_ids:
         return Anomaly(AnomalyKind.DUPLICATE_FILL, record.order_id, fill.ts, fill.fill_id)
     record.fill_ids.append(fill.fill_id)
-    record.filled += fill.quantity
+    filled = record.filled = record.filled + fill.quantity
     status = record.status
-    if record.filled > record.quantity:
-        record.status = _S.FILLED
-        detail = f"{record.filled} of {record.quantity} units filled"
+    if filled > record.quantity:
+        record.status = FILLED
+        detail = f"{filled} of {record.quantity} units filled"
         return Anomaly(AnomalyKind.OVERFILL, record.order_id, fill.ts, detail)
-    if status is _S.CANCELLED or status is _S.REJECTED:
+    if status is CANCELLED or status is REJECTED:
         detail = f"{fill.quantity} units filled after {status}"
-        if record.filled == record.quantity:
-            record.status = _S.FILLED
+        if filled == record.quantity:
+            record.status = FILLED
         return Anomaly(AnomalyKind.LATE_FILL, record.order_id, fill.ts, detail)
-    if record.filled == record.quantity:
-        record.status = _S.FILLED
-    elif status is not _S.FILLED:
-        record.status = _S.PARTIALLY_FILLED
+    if filled == record.quantity:
+        record.status = FILLED
+    elif status is not FILLED:
+        record.status = PARTIALLY_FILLED
     return None

@@ -66,8 +66,7 @@ def size(
     is set. `freeze_quantity` is the most units of one order (0 = unknown, no cut).
     """
     if settings.fixed_quantity:
-        wanted = settings.fixed_quantity
-        step, why = 1, f"fixed {wanted} units"
+        wanted, step, why = settings.fixed_quantity, 1, "fixed quantity"
     else:
         risk = abs(entry - stop)
         if math.isnan(stop) and kind == "OPT" and side is Side.BUY:

@@ -10,8 +10,11 @@ from sos_actors.trading.exits import ExitPlan
 from sos_actors.trading.ledger import LedgerEntry
 from sos_actors.trading.order_machine import OrderRecord
 
+#: Reached through its class, a member of an enumeration costs ten times as much.
+BUY, EXIT, FLATTEN = Side.BUY, OrderRole.EXIT, ExitReason.FLATTEN
+
 #: Letter of an order's id by what the order is for: `intent-e`, `intent-s`, `intent-t`, `intent-x1`.
-ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t", OrderRole.EXIT: "x"}
+ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t", EXIT: "x"}
 
 
 class TradeView(msgspec.Struct, frozen=True):
@@ -49,22 +52,22 @@ class Execution:
 
 
 class Trade:
-    """A trade from its intent to flat. Units: `opened` in, `closed` out; money in paise.
+    """A trade from its intent to flat. Units: `opened` in, `closed` out, `open` held now; money in paise.
 
     `working` are its orders that have not ended. `reason` is set once it is being closed. `replaces` is the
     opposite trade that this one's entry order closes first (a flip); `flip_to` the other end of that.
     """
 
     __slots__ = ("charges_paise", "closed", "closed_by", "entry_paise", "entry_ts", "exit_paise", "exit_ts", "exits",
-                 "flip_to", "index", "intent_id", "opened", "plan", "reason", "replaces", "sent", "sign", "stop_order",
-                 "target_order", "working")
+                 "flip_to", "index", "intent_id", "open", "opened", "plan", "reason", "replaces", "sent", "sign",
+                 "stop_order", "target_order", "working")
 
     def __init__(self, intent: OrderIntent) -> None:
         plan = intent.plan
         self.intent_id = intent.intent_id
         self.plan = plan
-        self.sign = 1 if plan.side is Side.BUY else -1
-        self.opened = self.closed = 0
+        self.sign = 1 if plan.side is BUY else -1
+        self.opened = self.closed = self.open = 0
         self.entry_paise = self.exit_paise = self.charges_paise = 0
         self.entry_ts = self.exit_ts = 0
         self.exits: ExitPlan | None = None
@@ -82,11 +85,6 @@ class Trade:
             self.index = index if index != plan.instrument else ""
 
     @property
-    def open(self) -> int:
-        """Units held now."""
-        return self.opened - self.closed
-
-    @property
     def average_entry(self) -> float:
         """Average entry price, rupees."""
         return self.entry_paise / self.opened / 100.0
@@ -95,20 +93,22 @@ class Trade:
         """Id of the next order of this role: a function of the intent and of how many there were."""
         count = self.sent.get(role, 0) + 1
         self.sent[role] = count
-        number = str(count) if role is OrderRole.EXIT or count > 1 else ""
-        return f"{self.intent_id}-{ROLE_LETTERS[role]}{number}"
+        order_id = f"{self.intent_id}-{ROLE_LETTERS[role]}"
+        return f"{order_id}{count}" if role is EXIT or count > 1 else order_id
 
     def add(self, execution: Execution, units: int) -> None:
         """Take `units` of the execution in."""
         if not self.opened:
             self.entry_ts = execution.fill.ts
         self.opened += units
+        self.open += units
         self.entry_paise += units * execution.price_paise
         self.charges_paise += execution.take(units)
 
     def reduce(self, execution: Execution, units: int, reason: ExitReason) -> None:
         """Give `units` of the execution out."""
         self.closed += units
+        self.open -= units
         self.exit_paise += units * execution.price_paise
         self.charges_paise += execution.take(units)
         self.exit_ts = execution.fill.ts
@@ -123,7 +123,7 @@ class Trade:
         return TradeClosed(
             self.intent_id, self.intent_id, plan.strategy, plan.underlying, plan.instrument, plan.direction, plan.side,
             self.opened, self.entry_ts, self.exit_ts, self.average_entry, self.exit_paise / self.closed / 100.0, gross,
-            self.charges_paise, gross - self.charges_paise, self.closed_by or ExitReason.FLATTEN, plan.regime,
+            self.charges_paise, gross - self.charges_paise, self.closed_by or FLATTEN, plan.regime,
             NAN if exits is None else exits.initial_risk, 0.0 if exits is None else exits.mae,
             0.0 if exits is None else exits.mfe,
         )

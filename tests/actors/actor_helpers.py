@@ -16,6 +16,7 @@ from sos_actors.messages import CHAIN_FIELDS, Bar
 from sos_actors.playbook.loader import Playbook, build_playbook
 from sos_actors.playbook.schema import parse_strategy
 from sos_actors.runtime import Actor, Session, SimRuntime, handles
+from sos_actors.runtime.topics import Port
 
 NS = 1_000_000_000
 MINUTE = 60 * NS
@@ -145,7 +146,7 @@ class Ear(Actor):
         super().__init__()
         self._heard = heard
         for kind, key in topics:
-            self.table[kind] = self.on_anything
+            self.ports[kind] = Port(self, "on_anything")
             self.subscribe(kind, key)
 
     @handles(Bar)
