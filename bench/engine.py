@@ -1,12 +1,12 @@
 """W1 and W2 on our whole cast: one run in this process, one JSON line out. See bench/README.md for the works.
 
-    python bench/engine.py w1|w2|w2_full [--stage sim|live] [--profile]
+python bench/engine.py w1|w2|w2_full [--stage sim|live] [--profile]
 
-    w1       EMA 8/21 stop-and-reverse on the instrument itself: clock, feed, studies, strategy, selector, risk, orders,
-             broker and ledger, each an actor.
-    w2       161 instruments, PCR every minute, ten option round trips a day by a strategy that only reads the PCR; the
-             chain actor computes sentiment without IV and Greeks.
-    w2_full  the same day with IV and Greeks of all contracts every minute, and the whole playbook beside that strategy.
+w1       EMA 8/21 stop-and-reverse on the instrument itself: clock, feed, studies, strategy, selector, risk, orders,
+         broker and ledger, each an actor.
+w2       161 instruments, PCR every minute, ten option round trips a day by a strategy that only reads the PCR; the
+         chain actor computes sentiment without IV and Greeks.
+w2_full  the same day with IV and Greeks of all contracts every minute, and the whole playbook beside that strategy.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from sos_actors.market.day import BarColumns, ChainColumns, MarketDay  # noqa: E
 from sos_actors.market.ids import index_id  # noqa: E402
 from sos_actors.messages import ChainSnapshot, Direction, Flatten, Regime, Signal  # noqa: E402
 from sos_actors.playbook.loader import Playbook, build_playbook, load_playbook  # noqa: E402
-from sos_actors.quant.analyst import ChainSettings  # noqa: E402
+from sos_actors.quant.chain_settings import ChainSettings  # noqa: E402
 from sos_actors.runtime import Actor, LiveRuntime, Session, SimRuntime, handles  # noqa: E402
 from sos_actors.trading.debounce import DebounceSettings  # noqa: E402
 from sos_actors.trading.exits import ExitSettings  # noqa: E402

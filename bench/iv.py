@@ -66,18 +66,24 @@ def worker_ours(data):
     greeks, implied_vol = load("sos_actors.quant.black").greeks, load("sos_actors.quant.implied").implied_vol
     value, forward, strike, years, sigma, discount, is_call = data
     side = is_call > 0
-    return (lambda: implied_vol(value, forward, strike, years, discount, side),
-            lambda: greeks(forward, strike, years, sigma, discount, side))
+    return (
+        lambda: implied_vol(value, forward, strike, years, discount, side),
+        lambda: greeks(forward, strike, years, sigma, discount, side),
+    )
 
 
 def worker_fast_vollib(data, backend):
     fast_vollib = load("fast_vollib")
     value, forward, strike, years, sigma, _, is_call = data
     flag = np.where(is_call > 0, "c", "p")
-    return (lambda: fast_vollib.fast_implied_volatility_black(
-                value, forward, strike, RATE, years, flag, on_error="ignore", return_as="numpy", backend=backend),
-            lambda: fast_vollib.get_all_greeks(
-                flag, forward, strike, years, RATE, sigma, model="black", return_as="dict", backend=backend))
+    return (
+        lambda: fast_vollib.fast_implied_volatility_black(
+            value, forward, strike, RATE, years, flag, on_error="ignore", return_as="numpy", backend=backend
+        ),
+        lambda: fast_vollib.get_all_greeks(
+            flag, forward, strike, years, RATE, sigma, model="black", return_as="dict", backend=backend
+        ),
+    )
 
 
 def worker_quantlib(data, accuracy=1e-6):
@@ -101,9 +107,10 @@ def worker_quantlib(data, accuracy=1e-6):
         spot = f * d
         return option.delta(spot), option.gamma(spot), option.theta(spot, t), option.vega(t), option.rho(t)
 
-    return (lambda: [one(row) for row in zip(side, strike, forward, value, discount, roots, strict=True)],
-            lambda: [sensitivities(row)
-                     for row in zip(side, strike, forward, sigma, discount, years, roots, strict=True)])
+    return (
+        lambda: [one(row) for row in zip(side, strike, forward, value, discount, roots, strict=True)],
+        lambda: [sensitivities(row) for row in zip(side, strike, forward, sigma, discount, years, roots, strict=True)],
+    )
 
 
 def worker_py_vollib(data):
@@ -119,9 +126,13 @@ def worker_py_vollib(data):
         except Exception:  # noqa: BLE001 - its own classes, which differ between its versions
             return float("nan")
 
-    return (lambda: [one(*row) for row in zip(value, forward, strike, years, flag, strict=True)],
-            lambda: [[function(side, f, k, t, RATE, s) for function in functions]
-                     for side, f, k, t, s in zip(flag, forward, strike, years, sigma, strict=True)])
+    return (
+        lambda: [one(*row) for row in zip(value, forward, strike, years, flag, strict=True)],
+        lambda: [
+            [function(side, f, k, t, RATE, s) for function in functions]
+            for side, f, k, t, s in zip(flag, forward, strike, years, sigma, strict=True)
+        ],
+    )
 
 
 def worker_rational(data, module):
@@ -143,7 +154,8 @@ def worker(name, folder):
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     makers = {
-        OURS: worker_ours, "QuantLib-default": worker_quantlib,
+        OURS: worker_ours,
+        "QuantLib-default": worker_quantlib,
         "QuantLib": lambda data: worker_quantlib(data, 1e-13),
         "fast-vollib": lambda data: worker_fast_vollib(data, "numpy"),
         "fast-vollib-numba": lambda data: worker_fast_vollib(data, "numba"),
@@ -188,8 +200,13 @@ def start(name, folder):
     log = Path(folder) / f"{name}.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [python, __file__, "--worker", name, folder], env=environment,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+            [python, __file__, "--worker", name, folder],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     while line := process.stdout.readline():
         if line.strip() == "ready":
             return process

@@ -195,9 +195,7 @@ def _timed(cast: Cast) -> bool:
     return bool(by_itself) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
 
 
-def _lot_sizes(
-    cast: Cast, runtime: Runtime, lots_of: Callable[[str, dt.date], Lots]
-) -> Callable[[str], int] | None:
+def _lot_sizes(cast: Cast, runtime: Runtime, lots_of: Callable[[str, dt.date], Lots]) -> Callable[[str], int] | None:
     """Give the exchange today's lots, so that it fills whole ones; None where a fixed quantity stands above lots."""
     if cast.config.sizing.fixed_quantity:
         return None

@@ -62,9 +62,15 @@ class _Loaded:
         found = [d for d in (history.load_day(symbol, day) for symbol in self.request.symbols) if d is not None]
         if day >= self.first:
             for one in found:
-                self.quality.append(DayQuality(
-                    underlying=one.underlying, day=day, source=one.source, simulated=one.simulated, quality=one.quality,
-                ))
+                self.quality.append(
+                    DayQuality(
+                        underlying=one.underlying,
+                        day=day,
+                        source=one.source,
+                        simulated=one.simulated,
+                        quality=one.quality,
+                    )
+                )
         self.seconds += time.perf_counter() - began  # nondeterministic: as above
         return found
 
@@ -74,10 +80,15 @@ class _Loaded:
         found = [t for t in (history.load_ticks(symbol, day) for symbol in self.request.symbols) if t is not None]
         simulated = history.name == "simulated"
         for one in found:
-            self.quality.append(DayQuality(
-                underlying=one.underlying, day=day, source=history.name, simulated=simulated,
-                quality=history.quality(one.underlying, day),
-            ))
+            self.quality.append(
+                DayQuality(
+                    underlying=one.underlying,
+                    day=day,
+                    source=history.name,
+                    simulated=simulated,
+                    quality=history.quality(one.underlying, day),
+                )
+            )
         return found
 
 

@@ -16,7 +16,7 @@ import yaml
 from sos_actors.errors import InputError
 from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
-from sos_actors.quant.analyst import ChainSettings
+from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.trading.debounce import DebounceSettings

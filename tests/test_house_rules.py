@@ -53,9 +53,19 @@ FLOORS: dict[str, set[str]] = {
 TOUCH_THE_WORLD = {"runtime", "storage", "sources", "sandbox", "upstox", "web", "cli"}
 BANNED_MODULES = ("random", "secrets", "threading", "uuid", "numpy.random")
 BANNED_NAMES = {
-    "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
-    "time.sleep", "asyncio.sleep", "os.urandom", "datetime.datetime.now", "datetime.datetime.utcnow",
-    "datetime.datetime.today", "datetime.date.today",
+    "time.time",
+    "time.time_ns",
+    "time.monotonic",
+    "time.monotonic_ns",
+    "time.perf_counter",
+    "time.perf_counter_ns",
+    "time.sleep",
+    "asyncio.sleep",
+    "os.urandom",
+    "datetime.datetime.now",
+    "datetime.datetime.utcnow",
+    "datetime.datetime.today",
+    "datetime.date.today",
 }
 #: Of numpy.random only what takes its seed from outside; `default_rng()` without one is caught by itself.
 SEEDED = {"numpy.random.Generator", "numpy.random.default_rng", "numpy.random.SeedSequence", "numpy.random.PCG64"}
@@ -78,8 +88,20 @@ NO_SUBJECT = {"utils", "util", "helpers", "helper", "misc", "common"}
 #: First words of commands; every other message is an event: past tense, or one of the nouns.
 IMPERATIVES = {"Advance", "Cancel", "Flatten", "Modify", "Set", "Settle", "Submit", "Subscribe", "Unsubscribe"}
 NOUNS = {
-    "Bar", "ChainFrame", "ChainSnapshot", "ExchangeBar", "FeedStatus", "Fill", "MarketStructure",
-    "OrderIntent", "OrderUpdate", "SessionPhase", "Signal", "Studies", "Tick", "TradePlan",
+    "Bar",
+    "ChainFrame",
+    "ChainSnapshot",
+    "ExchangeBar",
+    "FeedStatus",
+    "Fill",
+    "MarketStructure",
+    "OrderIntent",
+    "OrderUpdate",
+    "SessionPhase",
+    "Signal",
+    "Studies",
+    "Tick",
+    "TradePlan",
 }
 IRREGULAR_PAST = ("Begun", "Gone", "Held", "Kept", "Left", "Lost", "Made", "Met", "Sent", "Set", "Won")
 
@@ -88,10 +110,40 @@ IRREGULAR_PAST = ("Begun", "Gone", "Held", "Kept", "Left", "Lost", "Made", "Met"
 # Put together here, so that this file does not hold what it looks for.
 MACHINE_PATHS = ["/" + name for name in ("work/", "tmp/", "root/")]
 UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")) + r")\b")
-NOT_OURS = {".git", ".venv", "var", "peers-venvs", "peers-data", "dist", "build", "node_modules", "__pycache__",
-            ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache"}
-TEXT_SUFFIXES = {".py", ".md", ".txt", ".toml", ".yaml", ".yml", ".json", ".sh", ".js", ".ts", ".css", ".html",
-                 ".service", ".sql", ".cfg", ".ini", ""}
+NOT_OURS = {
+    ".git",
+    ".venv",
+    "var",
+    "peers-venvs",
+    "peers-data",
+    "dist",
+    "build",
+    "node_modules",
+    "__pycache__",
+    ".pytest_cache",
+    ".hypothesis",
+    ".mypy_cache",
+    ".ruff_cache",
+}
+TEXT_SUFFIXES = {
+    ".py",
+    ".md",
+    ".txt",
+    ".toml",
+    ".yaml",
+    ".yml",
+    ".json",
+    ".sh",
+    ".js",
+    ".ts",
+    ".css",
+    ".html",
+    ".service",
+    ".sql",
+    ".cfg",
+    ".ini",
+    "",
+}
 
 
 def floor_of(path: Path) -> str:
@@ -195,7 +247,7 @@ def nondeterminism(source: str) -> list[str]:
         reason = _banned(node, aliases)
         place = node.iter if isinstance(node, ast.comprehension) else node
         first = getattr(place, "lineno", 0)
-        if reason and not any(ESCAPE.search(line) for line in lines[first - 1:getattr(place, "end_lineno", first)]):
+        if reason and not any(ESCAPE.search(line) for line in lines[first - 1 : getattr(place, "end_lineno", first)]):
             wrong.append(f"line {first}: {reason}")
     return wrong
 
@@ -325,61 +377,75 @@ def test_settings_are_frozen_and_strict():
 # === the rules catch what they are there to catch ===========================================================
 
 
-@pytest.mark.parametrize(("source", "floor"), [
-    ("from sos_actors.actors.clock import ClockActor", "market"),
-    ("import sos_actors.trading.ledger", "playbook"),
-    ("from sos_actors import storage", "quant"),
-    ("def f():\n    from sos_actors.cli import main", "reports"),
-    ("from sos_actors.market.ids import parse_id", "runtime"),
-    ("from ..trading import ledger", "market"),
-])
+@pytest.mark.parametrize(
+    ("source", "floor"),
+    [
+        ("from sos_actors.actors.clock import ClockActor", "market"),
+        ("import sos_actors.trading.ledger", "playbook"),
+        ("from sos_actors import storage", "quant"),
+        ("def f():\n    from sos_actors.cli import main", "reports"),
+        ("from sos_actors.market.ids import parse_id", "runtime"),
+        ("from ..trading import ledger", "market"),
+    ],
+)
 def test_catches_an_upward_import(source, floor):
     assert len(upward_imports(source, floor, f"sos_actors.{floor}")) == 1
 
 
-@pytest.mark.parametrize(("source", "floor"), [
-    ("from sos_actors.messages import Bar", "market"), ("from sos_actors import __version__", "cli"),
-    ("from .ids import parse_id", "market"), ("import numpy", "errors"),
-])
+@pytest.mark.parametrize(
+    ("source", "floor"),
+    [
+        ("from sos_actors.messages import Bar", "market"),
+        ("from sos_actors import __version__", "cli"),
+        ("from .ids import parse_id", "market"),
+        ("import numpy", "errors"),
+    ],
+)
 def test_allows_a_downward_import(source, floor):
     assert upward_imports(source, floor, f"sos_actors.{floor}") == []
 
 
-@pytest.mark.parametrize("source", [
-    "import time\nx = time.time()",
-    "from time import time as clock\nx = clock()",
-    "import datetime as dt\nx = dt.datetime.now(dt.UTC)",
-    "from datetime import date\nx = date.today()",
-    "import random\nx = random.random()",
-    "from random import choice\nx = choice([1])",
-    "import numpy as np\nx = np.random.normal()",
-    "import numpy as np\nx = np.random.default_rng()",
-    "import uuid\nx = uuid.uuid4()",
-    "import threading\nlock = threading.Lock()",
-    "import asyncio\nasync def f(): await asyncio.sleep(1)",
-    "x = hash('a')",
-    "for x in {1, 2}: pass",
-    "y = [x for x in set(z)]",
-    "y = list({x for x in z})",
-    "for x in set(a) - b: pass",
-    "y = ','.join(set(a))",
-    "y = [*frozenset(a)]",
-    "for x in {1, 2}: pass  # nondeterministic:",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\nx = time.time()",
+        "from time import time as clock\nx = clock()",
+        "import datetime as dt\nx = dt.datetime.now(dt.UTC)",
+        "from datetime import date\nx = date.today()",
+        "import random\nx = random.random()",
+        "from random import choice\nx = choice([1])",
+        "import numpy as np\nx = np.random.normal()",
+        "import numpy as np\nx = np.random.default_rng()",
+        "import uuid\nx = uuid.uuid4()",
+        "import threading\nlock = threading.Lock()",
+        "import asyncio\nasync def f(): await asyncio.sleep(1)",
+        "x = hash('a')",
+        "for x in {1, 2}: pass",
+        "y = [x for x in set(z)]",
+        "y = list({x for x in z})",
+        "for x in set(a) - b: pass",
+        "y = ','.join(set(a))",
+        "y = [*frozenset(a)]",
+        "for x in {1, 2}: pass  # nondeterministic:",
+    ],
+)
 def test_catches_nondeterminism(source):
     assert nondeterminism(source)
 
 
-@pytest.mark.parametrize("source", [
-    "for x in sorted({1, 2}): pass",
-    "y = x in {1, 2}",
-    "y = len(set(z))",
-    "import numpy as np\nx = np.random.default_rng(7)",
-    "import numpy as np\ndef f(rng: np.random.Generator) -> float: return rng.normal()",
-    "import datetime as dt\nx = dt.datetime.fromtimestamp(0, dt.UTC)",
-    "import time\nx = time.time()  # nondeterministic: only shown to the operator",
-    "y = clock.now() + self.time.time()",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for x in sorted({1, 2}): pass",
+        "y = x in {1, 2}",
+        "y = len(set(z))",
+        "import numpy as np\nx = np.random.default_rng(7)",
+        "import numpy as np\ndef f(rng: np.random.Generator) -> float: return rng.normal()",
+        "import datetime as dt\nx = dt.datetime.fromtimestamp(0, dt.UTC)",
+        "import time\nx = time.time()  # nondeterministic: only shown to the operator",
+        "y = clock.now() + self.time.time()",
+    ],
+)
 def test_allows_what_is_deterministic(source):
     assert nondeterminism(source) == []
 

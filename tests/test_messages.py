@@ -33,7 +33,8 @@ from sos_actors.messages import (
 )
 
 KINDS = [
-    kind for kind in (getattr(sos_actors.messages, name) for name in sos_actors.messages.__all__)
+    kind
+    for kind in (getattr(sos_actors.messages, name) for name in sos_actors.messages.__all__)
     if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
 ]
 ANY_MESSAGE = functools.reduce(operator.or_, KINDS)
@@ -43,15 +44,22 @@ def arrays(dtype: np.dtype) -> st.SearchStrategy:
     """Arrays of one, two or three dimensions, empty ones included, with NaN where the type has it."""
     shapes = st.lists(st.integers(0, 4), min_size=1, max_size=3)
     items = st.floats(width=64) if dtype.kind == "f" else st.integers(np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return shapes.flatmap(lambda shape: st.lists(items, min_size=math.prod(shape), max_size=math.prod(shape)).map(
-        lambda values: np.array(values, dtype=dtype).reshape(shape)))
+    return shapes.flatmap(
+        lambda shape: st.lists(items, min_size=math.prod(shape), max_size=math.prod(shape)).map(
+            lambda values: np.array(values, dtype=dtype).reshape(shape)
+        )
+    )
 
 
 def values_of(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 (one return a kind of field)
     """Values of a field's type; a type not known here is an error, so that a new one gets its round trip."""
     plain = {
-        str: st.text(), int: st.integers(-2**63, 2**63 - 1), float: st.floats(), bool: st.booleans(),
-        dt.date: st.dates(), type(None): st.none(),
+        str: st.text(),
+        int: st.integers(-(2**63), 2**63 - 1),
+        float: st.floats(),
+        bool: st.booleans(),
+        dt.date: st.dates(),
+        type(None): st.none(),
     }
     if kind in plain:
         return plain[kind]
@@ -73,8 +81,9 @@ def values_of(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 (one return a ki
 
 def messages_of(kind: type[Message]) -> st.SearchStrategy:
     """Messages of a class, every field filled, those with a default too."""
-    return st.fixed_dictionaries({name: values_of(hint) for name, hint in get_type_hints(kind).items()
-                                  if name in kind.__struct_fields__}).map(lambda fields: kind(**fields))
+    return st.fixed_dictionaries(
+        {name: values_of(hint) for name, hint in get_type_hints(kind).items() if name in kind.__struct_fields__}
+    ).map(lambda fields: kind(**fields))
 
 
 def same(a: Any, b: Any) -> bool:
@@ -174,4 +183,10 @@ def test_enumerations():
     assert (Side.BUY.opposite, Side.SELL.opposite, Side.BUY.sign, Side.SELL.sign) == (Side.SELL, Side.BUY, 1, -1)
     assert (Direction.LONG.sign, Direction.SHORT.sign) == (1, -1)
     assert [item.label for item in Buildup] == [
-        "Unknown", "Neutral", "Long Buildup", "Short Covering", "Short Buildup", "Long Unwinding"]
+        "Unknown",
+        "Neutral",
+        "Long Buildup",
+        "Short Covering",
+        "Short Buildup",
+        "Long Unwinding",
+    ]

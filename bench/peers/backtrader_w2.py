@@ -14,7 +14,7 @@ class RatioTrader(bt.Strategy):
 
     def __init__(self):
         n = len(self.p.strikes)
-        self.calls, self.puts = self.datas[1:1 + n], self.datas[1 + n:]
+        self.calls, self.puts = self.datas[1 : 1 + n], self.datas[1 + n :]
         self.call_oi = [data.openinterest for data in self.calls]
         self.put_oi = [data.openinterest for data in self.puts]
         self.seen = self.trips = 0
@@ -50,9 +50,13 @@ def main():
         engine.addstrategy(RatioTrader, strikes=strikes.tolist())
     with report.timed("run"):
         (strategy,) = engine.run()
-    report.print(events=bars.shape[0] * len(ts), trades=strategy.trips, equity=round(engine.broker.getvalue(), 2),
-                 pcr_mean=round(strategy.total / len(ts), 8),
-                 s_per_day=round(report.fields["run_s"] * SESSION / len(ts), 4))
+    report.print(
+        events=bars.shape[0] * len(ts),
+        trades=strategy.trips,
+        equity=round(engine.broker.getvalue(), 2),
+        pcr_mean=round(strategy.total / len(ts), 8),
+        s_per_day=round(report.fields["run_s"] * SESSION / len(ts), 4),
+    )
 
 
 if __name__ == "__main__":

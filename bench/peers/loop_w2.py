@@ -12,7 +12,7 @@ def run(closes, ois, strikes):
         for k, close in enumerate(minute_closes):
             price[k] = close
             oi[k] = minute_ois[k]
-        ratio = sum(oi[1 + n:]) / sum(oi[1:1 + n])
+        ratio = sum(oi[1 + n :]) / sum(oi[1 : 1 + n])
         total += ratio
         at = minute % SESSION
         if held is not None and at in EXIT_MINUTES:
@@ -31,8 +31,13 @@ def main():
     closes, ois = bars[:, :, 3].T.tolist(), bars[:, :, 5].T.tolist()
     with report.timed("run"):
         trips, equity, ratio = run(closes, ois, strikes.tolist())
-    report.print(events=bars.shape[0] * bars.shape[1], trades=trips, equity=round(equity, 2), pcr_mean=round(ratio, 8),
-                 s_per_day=round(report.fields["run_s"] * SESSION / len(ts), 4))
+    report.print(
+        events=bars.shape[0] * bars.shape[1],
+        trades=trips,
+        equity=round(equity, 2),
+        pcr_mean=round(ratio, 8),
+        s_per_day=round(report.fields["run_s"] * SESSION / len(ts), 4),
+    )
 
 
 if __name__ == "__main__":

@@ -19,13 +19,21 @@ _AFTER_ALL = 10**16  # ns after the last bar: nothing expires within a run
 
 
 def engine():
-    made = BacktestEngine(BacktestEngineConfig(
-        trader_id=TraderId("PEER-1"), logging=LoggingConfig(bypass_logging=True), run_analysis=False,
-        risk_engine=RiskEngineConfig(bypass=True),
-    ))
+    made = BacktestEngine(
+        BacktestEngineConfig(
+            trader_id=TraderId("PEER-1"),
+            logging=LoggingConfig(bypass_logging=True),
+            run_analysis=False,
+            risk_engine=RiskEngineConfig(bypass=True),
+        )
+    )
     made.add_venue(
-        venue=NSE, oms_type=OmsType.NETTING, account_type=AccountType.MARGIN, base_currency=RUPEE,
-        starting_balances=[Money(CASH, RUPEE)], default_leverage=Decimal(1),
+        venue=NSE,
+        oms_type=OmsType.NETTING,
+        account_type=AccountType.MARGIN,
+        base_currency=RUPEE,
+        starting_balances=[Money(CASH, RUPEE)],
+        default_leverage=Decimal(1),
     )
     return made
 
@@ -34,11 +42,23 @@ def _terms(name, last):
     """What futures and options have in common here."""
     symbol = Symbol(name)
     return {
-        "instrument_id": InstrumentId(symbol, NSE), "raw_symbol": symbol, "asset_class": AssetClass.INDEX,
-        "currency": RUPEE, "price_precision": 2, "price_increment": Price.from_str("0.05"),
-        "multiplier": Quantity.from_int(1), "lot_size": Quantity.from_int(1), "underlying": "NIFTY", "activation_ns": 0,
-        "expiration_ns": int(last) + _AFTER_ALL, "ts_event": 0, "ts_init": 0, "margin_init": Decimal("0.1"),
-        "margin_maint": Decimal("0.1"), "maker_fee": Decimal(str(FEE)), "taker_fee": Decimal(str(FEE)),
+        "instrument_id": InstrumentId(symbol, NSE),
+        "raw_symbol": symbol,
+        "asset_class": AssetClass.INDEX,
+        "currency": RUPEE,
+        "price_precision": 2,
+        "price_increment": Price.from_str("0.05"),
+        "multiplier": Quantity.from_int(1),
+        "lot_size": Quantity.from_int(1),
+        "underlying": "NIFTY",
+        "activation_ns": 0,
+        "expiration_ns": int(last) + _AFTER_ALL,
+        "ts_event": 0,
+        "ts_init": 0,
+        "margin_init": Decimal("0.1"),
+        "margin_maint": Decimal("0.1"),
+        "maker_fee": Decimal(str(FEE)),
+        "taker_fee": Decimal(str(FEE)),
     }
 
 

@@ -31,7 +31,7 @@ class RatioTrader(Strategy):
     def __init__(self, config):
         super().__init__(config)
         n = len(config.strikes)
-        self.index, self.calls, self.puts = config.ids[0], config.ids[1:1 + n], config.ids[1 + n:]
+        self.index, self.calls, self.puts = config.ids[0], config.ids[1 : 1 + n], config.ids[1 + n :]
         self.last = config.ids[-1]
         self.call_oi, self.put_oi = dict.fromkeys(self.calls, 0.0), dict.fromkeys(self.puts, 0.0)
         self.spot = self.total = 0.0
@@ -107,10 +107,14 @@ def main():
         engine.add_strategy(strategy)
     with report.timed("run"):
         engine.run()
-    report.print(events=len(ts) * len(listed), trades=strategy.trips, orders=engine.cache.orders_total_count(),
-                 equity=round(engine.portfolio.account(setup.NSE).balance_total().as_double(), 2),
-                 pcr_mean=round(strategy.total / len(ts), 8),
-                 s_per_day=round(report.fields["run_s"] * SESSION / len(ts), 4))
+    report.print(
+        events=len(ts) * len(listed),
+        trades=strategy.trips,
+        orders=engine.cache.orders_total_count(),
+        equity=round(engine.portfolio.account(setup.NSE).balance_total().as_double(), 2),
+        pcr_mean=round(strategy.total / len(ts), 8),
+        s_per_day=round(report.fields["run_s"] * SESSION / len(ts), 4),
+    )
 
 
 if __name__ == "__main__":

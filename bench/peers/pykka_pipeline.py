@@ -47,8 +47,12 @@ def main():
                 first.tell(number)
             done.wait()
         pykka.ActorRegistry.stop_all()
-    report.print(events=count, stages=STAGES, messages_per_s=round(count / report.fields["run_s"]),
-                 tells_per_s=round(count / report.fields["tell_s"]))
+    report.print(
+        events=count,
+        stages=STAGES,
+        messages_per_s=round(count / report.fields["run_s"]),
+        tells_per_s=round(count / report.fields["tell_s"]),
+    )
 
 
 if __name__ == "__main__":

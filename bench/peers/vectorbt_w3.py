@@ -27,7 +27,13 @@ def backtest(close, opening, pairs):
     known = np.arange(len(close))[:, None] >= np.array([slow for _, slow in pairs])
     signal = np.vstack([np.zeros((1, len(pairs)), bool), above[:-1]])
     portfolio = vbt.Portfolio.from_signals(
-        close, signal & known, short_entries=~signal & known, price=opening, size=1.0, fees=FEE, init_cash=CASH,
+        close,
+        signal & known,
+        short_entries=~signal & known,
+        price=opening,
+        size=1.0,
+        fees=FEE,
+        init_cash=CASH,
         freq="1min",
     )
     return np.atleast_1d(portfolio.orders.count()), np.atleast_1d(portfolio.final_value())
@@ -49,13 +55,18 @@ def main():
         if options.workers == 1:
             parts = [backtest(close, opening, pairs)]
         else:
-            chunks = [pairs[k::options.workers] for k in range(options.workers)]
+            chunks = [pairs[k :: options.workers] for k in range(options.workers)]
             with ProcessPoolExecutor(options.workers, get_context("fork")) as pool:
                 jobs = [pool.submit(backtest, close, opening, chunk) for chunk in chunks]
                 parts = [job.result() for job in jobs]
     orders, equity = (np.concatenate(column) for column in zip(*parts, strict=True))
-    report.print(events=len(pairs) * len(ts), trades=int(orders.sum()), equity=round(float(equity.mean()), 2),
-                 pairs=len(pairs), s_per_1000_param_years=round(1000.0 * report.fields["run_s"] / len(pairs), 2))
+    report.print(
+        events=len(pairs) * len(ts),
+        trades=int(orders.sum()),
+        equity=round(float(equity.mean()), 2),
+        pairs=len(pairs),
+        s_per_1000_param_years=round(1000.0 * report.fields["run_s"] / len(pairs), 2),
+    )
 
 
 if __name__ == "__main__":

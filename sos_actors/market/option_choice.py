@@ -59,7 +59,8 @@ def parse_selection(text: str) -> Selection:
     if match is None:
         raise InputError(
             f"unknown option_selection '{text}'; expected ATM, OTM_1, ITM_2, DELTA_0.40 or RANKED, "
-            "with CALL or PUT written out if you like (OTM_CALL_1), or UNDERLYING or FUTURE")
+            "with CALL or PUT written out if you like (OTM_CALL_1), or UNDERLYING or FUTURE"
+        )
     parts = match.groupdict()
     right = _RIGHTS.get(parts["right1"] or parts["right2"] or parts["right3"] or "")
     if parts["delta"]:

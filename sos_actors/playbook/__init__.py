@@ -8,6 +8,17 @@ from sos_actors.playbook.outcomes import Declined, Leave, Outcome, Setup
 from sos_actors.playbook.schema import ExitsFile, RegimeRule, StrategyFile
 
 __all__ = [
-    "CompiledStrategy", "Declined", "ExitsFile", "Leave", "Outcome", "Playbook", "RegimeRule", "Setup",
-    "StrategyError", "StrategyFile", "StrategyMachine", "build_playbook", "load_playbook",
+    "CompiledStrategy",
+    "Declined",
+    "ExitsFile",
+    "Leave",
+    "Outcome",
+    "Playbook",
+    "RegimeRule",
+    "Setup",
+    "StrategyError",
+    "StrategyFile",
+    "StrategyMachine",
+    "build_playbook",
+    "load_playbook",
 ]

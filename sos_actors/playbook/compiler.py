@@ -93,7 +93,10 @@ class CompiledStrategy:
 
 
 def compile_strategy(
-    definition: StrategyFile, file: str, tables: dict[int, StudyTable], warnings: list[str] | None = None,
+    definition: StrategyFile,
+    file: str,
+    tables: dict[int, StudyTable],
+    warnings: list[str] | None = None,
 ) -> CompiledStrategy:
     """Compile one strategy; its studies get slots in `tables` (by seconds of time frame). Raises StrategyError."""
     try:
@@ -108,7 +111,11 @@ class _Compiler:
     """The compilation of one file."""
 
     def __init__(
-        self, definition: StrategyFile, file: str, tables: dict[int, StudyTable], warnings: list[str],
+        self,
+        definition: StrategyFile,
+        file: str,
+        tables: dict[int, StudyTable],
+        warnings: list[str],
     ) -> None:
         self._definition = definition
         self._file = file
@@ -134,13 +141,26 @@ class _Compiler:
             required |= {"chain"}
         self._warnings += dict.fromkeys(scope.warnings)
         return CompiledStrategy(
-            id=definition.pattern_id, file=self._file, definition=definition, timeframe=self._timeframe,
-            confirm_timeframe=self._confirm, direction=self._direction(), phases=phases, stance=stance,
-            names=captured, levels=levels, places=places, rules=rules, selections=self._selections(),
-            windows=windows, scale_target="tp_mult" not in scope.uses,
-            atr_slot=scope.studies.slot(ATR) if widens else -1, reads_regime="regime" in uses_before_levels,
+            id=definition.pattern_id,
+            file=self._file,
+            definition=definition,
+            timeframe=self._timeframe,
+            confirm_timeframe=self._confirm,
+            direction=self._direction(),
+            phases=phases,
+            stance=stance,
+            names=captured,
+            levels=levels,
+            places=places,
+            rules=rules,
+            selections=self._selections(),
+            windows=windows,
+            scale_target="tp_mult" not in scope.uses,
+            atr_slot=scope.studies.slot(ATR) if widens else -1,
+            reads_regime="regime" in uses_before_levels,
             reads_time=bool(windows) or "time" in scope.uses,
-            required=frozenset(required), warmup=max(scope.warmup, ATR.warmup if widens else 1),
+            required=frozenset(required),
+            warmup=max(scope.warmup, ATR.warmup if widens else 1),
         )
 
     def _lower(self, place: str, source: str | float, kind: str) -> Lowered:
@@ -189,7 +209,9 @@ class _Compiler:
         return compile_text(f"None if {unknown} else {lowered.text}")
 
     def _levels(
-        self, execution: ExecutionFile, first: int,
+        self,
+        execution: ExecutionFile,
+        first: int,
     ) -> tuple[tuple[tuple[int, Expression], ...], tuple[int, int, int, int]]:
         """Entry, stop and target in an order in which each is computed before another refers to it."""
         written: dict[str, str] = {}
@@ -235,7 +257,8 @@ class _Compiler:
         buys = {Direction.LONG: Right.CE, Direction.SHORT: Right.PE}
         if direction and selection.right and selection.right is not buys[direction]:
             self._warnings.append(
-                f"option_selection {text} is against a {direction} view; {selection.for_view(direction)} is bought")
+                f"option_selection {text} is against a {direction} view; {selection.for_view(direction)} is bought"
+            )
         return {view: selection.for_view(view) for view in Direction}
 
 

@@ -17,16 +17,58 @@ MAX_DEPTH = 30
 MAX_CONSTANT = 1e12
 
 _SYNTAX = (
-    ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd,
-    ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Mod, ast.FloorDiv, ast.Pow,
-    ast.Compare, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq, ast.In, ast.NotIn,
-    ast.Call, ast.Name, ast.Load, ast.Attribute, ast.Subscript, ast.Constant, ast.IfExp, ast.List, ast.Tuple,
+    ast.Expression,
+    ast.BoolOp,
+    ast.And,
+    ast.Or,
+    ast.UnaryOp,
+    ast.Not,
+    ast.USub,
+    ast.UAdd,
+    ast.BinOp,
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.Mod,
+    ast.FloorDiv,
+    ast.Pow,
+    ast.Compare,
+    ast.Lt,
+    ast.LtE,
+    ast.Gt,
+    ast.GtE,
+    ast.Eq,
+    ast.NotEq,
+    ast.In,
+    ast.NotIn,
+    ast.Call,
+    ast.Name,
+    ast.Load,
+    ast.Attribute,
+    ast.Subscript,
+    ast.Constant,
+    ast.IfExp,
+    ast.List,
+    ast.Tuple,
 )
 _WORDS = {
-    ast.Lambda: "lambda", ast.NamedExpr: "':='", ast.JoinedStr: "f-strings", ast.ListComp: "comprehensions",
-    ast.GeneratorExp: "comprehensions", ast.SetComp: "comprehensions", ast.DictComp: "comprehensions",
-    ast.Dict: "dictionaries", ast.Set: "sets", ast.Await: "await", ast.Yield: "yield", ast.Starred: "'*'",
-    ast.Slice: "slices", ast.keyword: "named arguments", ast.Is: "'is'", ast.IsNot: "'is not'",
+    ast.Lambda: "lambda",
+    ast.NamedExpr: "':='",
+    ast.JoinedStr: "f-strings",
+    ast.ListComp: "comprehensions",
+    ast.GeneratorExp: "comprehensions",
+    ast.SetComp: "comprehensions",
+    ast.DictComp: "comprehensions",
+    ast.Dict: "dictionaries",
+    ast.Set: "sets",
+    ast.Await: "await",
+    ast.Yield: "yield",
+    ast.Starred: "'*'",
+    ast.Slice: "slices",
+    ast.keyword: "named arguments",
+    ast.Is: "'is'",
+    ast.IsNot: "'is not'",
 }
 
 
@@ -61,8 +103,11 @@ def _check(tree: ast.Expression, text: str) -> None:
         depth += 1
         count += len(level)
         if depth > MAX_DEPTH or count > MAX_NODES:
-            raise StrategyError(f"too long or too deeply nested (over {MAX_NODES} parts or {MAX_DEPTH} levels)",
-                                expression=text, column=1)
+            raise StrategyError(
+                f"too long or too deeply nested (over {MAX_NODES} parts or {MAX_DEPTH} levels)",
+                expression=text,
+                column=1,
+            )
         for node in level:
             if not isinstance(node, _SYNTAX):
                 name = _WORDS.get(type(node), type(node).__name__)
@@ -78,13 +123,15 @@ def _check_constant(node: ast.Constant, text: str) -> None:
         return
     if isinstance(value, int | float):
         if not -MAX_CONSTANT <= value <= MAX_CONSTANT:
-            raise StrategyError(f"numbers lie between -{MAX_CONSTANT:g} and {MAX_CONSTANT:g}", expression=text,
-                                column=column_of(node))
+            raise StrategyError(
+                f"numbers lie between -{MAX_CONSTANT:g} and {MAX_CONSTANT:g}", expression=text, column=column_of(node)
+            )
         return
     if isinstance(value, str) and len(value) <= 60:
         return
-    raise StrategyError("a constant is a number, a short text in quotes, True or False", expression=text,
-                        column=column_of(node))
+    raise StrategyError(
+        "a constant is a number, a short text in quotes, True or False", expression=text, column=column_of(node)
+    )
 
 
 def column_of(node: ast.AST) -> int:

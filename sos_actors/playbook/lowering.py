@@ -199,8 +199,12 @@ class _Lowering(References):
         if isinstance(root, ast.Name) and root.id == "confirm" and word in names.STUDY_FUNCTIONS:
             return self._study(node, self._spec(node, word, node.args), confirm=True)
         field_name = word[3:].lower()
-        if isinstance(root, ast.Name) and root.id in ("candle", "prev_candle") and word.startswith("get") and (
-                field_name in (*names.FIELD_HELP, "atr") and not node.args):
+        if (
+            isinstance(root, ast.Name)
+            and root.id in ("candle", "prev_candle")
+            and word.startswith("get")
+            and (field_name in (*names.FIELD_HELP, "atr") and not node.args)
+        ):
             self._warn(f"older spelling; write {root.id}.{field_name}")
             return self._bar_field(node, field_name, 1 if root.id == "prev_candle" else 0)
         raise self._fail(node, "only the listed functions may be called")
@@ -274,13 +278,23 @@ class _Lowering(References):
 
 
 _METHODS: dict[type[ast.AST], Any] = {
-    ast.Constant: _Lowering.constant, ast.IfExp: _Lowering.choice, ast.BoolOp: _Lowering.logic,
-    ast.UnaryOp: _Lowering.unary, ast.BinOp: _Lowering.arithmetic, ast.Compare: _Lowering.comparison,
-    ast.Name: _Lowering.name, ast.Attribute: _Lowering.attribute, ast.Call: _Lowering.call,
+    ast.Constant: _Lowering.constant,
+    ast.IfExp: _Lowering.choice,
+    ast.BoolOp: _Lowering.logic,
+    ast.UnaryOp: _Lowering.unary,
+    ast.BinOp: _Lowering.arithmetic,
+    ast.Compare: _Lowering.comparison,
+    ast.Name: _Lowering.name,
+    ast.Attribute: _Lowering.attribute,
+    ast.Call: _Lowering.call,
 }
 _PLAIN: dict[str, Callable[[_Lowering, ast.Call], Term]] = {
-    "crosses_above": _Lowering._crosses, "crosses_below": _Lowering._crosses,
-    "time_is_between": _Lowering._time_is_between, "prev_day_close": _Lowering._prev_day_close,
-    "round": _Lowering._round, "abs": _Lowering._abs,
-    "min": _Lowering._extreme, "max": _Lowering._extreme,
+    "crosses_above": _Lowering._crosses,
+    "crosses_below": _Lowering._crosses,
+    "time_is_between": _Lowering._time_is_between,
+    "prev_day_close": _Lowering._prev_day_close,
+    "round": _Lowering._round,
+    "abs": _Lowering._abs,
+    "min": _Lowering._extreme,
+    "max": _Lowering._extreme,
 }

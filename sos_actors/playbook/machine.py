@@ -35,8 +35,18 @@ class StrategyMachine:
     """The progress of one strategy on one underlying."""
 
     __slots__ = (
-        "_at", "_held", "_last", "_last_setup", "_phases", "_refused", "_today", "_values", "_waited", "declined",
-        "strategy", "underlying",
+        "_at",
+        "_held",
+        "_last",
+        "_last_setup",
+        "_phases",
+        "_refused",
+        "_today",
+        "_values",
+        "_waited",
+        "declined",
+        "strategy",
+        "underlying",
     )
 
     def __init__(self, strategy: CompiledStrategy, underlying: str) -> None:
@@ -71,7 +81,10 @@ class StrategyMachine:
             self._held = 0
 
     def on_studies(
-        self, studies: Studies, snapshot: ChainSnapshot | None = None, structure: MarketStructure | None = None,
+        self,
+        studies: Studies,
+        snapshot: ChainSnapshot | None = None,
+        structure: MarketStructure | None = None,
         confirm: Studies | None = None,
     ) -> Outcome | None:
         """Take one closed bar with all that is known at its end.
@@ -183,8 +196,15 @@ class StrategyMachine:
         self._today += 1
         self._last_setup = bar.end
         return Setup(
-            direction, entry, stop, target, chain.regime, rule.quantity_mod, rule.tp_mult,
-            strategy.selections[direction], flip,
+            direction,
+            entry,
+            stop,
+            target,
+            chain.regime,
+            rule.quantity_mod,
+            rule.tp_mult,
+            strategy.selections[direction],
+            flip,
             tuple(zip(strategy.names, values, strict=False)) if strategy.names else (),
         )
 
@@ -195,15 +215,22 @@ class StrategyMachine:
         """
         strategy = self.strategy
         told: dict[str, Any] = {
-            "strategy": strategy.id, "underlying": self.underlying, "signals_today": self._today,
+            "strategy": strategy.id,
+            "underlying": self.underlying,
+            "signals_today": self._today,
             "declined": {reason.value: count for reason, count in self.declined.items()},
         }
         if strategy.stance is not None:
             return told | {"stance": strategy.definition.stance, "held": self._held}
         phase = self._phases[self._at]
         told |= {
-            "phase": phase.id, "phase_number": self._at + 1, "phases": len(self._phases), "bars_waited": self._waited,
-            "timeout": phase.timeout, "captured": self._captured(), "waiting_for": None,
+            "phase": phase.id,
+            "phase_number": self._at + 1,
+            "phases": len(self._phases),
+            "bars_waited": self._waited,
+            "timeout": phase.timeout,
+            "captured": self._captured(),
+            "waiting_for": None,
         }
         given = (*self._last[:3], self._values, *self._last[4:])
         for condition in phase.conditions if self._last else ():
@@ -220,8 +247,13 @@ class StrategyMachine:
     def state(self) -> dict[str, Any]:
         """Give all that a later bar depends on, as plain values, for a checkpoint."""
         return {
-            "phase": self._at, "waited": self._waited, "values": list(self._values), "held": self._held,
-            "refused": self._refused, "today": self._today, "last_setup": self._last_setup,
+            "phase": self._at,
+            "waited": self._waited,
+            "values": list(self._values),
+            "held": self._held,
+            "refused": self._refused,
+            "today": self._today,
+            "last_setup": self._last_setup,
             "declined": {reason.value: count for reason, count in self.declined.items()},
         }
 

@@ -155,8 +155,9 @@ PLAIN_FUNCTIONS: dict[str, str] = {
 }
 
 #: Names of the language: `close = 5` as a condition is a slip of the pen, `swing = high` an older way to capture.
-RESERVED = frozenset((*FIELD_HELP, *LEVEL_HELP, *ATTRIBUTES, "atr", "candle", "prev_candle", "history", "vars",
-    "confirm"))
+RESERVED = frozenset(
+    (*FIELD_HELP, *LEVEL_HELP, *ATTRIBUTES, "atr", "candle", "prev_candle", "history", "vars", "confirm")
+)
 
 
 def bar_template(field: str, bar: str) -> str:

@@ -67,8 +67,16 @@ class _Unknown(tuple[float, ...]):
 def _no_chain() -> ChainSnapshot:
     """Build a snapshot in which nothing is known."""
     empty = np.empty((2, 0))
-    known = {"underlying": "", "expiry": dt.date.min, "ts": 0, "smart_trend": "", "regime": Regime.UNKNOWN,
-             "missing": ("chain",), "strikes": np.empty(0), "buildup": np.empty((2, 0), np.int8)}
+    known = {
+        "underlying": "",
+        "expiry": dt.date.min,
+        "ts": 0,
+        "smart_trend": "",
+        "regime": Regime.UNKNOWN,
+        "missing": ("chain",),
+        "strikes": np.empty(0),
+        "buildup": np.empty((2, 0), np.int8),
+    }
     arrays = ("price", "bid", "ask", "iv", "delta", "gamma", "theta", "vega", "rho", "oi", "oi_change")
     values = {name: empty if name in arrays else NAN for name in ChainSnapshot.__struct_fields__}
     return ChainSnapshot(**(values | known))  # type: ignore[arg-type]  # names and kinds are those of the message

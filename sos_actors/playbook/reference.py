@@ -40,8 +40,12 @@ def fields() -> str:
 
 def tables() -> str:
     """Tables of the names behind a dot; `chain` is `sentiment` by another name."""
-    rows = [(f"`{root}.{name}`", text) for root, table in names.ATTRIBUTES.items() if root != "chain"
-            for name, text in table.items()]
+    rows = [
+        (f"`{root}.{name}`", text)
+        for root, table in names.ATTRIBUTES.items()
+        if root != "chain"
+        for name, text in table.items()
+    ]
     return _table(("name", "meaning"), rows)
 
 
@@ -64,8 +68,10 @@ def levels() -> str:
 
 def limits() -> str:
     """One sentence on what bounds an expression."""
-    return (f"An expression has at most {MAX_LENGTH} characters, {MAX_NODES} parts and {MAX_DEPTH} levels; its numbers "
-            f"lie between -{MAX_CONSTANT:g} and {MAX_CONSTANT:g}.")
+    return (
+        f"An expression has at most {MAX_LENGTH} characters, {MAX_NODES} parts and {MAX_DEPTH} levels; its numbers "
+        f"lie between -{MAX_CONSTANT:g} and {MAX_CONSTANT:g}."
+    )
 
 
 def refusals() -> str:
@@ -74,13 +80,19 @@ def refusals() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    "fields": fields, "tables": tables, "studies": studies, "functions": functions, "levels": levels, "limits": limits,
+    "fields": fields,
+    "tables": tables,
+    "studies": studies,
+    "functions": functions,
+    "levels": levels,
+    "limits": limits,
     "refusals": refusals,
 }
 
 
 def rewrite(document: str) -> str:
     """Fill in every generated block of a Markdown document."""
+
     def block(match: re.Match[str]) -> str:
         name = match[1]
         return f"<!-- generated: {name} -->\n{BLOCKS[name]()}\n<!-- end -->" if name in BLOCKS else match[0]

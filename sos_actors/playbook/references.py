@@ -98,8 +98,11 @@ class References:
         value, word = node.value, node.attr
         if isinstance(value, ast.Subscript):
             return self._bar_field(node, word, self._back(value))
-        if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and (
-                value.value.id in ("vars", "var") and value.attr == "screener"):
+        if (
+            isinstance(value, ast.Attribute)
+            and isinstance(value.value, ast.Name)
+            and (value.value.id in ("vars", "var") and value.attr == "screener")
+        ):
             return self._table(node, "screener", word)
         if not isinstance(value, ast.Name):
             raise self._fail(node, "only one dot is allowed: table.name")

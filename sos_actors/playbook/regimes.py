@@ -34,6 +34,7 @@ def _nearest(regime: Regime, known: Mapping[Regime, RegimeRule]) -> RegimeRule:
     at = ORDER.index(regime)
     ranked = [
         (abs(ORDER.index(other) - at), rule.allow_entry, rule.quantity_mod, place)
-        for place, (other, rule) in enumerate(known.items()) if other in ORDER
+        for place, (other, rule) in enumerate(known.items())
+        if other in ORDER
     ]
     return list(known.values())[min(ranked)[3]] if ranked else NO_ENTRY

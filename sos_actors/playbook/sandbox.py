@@ -4,7 +4,6 @@ A NaN, which stands for what is not known, makes every comparison false, and ari
 zero gives NaN too.
 """
 
-
 from __future__ import annotations
 
 import math
@@ -26,9 +25,15 @@ def _greatest(*values: float) -> float:
 
 #: All that compiled expressions can reach.
 HELPERS: dict[str, Any] = {
-    "abs": abs, "round": round, "min": min, "max": max,
-    "div": _divide(lambda a, b: a / b), "mod": _divide(lambda a, b: a % b), "floordiv": _divide(lambda a, b: a // b),
-    "least": _least, "greatest": _greatest,
+    "abs": abs,
+    "round": round,
+    "min": min,
+    "max": max,
+    "div": _divide(lambda a, b: a / b),
+    "mod": _divide(lambda a, b: a % b),
+    "floordiv": _divide(lambda a, b: a // b),
+    "least": _least,
+    "greatest": _greatest,
     "differ": lambda a, b: a < b or a > b,
     "same": lambda a, b: a == b and a != "",
     "other": lambda a, b: a not in ("", b) and b != "",

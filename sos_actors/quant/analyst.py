@@ -6,16 +6,17 @@ import datetime as dt
 import math
 from bisect import insort
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sos_actors.errors import DataError, InputError
-from sos_actors.messages import CE, CHAIN_FIELDS, NAN, PE, Buildup, ChainFrame, ChainSnapshot
+from sos_actors.errors import DataError
+from sos_actors.messages import CE, CHAIN_FIELDS, NAN, PE, Buildup, ChainFrame, ChainSnapshot, Regime
 from sos_actors.quant.chain import (
     Floats,
+    Walls,
     above_intrinsic,
     atm_index,
     contract_price,
@@ -25,71 +26,22 @@ from sos_actors.quant.chain import (
     straddle,
     totals,
 )
+from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.forward import parity_forward
-from sos_actors.quant.matrix import LABELS, MatrixSettings, SmartTrend, buildup, majority
+from sos_actors.quant.matrix import LABELS, SmartTrend, buildup, majority
 from sos_actors.quant.memory import ChainMemory, Past, SessionVolume, known_count, pcr_velocity
 from sos_actors.quant.model import ChainModel, chain_model, no_model
-from sos_actors.quant.regime import Evidence, RegimeSettings, RegimeTracker
+from sos_actors.quant.regime import Evidence, RegimeTracker
 from sos_actors.quant.volatility import iv_percentile, iv_rank
 
 _CLOSE, _VOLUME, _OI, _BID, _ASK = (CHAIN_FIELDS.index(name) for name in ("close", "volume", "oi", "bid", "ask"))
-
-
-class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a chain is read."""
-
-    greeks: bool = True
-    """Whether IV, Greeks and what follows from them are computed. Off, they are NaN, and where spot is known so is the
-    forward; prices below intrinsic value are then not recognised. Eight times as fast."""
-    rate: float = 0.065
-    """Interest rate for discounting, fraction per year, continuously compounded."""
-    spread_fraction: float = 0.10
-    """Widest bid-ask spread whose middle is a price, as a fraction of the middle ..."""
-    spread_points: float = 0.5
-    """... or in rupees; the wider of the two counts."""
-    wall_strikes: int = 10
-    """Strikes on each side of the price among which the walls of open interest are looked for."""
-    oi_change_minutes: int = 5
-    """Minutes over which `oi_change`, `ce_oi_change`, `pe_oi_change` and PCR by change of OI are taken."""
-    pcr_velocity_minutes: int = 5
-    """Minutes over which PCR velocity is taken; it is stated per minute."""
-    gap_minutes: int = 10
-    """A window may be this much longer than asked for where frames are rare; beyond, there is no change."""
-    oi_carry_minutes: int = 15
-    """Minutes for which a contract's last published open interest stands when it is not published again."""
-    skew_delta: float = 0.25
-    """|delta| at which the skew is read."""
-    iv_rank_basis: Literal["days", "session"] = "days"
-    """What IV rank and percentile compare with: daily ATM IVs supplied at the start of day, or today's minutes."""
-    iv_rank_minimum: int = 20
-    """Values of that history below which there is no rank."""
-    flip_reach: float = 0.05
-    """How far from the forward the gamma flip is looked for, as a fraction of it."""
-    flip_steps: int = 41
-    """Levels at which the gamma profile is taken within that reach."""
-    matrix: MatrixSettings = msgspec.field(default_factory=MatrixSettings)
-    """The Money Matrix and the smart trend."""
-    regime: RegimeSettings = msgspec.field(default_factory=RegimeSettings)
-    """The seven regimes."""
-
-    def __post_init__(self) -> None:
-        """Raise InputError where a value makes no sense."""
-        for name in ("wall_strikes", "oi_change_minutes", "pcr_velocity_minutes", "iv_rank_minimum"):
-            if getattr(self, name) < 1:
-                raise InputError(f"chain.{name}: {getattr(self, name)} must be 1 or more")
-        for name in ("spread_fraction", "spread_points", "gap_minutes", "oi_carry_minutes"):
-            if getattr(self, name) < 0:
-                raise InputError(f"chain.{name}: {getattr(self, name)} must be 0 or more")
-        if self.flip_steps < 2 or not 0.0 < self.flip_reach < 1.0:
-            raise InputError("chain: flip_steps must be 2 or more and flip_reach between 0 and 1")
-        if not 0.0 < self.skew_delta < 0.5:
-            raise InputError(f"chain.skew_delta: {self.skew_delta} is not between 0 and 0.5")
 
 
 class _Reading(NamedTuple):
     """One frame made ready: arrays [2, K] over `strikes`. `reference` is spot, or the forward where spot is unknown."""
 
     ts: int
+    years: float
     strikes: Floats
     price: Floats
     oi: Floats
@@ -172,63 +124,157 @@ class ChainAnalyst:
 
         Raises DataError when the frame has no strikes.
         """
-        settings = self._settings
         if not frame.strikes.size:
             raise DataError(f"{frame.underlying} {frame.expiry}: a chain frame without strikes")
         if self._last is not None and frame.expiry != self._last.expiry:
             self._forget_chain()
         now = self._read(frame, years)
-        model = no_model(now.strikes.size)
-        if settings.greeks:
-            model = chain_model(now.strikes, now.price, now.oi, atm=now.atm, spot=now.spot, forward=now.forward,
-                                discount=now.discount, years=years, skew_delta=settings.skew_delta,
-                                flip_reach=settings.flip_reach, flip_steps=settings.flip_steps)
+        model = self._model(now)
         flow = self._flow(now, frame.column("volume"))
-        walls = oi_walls(now.strikes, now.oi, now.reference, settings.wall_strikes)
-        (above, below), (call_wall_oi, put_wall_oi) = walls.strike.tolist(), walls.oi.tolist()
-        regime = self._regime.update(now.ts, Evidence(
-            flow.pcr, flow.pcr_velocity, now.reference, self._previous_close if now.spot > 0.0 else NAN,
-            self._volume.vwap(on_spot=now.spot > 0.0), flow.trend, call_wall_oi, put_wall_oi))
-        options_oi = sum(flow.oi)
-        self._memory.add(Past(now.ts, now.strikes, now.price, now.oi, now.spot, now.forward, flow.pcr, options_oi,
-                              now.future_oi, known_count(now.oi)))
+        walls = oi_walls(now.strikes, now.oi, now.reference, self._settings.wall_strikes)
+        regime = self._judge(now, flow, walls)
+        self._remember(now, flow)
+        self._last = self._snapshot(frame, now, model, flow, walls, regime, breadth)
+        return self._last
+
+    def _model(self, now: _Reading) -> ChainModel:
+        settings = self._settings
+        if not settings.greeks:
+            return no_model(now.strikes.size)
+        return chain_model(
+            now.strikes,
+            now.price,
+            now.oi,
+            atm=now.atm,
+            spot=now.spot,
+            forward=now.forward,
+            discount=now.discount,
+            years=now.years,
+            skew_delta=settings.skew_delta,
+            flip_reach=settings.flip_reach,
+            flip_steps=settings.flip_steps,
+        )
+
+    def _judge(self, now: _Reading, flow: _Flow, walls: Walls) -> Regime:
+        call_wall_oi, put_wall_oi = walls.oi.tolist()
+        return self._regime.update(
+            now.ts,
+            Evidence(
+                flow.pcr,
+                flow.pcr_velocity,
+                now.reference,
+                self._previous_close if now.spot > 0.0 else NAN,
+                self._volume.vwap(on_spot=now.spot > 0.0),
+                flow.trend,
+                call_wall_oi,
+                put_wall_oi,
+            ),
+        )
+
+    def _remember(self, now: _Reading, flow: _Flow) -> None:
+        self._memory.add(
+            Past(
+                now.ts,
+                now.strikes,
+                now.price,
+                now.oi,
+                now.spot,
+                now.forward,
+                flow.pcr,
+                sum(flow.oi),
+                now.future_oi,
+                known_count(now.oi),
+            )
+        )
+
+    def _snapshot(
+        self,
+        frame: ChainFrame,
+        now: _Reading,
+        model: ChainModel,
+        flow: _Flow,
+        walls: Walls,
+        regime: Regime,
+        breadth: float,
+    ) -> ChainSnapshot:
         rank, percentile = self._rank(model.atm_iv)
         bid, ask = frame.column("bid"), frame.column("ask")
-        self._last = ChainSnapshot(
-            underlying=self.underlying, expiry=frame.expiry, ts=now.ts, years=years, spot=now.spot, forward=now.forward,
+        quoted = now.atm >= 0 and bool(bid[CE, now.atm] > 0.0)
+        return ChainSnapshot(
+            underlying=self.underlying,
+            expiry=frame.expiry,
+            ts=now.ts,
+            years=now.years,
+            spot=now.spot,
+            forward=now.forward,
             atm_strike=float(now.strikes[now.atm]) if now.atm >= 0 else NAN,
             straddle=float(straddle(now.price, now.atm)),
-            atm_iv=model.atm_iv, iv_skew=model.skew, iv_rank=rank, iv_percentile=percentile,
-            ce_oi=flow.oi[CE], pe_oi=flow.oi[PE], ce_oi_change=flow.oi_change[CE], pe_oi_change=flow.oi_change[PE],
-            ce_volume=flow.volume[CE], pe_volume=flow.volume[PE],
-            pcr=flow.pcr, pcr_volume=flow.pcr_volume, pcr_oi_change=flow.pcr_oi_change, pcr_velocity=flow.pcr_velocity,
-            max_pain=float(max_pain(now.strikes, now.oi)), oi_wall_above=above, oi_wall_below=below,
-            gamma_exposure=model.exposure, gamma_flip=model.flip,
-            proxy_oi=now.future_oi if now.future_oi > 0.0 else options_oi, breadth_ratio=breadth,
-            smart_trend=LABELS[flow.trend], regime=regime,
-            missing=self._missing(now, flow, model, quoted=now.atm >= 0 and bool(bid[CE, now.atm] > 0.0),
-                                  breadth=breadth),
-            strikes=now.strikes, price=now.price, bid=bid, ask=ask, iv=model.iv, delta=model.delta, gamma=model.gamma,
-            theta=model.theta, vega=model.vega, rho=model.rho, oi=now.oi, oi_change=flow.contract_oi_change,
+            atm_iv=model.atm_iv,
+            iv_skew=model.skew,
+            iv_rank=rank,
+            iv_percentile=percentile,
+            ce_oi=flow.oi[CE],
+            pe_oi=flow.oi[PE],
+            ce_oi_change=flow.oi_change[CE],
+            pe_oi_change=flow.oi_change[PE],
+            ce_volume=flow.volume[CE],
+            pe_volume=flow.volume[PE],
+            pcr=flow.pcr,
+            pcr_volume=flow.pcr_volume,
+            pcr_oi_change=flow.pcr_oi_change,
+            pcr_velocity=flow.pcr_velocity,
+            max_pain=float(max_pain(now.strikes, now.oi)),
+            oi_wall_above=float(walls.strike[0]),
+            oi_wall_below=float(walls.strike[1]),
+            gamma_exposure=model.exposure,
+            gamma_flip=model.flip,
+            proxy_oi=now.future_oi if now.future_oi > 0.0 else sum(flow.oi),
+            breadth_ratio=breadth,
+            smart_trend=LABELS[flow.trend],
+            regime=regime,
+            missing=self._missing(now, flow, model, quoted=quoted, breadth=breadth),
+            strikes=now.strikes,
+            price=now.price,
+            bid=bid,
+            ask=ask,
+            iv=model.iv,
+            delta=model.delta,
+            gamma=model.gamma,
+            theta=model.theta,
+            vega=model.vega,
+            rho=model.rho,
+            oi=now.oi,
+            oi_change=flow.contract_oi_change,
             buildup=flow.buildup,
         )
-        return self._last
 
     def _read(self, frame: ChainFrame, years: float) -> _Reading:
         settings, values = self._settings, frame.values
         strikes = self._memory.strikes(frame.strikes)
         oi = self._memory.open_interest(frame.end, values[_OI])
         discount = math.exp(-settings.rate * years)
-        price = contract_price(values[_CLOSE], values[_BID], values[_ASK], settings.spread_fraction,
-                               settings.spread_points)
+        price = contract_price(
+            values[_CLOSE], values[_BID], values[_ASK], settings.spread_fraction, settings.spread_points
+        )
         spot = frame.spot if frame.spot > 0.0 else NAN
         forward = NAN
         if settings.greeks or math.isnan(spot):
             forward = self._forward(strikes, price, spot, discount)
             price = above_intrinsic(strikes, price, forward, discount)
         reference = forward if math.isnan(spot) else spot
-        return _Reading(frame.end, strikes, price, oi, spot, forward, reference, discount,
-                        int(atm_index(strikes, reference)), frame.future_oi)
+        return _Reading(
+            frame.end,
+            years,
+            strikes,
+            price,
+            oi,
+            spot,
+            forward,
+            reference,
+            discount,
+            int(atm_index(strikes, reference)),
+            frame.future_oi,
+        )
 
     def _forward(self, strikes: Floats, price: Floats, spot: float, discount: float) -> float:
         """Forward from put-call parity, else from the spot by cost of carry (without dividends)."""
@@ -249,8 +295,19 @@ class ChainAnalyst:
         reference = self._memory.ago(now.ts, settings.pcr_velocity_minutes)
         velocity = pcr_velocity(pcr, now.oi, reference, now.strikes, now.ts) if reference else NAN
         trend = self._smart_trend(now, before, codes, sum(window))
-        return _Flow(oi, traded, change, pcr, ratio(traded[PE], traded[CE]), ratio(change[PE], change[CE]), velocity,
-                     oi_change, codes, trend, volume_known)
+        return _Flow(
+            oi,
+            traded,
+            change,
+            pcr,
+            ratio(traded[PE], traded[CE]),
+            ratio(change[PE], change[CE]),
+            velocity,
+            oi_change,
+            codes,
+            trend,
+            volume_known,
+        )
 
     def _codes(self, now: _Reading, before: Past | None) -> tuple[Floats, NDArray[np.int8]]:
         """Change of OI over the Money Matrix's window, and each contract's code, both [2, K]."""
@@ -258,11 +315,13 @@ class ChainAnalyst:
             return np.full(now.oi.shape, NAN), np.full(now.oi.shape, Buildup.UNKNOWN, dtype=np.int8)
         matrix, old = self._settings.matrix, before.on(now.strikes)
         change = now.oi - old.oi
-        return change, buildup(now.price - old.price, change, matrix.premium_threshold * old.price,
-                               matrix.contract_oi_threshold * old.oi)
+        return change, buildup(
+            now.price - old.price, change, matrix.premium_threshold * old.price, matrix.contract_oi_threshold * old.oi
+        )
 
-    def _smart_trend(self, now: _Reading, before: Past | None, codes: NDArray[np.int8],
-                     options_change: float) -> Buildup:
+    def _smart_trend(
+        self, now: _Reading, before: Past | None, codes: NDArray[np.int8], options_change: float
+    ) -> Buildup:
         matrix = self._settings.matrix
         if matrix.smart_trend_rule == "majority":
             if now.atm < 0:
@@ -286,8 +345,9 @@ class ChainAnalyst:
             insort(self._ivs, iv)
         return result
 
-    def _missing(self, now: _Reading, flow: _Flow, model: ChainModel, *, quoted: bool,
-                 breadth: float) -> tuple[str, ...]:
+    def _missing(
+        self, now: _Reading, flow: _Flow, model: ChainModel, *, quoted: bool, breadth: float
+    ) -> tuple[str, ...]:
         absent = (
             ("spot", not now.spot > 0.0),
             ("previous_close", math.isnan(self._previous_close)),

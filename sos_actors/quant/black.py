@@ -43,7 +43,12 @@ class Greeks(NamedTuple):
 
 
 def price(
-    forward: ArrayLike, strike: ArrayLike, years: ArrayLike, sigma: ArrayLike, discount: ArrayLike, is_call: ArrayLike,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    years: ArrayLike,
+    sigma: ArrayLike,
+    discount: ArrayLike,
+    is_call: ArrayLike,
 ) -> Array:
     """Black-76 value in rupees, of the broadcast shape; the discounted intrinsic value where sigma²·years is 0.
 
@@ -55,7 +60,12 @@ def price(
 
 
 def greeks(
-    forward: ArrayLike, strike: ArrayLike, years: ArrayLike, sigma: ArrayLike, discount: ArrayLike, is_call: ArrayLike,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    years: ArrayLike,
+    sigma: ArrayLike,
+    discount: ArrayLike,
+    is_call: ArrayLike,
 ) -> Greeks:
     """Five Greeks, in the units `Greeks` states.
 
@@ -81,7 +91,12 @@ def time_value(log_moneyness: Array, total_vol: Array) -> Array:
 
 
 def _price(
-    forward: Array, strike: Array, years: Array, sigma: Array, discount: Array, is_call: NDArray[np.bool_],
+    forward: Array,
+    strike: Array,
+    years: Array,
+    sigma: Array,
+    discount: Array,
+    is_call: NDArray[np.bool_],
 ) -> tuple[Array]:
     s = sigma * np.sqrt(years)
     root = np.sqrt(forward * np.where(forward > 0.0, strike, np.nan))
@@ -91,7 +106,12 @@ def _price(
 
 
 def _greeks(
-    forward: Array, strike: Array, years: Array, sigma: Array, discount: Array, is_call: NDArray[np.bool_],
+    forward: Array,
+    strike: Array,
+    years: Array,
+    sigma: Array,
+    discount: Array,
+    is_call: NDArray[np.bool_],
 ) -> tuple[Array, ...]:
     root = np.sqrt(years)
     s = sigma * root

@@ -14,7 +14,9 @@ BLOCK = 4096
 
 
 def in_blocks(
-    kernel: Callable[..., tuple[Array, ...]], outputs: int, arguments: Sequence[ArrayLike],
+    kernel: Callable[..., tuple[Array, ...]],
+    outputs: int,
+    arguments: Sequence[ArrayLike],
 ) -> tuple[Array, ...]:
     """Broadcast `arguments`, hand them to `kernel` piece by piece, and put its `outputs` arrays together.
 

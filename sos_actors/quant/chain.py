@@ -90,7 +90,7 @@ def _walls_now(strikes: Floats, oi: Floats, spot: float, reach: int) -> Walls:
         return Walls(np.array((NAN, NAN)), np.array((NAN, NAN)))
     first, last = int(strikes.searchsorted(spot, side="left")), int(strikes.searchsorted(spot, side="right"))
     low = max(last - reach, 0)
-    above, above_oi = _most(strikes[first:first + reach], oi[CE, first:first + reach])
+    above, above_oi = _most(strikes[first : first + reach], oi[CE, first : first + reach])
     below, below_oi = _most(strikes[low:last][::-1], oi[PE, low:last][::-1])
     return Walls(np.array((above, below)), np.array((above_oi, below_oi)))
 

@@ -50,7 +50,8 @@ def parity_forward(
     The money is first sought around `spot_hint`, or where that is NaN, where call and put cost nearly the same.
     """
     strikes, call, put = np.broadcast_arrays(
-        *(np.asarray(array, dtype=np.float64) for array in (strikes, call_price, put_price)))
+        *(np.asarray(array, dtype=np.float64) for array in (strikes, call_price, put_price))
+    )
     lead = strikes.shape[:-1]
     discount, hint, other = (np.broadcast_to(a, lead)[..., None] for a in (discount, spot_hint, fallback))
     with np.errstate(all="ignore"):

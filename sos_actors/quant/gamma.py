@@ -41,8 +41,9 @@ def gamma_profile(levels: Floats, strikes: Floats, smile: Floats, net_oi: Floats
     return total
 
 
-def gamma_flip(strikes: Floats, smile: Floats, oi: Floats, forward: float, years: float, *,
-               reach: float = 0.05, steps: int = 41) -> float:
+def gamma_flip(
+    strikes: Floats, smile: Floats, oi: Floats, forward: float, years: float, *, reach: float = 0.05, steps: int = 41
+) -> float:
     """Level of the forward at which dealers' gamma changes sign, the nearest to where it is now; NaN if none.
 
     `oi` [2, K]. The profile is taken at `steps` levels within `reach` (a fraction) of the forward and is linear

@@ -43,7 +43,12 @@ MAX_STEPS = 100
 
 
 def implied_vol(
-    price: ArrayLike, forward: ArrayLike, strike: ArrayLike, years: ArrayLike, discount: ArrayLike, is_call: ArrayLike,
+    price: ArrayLike,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    years: ArrayLike,
+    discount: ArrayLike,
+    is_call: ArrayLike,
 ) -> Array:
     """Volatility (fraction a year) at which Black-76 gives `price`; arguments as in `black.price`, broadcast shape.
 
@@ -57,7 +62,12 @@ def implied_vol(
 
 
 def _implied_vol(
-    price: Array, forward: Array, strike: Array, years: Array, discount: Array, is_call: NDArray[np.bool_],
+    price: Array,
+    forward: Array,
+    strike: Array,
+    years: Array,
+    discount: Array,
+    is_call: NDArray[np.bool_],
 ) -> tuple[Array]:
     undiscounted = price / discount
     excess = forward - strike

@@ -9,7 +9,6 @@ Windows and averages run on from one day to the next; `Vwap` and `SessionFirst` 
 `state()` and `restore()` copy an indicator's memory for checkpoints.
 """
 
-
 from __future__ import annotations
 
 import math

@@ -33,8 +33,10 @@ LABELS = {code: "" if code is Buildup.UNKNOWN else code.label for code in Buildu
 
 #: What a put's code says of the index: its price goes the other way, its open interest the same way.
 _OF_INDEX = {
-    Buildup.LONG_BUILDUP: Buildup.SHORT_BUILDUP, Buildup.SHORT_BUILDUP: Buildup.LONG_BUILDUP,
-    Buildup.SHORT_COVERING: Buildup.LONG_UNWINDING, Buildup.LONG_UNWINDING: Buildup.SHORT_COVERING,
+    Buildup.LONG_BUILDUP: Buildup.SHORT_BUILDUP,
+    Buildup.SHORT_BUILDUP: Buildup.LONG_BUILDUP,
+    Buildup.SHORT_COVERING: Buildup.LONG_UNWINDING,
+    Buildup.LONG_UNWINDING: Buildup.SHORT_COVERING,
     Buildup.NEUTRAL: Buildup.NEUTRAL,
 }
 
@@ -67,8 +69,9 @@ class MatrixSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise InputError(f"chain.matrix.hold: {self.hold} is not between 0 and 1")
 
 
-def buildup(price_change: Floats, oi_change: Floats, price_threshold: Floats | float,
-            oi_threshold: Floats | float) -> NDArray[np.int8]:
+def buildup(
+    price_change: Floats, oi_change: Floats, price_threshold: Floats | float, oi_threshold: Floats | float
+) -> NDArray[np.int8]:
     """Code of each contract (`Buildup` as int8), elementwise over arrays of one shape.
 
     A change counts when its size is **above** its threshold, both in the same units; UNKNOWN (-1) where either
@@ -127,8 +130,9 @@ class SmartTrend:
         trend = classify(price_change, oi_change, settings.index_threshold, settings.proxy_oi_threshold)
         if trend is Buildup.NEUTRAL and self.trend > Buildup.NEUTRAL:
             hold = settings.hold
-            weak = classify(price_change, oi_change, hold * settings.index_threshold,
-                            hold * settings.proxy_oi_threshold)
+            weak = classify(
+                price_change, oi_change, hold * settings.index_threshold, hold * settings.proxy_oi_threshold
+            )
             trend = weak if weak is self.trend else trend
         self.trend = trend
         return trend

@@ -36,8 +36,11 @@ class Past(NamedTuple):
         """Give the same minute over other strikes; NaN where they were not in the frame."""
         if strikes is self.strikes:
             return self
-        return self._replace(strikes=strikes, price=on_strikes(self.price, self.strikes, strikes),
-                             oi=on_strikes(self.oi, self.strikes, strikes))
+        return self._replace(
+            strikes=strikes,
+            price=on_strikes(self.price, self.strikes, strikes),
+            oi=on_strikes(self.oi, self.strikes, strikes),
+        )
 
 
 def known_count(values: Floats) -> int:

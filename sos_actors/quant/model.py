@@ -40,8 +40,20 @@ def no_model(size: int) -> ChainModel:
     return ChainModel(unknown, unknown, unknown, unknown, unknown, unknown)
 
 
-def chain_model(strikes: Floats, price: Floats, oi: Floats, *, atm: int, spot: float, forward: float, discount: float,
-                years: float, skew_delta: float, flip_reach: float, flip_steps: int) -> ChainModel:
+def chain_model(
+    strikes: Floats,
+    price: Floats,
+    oi: Floats,
+    *,
+    atm: int,
+    spot: float,
+    forward: float,
+    discount: float,
+    years: float,
+    skew_delta: float,
+    flip_reach: float,
+    flip_steps: int,
+) -> ChainModel:
     """Value a chain: prices and OI [2, K], `atm` the position of the strike at the money (-1: none).
 
     `spot` NaN: the cash equivalent of the forward stands for it. The flip level is given in terms of the spot, the
@@ -55,7 +67,8 @@ def chain_model(strikes: Floats, price: Floats, oi: Floats, *, atm: int, spot: f
     curve = smile(strikes, iv, forward)
     flip = gamma_flip(strikes, curve, oi, forward, years, reach=flip_reach, steps=flip_steps)
     return ChainModel(
-        iv, *sensitivities,
+        iv,
+        *sensitivities,
         atm_iv=float(atm_iv(iv, atm)),
         skew=float(iv_skew(sensitivities.delta, iv, skew_delta)),
         exposure=float(gamma_exposure(sensitivities.gamma, oi, spot)),

@@ -33,7 +33,11 @@ def nse_years(now: int | NDArray[np.int64], expiry: dt.date) -> Array:
 
 
 def nse_implied_vol(
-    last_price: ArrayLike, spot: ArrayLike, strike: ArrayLike, years: ArrayLike, is_call: ArrayLike,
+    last_price: ArrayLike,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    years: ArrayLike,
+    is_call: ArrayLike,
 ) -> Array:
     """Volatility (fraction a year) as in NSE's `iv` column (which is in %), broadcast; `years` from `nse_years`.
 
@@ -44,7 +48,11 @@ def nse_implied_vol(
 
 
 def nse_parity_spot(
-    strikes: ArrayLike, call_price: ArrayLike, put_price: ArrayLike, years: ArrayLike, pairs: int = 6,
+    strikes: ArrayLike,
+    call_price: ArrayLike,
+    put_price: ArrayLike,
+    years: ArrayLike,
+    pairs: int = 6,
 ) -> Array:
     """Spot [...] that put-call parity at NSE's rate implies, from prices [..., K] of one expiry; NaN without pairs.
 
@@ -55,7 +63,11 @@ def nse_parity_spot(
 
 
 def fit_nse_spot(
-    column: ArrayLike, last_price: ArrayLike, strike: ArrayLike, years: ArrayLike, is_call: ArrayLike,
+    column: ArrayLike,
+    last_price: ArrayLike,
+    strike: ArrayLike,
+    years: ArrayLike,
+    is_call: ArrayLike,
 ) -> float:
     """Spot in rupees that best explains the exchange's volatilities `column` (fractions) of one snapshot.
 

@@ -37,10 +37,23 @@ from sos_actors.errors import InputError
 from sos_actors.messages import NAN, Buildup, Regime
 
 _MINUTE = 60_000_000_000
-_LADDER = (Regime.COMPLETE_BEARISH, Regime.BEARISH, Regime.SIDEWAYS_BEARISH, Regime.SIDEWAYS,
-           Regime.SIDEWAYS_BULLISH, Regime.BULLISH, Regime.COMPLETE_BULLISH)
-_OF_TREND = {Buildup.UNKNOWN: NAN, Buildup.NEUTRAL: 0.0, Buildup.LONG_BUILDUP: 1.0, Buildup.SHORT_COVERING: 0.5,
-             Buildup.SHORT_BUILDUP: -1.0, Buildup.LONG_UNWINDING: -0.5}
+_LADDER = (
+    Regime.COMPLETE_BEARISH,
+    Regime.BEARISH,
+    Regime.SIDEWAYS_BEARISH,
+    Regime.SIDEWAYS,
+    Regime.SIDEWAYS_BULLISH,
+    Regime.BULLISH,
+    Regime.COMPLETE_BULLISH,
+)
+_OF_TREND = {
+    Buildup.UNKNOWN: NAN,
+    Buildup.NEUTRAL: 0.0,
+    Buildup.LONG_BUILDUP: 1.0,
+    Buildup.SHORT_COVERING: 0.5,
+    Buildup.SHORT_BUILDUP: -1.0,
+    Buildup.LONG_UNWINDING: -0.5,
+}
 
 
 class RegimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,8 +96,19 @@ class RegimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise InputError(f"chain.regime.pcr_full: {self.pcr_full} must be above 1")
         if min(self.pcr_velocity_full, self.previous_close_full, self.vwap_full) <= 0.0:
             raise InputError("chain.regime: pcr_velocity_full, previous_close_full and vwap_full must be above 0")
-        if min(self.pcr_weight, self.pcr_velocity_weight, self.previous_close_weight, self.vwap_weight,
-               self.smart_trend_weight, self.walls_weight, self.hysteresis, self.smoothing_minutes) < 0.0:
+        if (
+            min(
+                self.pcr_weight,
+                self.pcr_velocity_weight,
+                self.previous_close_weight,
+                self.vwap_weight,
+                self.smart_trend_weight,
+                self.walls_weight,
+                self.hysteresis,
+                self.smoothing_minutes,
+            )
+            < 0.0
+        ):
             raise InputError("chain.regime: weights, hysteresis and smoothing_minutes may not be negative")
 
 
@@ -108,8 +132,10 @@ def components(evidence: Evidence, settings: RegimeSettings) -> tuple[tuple[floa
     return (
         (_of_pcr(evidence.pcr, settings.pcr_full), settings.pcr_weight),
         (_cut(evidence.pcr_velocity / settings.pcr_velocity_full), settings.pcr_velocity_weight),
-        (_cut(_away(evidence.price, evidence.previous_close) / settings.previous_close_full),
-         settings.previous_close_weight),
+        (
+            _cut(_away(evidence.price, evidence.previous_close) / settings.previous_close_full),
+            settings.previous_close_weight,
+        ),
         (_cut(_away(evidence.price, evidence.vwap) / settings.vwap_full), settings.vwap_weight),
         (_OF_TREND[evidence.smart_trend], settings.smart_trend_weight),
         (walls, settings.walls_weight),

@@ -78,8 +78,9 @@ def _peaks(values: Floats, left: int, right: int) -> NDArray[np.bool_]:
     if values.size > left + right:
         windows = np.lib.stride_tricks.sliding_window_view(values, left + right + 1)
         centre = windows[:, left]
-        peaks[left:values.size - right] = (centre > windows[:, :left].max(axis=1)) & (
-            centre >= windows[:, left + 1:].max(axis=1))
+        peaks[left : values.size - right] = (centre > windows[:, :left].max(axis=1)) & (
+            centre >= windows[:, left + 1 :].max(axis=1)
+        )
     return peaks
 
 
@@ -189,11 +190,25 @@ class StructureTracker:
         above, below = self._hurdles()
         opening = self._opening if self._opening_known else (NAN, NAN)
         return MarketStructure(
-            self._underlying, ts, self._open, self._high, self._low,
-            previous.open if previous else NAN, previous.high if previous else NAN,
-            previous.low if previous else NAN, previous.close if previous else NAN,
-            self._range.pivot, self._range.top, self._range.bottom, self._virgin,
-            opening[0], opening[1], self._swing_high, self._swing_low, above, below,
+            self._underlying,
+            ts,
+            self._open,
+            self._high,
+            self._low,
+            previous.open if previous else NAN,
+            previous.high if previous else NAN,
+            previous.low if previous else NAN,
+            previous.close if previous else NAN,
+            self._range.pivot,
+            self._range.top,
+            self._range.bottom,
+            self._virgin,
+            opening[0],
+            opening[1],
+            self._swing_high,
+            self._swing_low,
+            above,
+            below,
         )
 
     def _hurdles(self) -> tuple[float, float]:

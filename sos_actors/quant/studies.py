@@ -103,7 +103,9 @@ class StudySpec(NamedTuple):
         match self.kind:
             case "bb_upper" | "bb_lower":
                 parts: tuple[StudySpec, ...] = (
-                    StudySpec("sma", self.source, self.period), StudySpec("stdev", self.source, self.period))
+                    StudySpec("sma", self.source, self.period),
+                    StudySpec("stdev", self.source, self.period),
+                )
             case "change":
                 parts = (StudySpec("lag", self.source, self.period),)
             case "rvol":
@@ -118,14 +120,21 @@ class StudySpec(NamedTuple):
     def warmup(self) -> int:
         """How many bars it takes until the study is known."""
         own = {"lag": self.period + 1, "change": self.period + 1, "rsi": self.period + 1, "rvol": RVOL_PERIOD}.get(
-            self.kind, max(self.period, 1))
+            self.kind, max(self.period, 1)
+        )
         return own + (self.source.warmup - 1 if isinstance(self.source, StudySpec) else 0)
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The bar fields it reads itself, without those of the studies below it."""
-        special = {"atr": ("high", "low", "close"), "vwap": ("typical", "volume"), "rvol": ("volume",),
-                   "change_from_open": ("close",), "bb_upper": (), "bb_lower": ()}
+        special = {
+            "atr": ("high", "low", "close"),
+            "vwap": ("typical", "volume"),
+            "rvol": ("volume",),
+            "change_from_open": ("close",),
+            "bb_upper": (),
+            "bb_lower": (),
+        }
         if self.kind in special:
             return special[self.kind]
         return (self.source,) if isinstance(self.source, str) else ()

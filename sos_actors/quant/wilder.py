@@ -1,6 +1,5 @@
 """Wilder's indicators (New Concepts in Technical Trading Systems, 1978): averages smoothed by 1 / n."""
 
-
 from __future__ import annotations
 
 from sos_actors.quant.indicators import NAN, Indicator

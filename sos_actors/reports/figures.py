@@ -259,7 +259,10 @@ def exposure(trades: Sequence[TradeClosed], sessions: Sequence[Session]) -> floa
 
 
 def equity_figures(
-    trades: Sequence[TradeClosed], marks: Sequence[AccountMarked], sessions: Sequence[Session], starting_paise: int,
+    trades: Sequence[TradeClosed],
+    marks: Sequence[AccountMarked],
+    sessions: Sequence[Session],
+    starting_paise: int,
 ) -> EquityFigures:
     """Figures of the account: returns on days' closes, drawdown on every mark."""
     ordered = sorted(marks, key=lambda mark: mark.ts)

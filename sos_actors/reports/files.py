@@ -61,5 +61,7 @@ def write_trades(trades: Sequence[TradeClosed], path: Path) -> None:
         writers[suffix](trades_table(trades), str(part))
         part.replace(path)
     except OSError as error:
-        raise InputError(f"trades file '{path}': cannot be written: {error.strerror or error}; "
-                         "choose a folder that exists and can be written") from None
+        raise InputError(
+            f"trades file '{path}': cannot be written: {error.strerror or error}; "
+            "choose a folder that exists and can be written"
+        ) from None

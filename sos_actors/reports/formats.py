@@ -11,7 +11,7 @@ def grouped(whole: int) -> str:
     """Write a count in Indian digit groups: the last three digits, then pairs, e.g. 12,34,567."""
     digits = str(abs(whole))
     head, tail = digits[:-3], digits[-3:]
-    pairs = [head[max(0, end - 2):end] for end in range(len(head), 0, -2)]
+    pairs = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)]
     return ("-" if whole < 0 else "") + ",".join([*reversed(pairs), tail])
 
 

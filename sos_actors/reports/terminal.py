@@ -53,8 +53,9 @@ def new_table(*columns: str, left: int = 1, fold: str = "") -> Table:
 
     Where the width is short the text columns give way, or only the one called `fold`; figures are never cut.
     """
-    table = Table(box=_RULED, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold",
-                  border_style="dim")
+    table = Table(
+        box=_RULED, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", border_style="dim"
+    )
     for place, column in enumerate(columns):
         gives_way = column == fold if fold else place < left
         table.add_column(column, justify="left" if place < left else "right", no_wrap=not gives_way, overflow="fold")
@@ -75,8 +76,12 @@ def _print_report(console: Console, result: RunResult, trades: int) -> None:
     _print_figures(console, result.summary)
     if result.trades:
         for by, title in (
-            ("strategy", "By strategy"), ("underlying", "By underlying"), ("right", "By right"),
-            ("exit_reason", "By exit"), ("regime", "By regime at the signal"), ("hour", "By hour of entry (IST)"),
+            ("strategy", "By strategy"),
+            ("underlying", "By underlying"),
+            ("right", "By right"),
+            ("exit_reason", "By exit"),
+            ("regime", "By regime at the signal"),
+            ("hour", "By hour of entry (IST)"),
             ("day", "By day"),
         ):
             groups = result.summary[f"by_{by}"]
@@ -85,8 +90,11 @@ def _print_report(console: Console, result: RunResult, trades: int) -> None:
                 _section(console, title, _groups_table(by.replace("_", " "), groups))
     if trades > 0 and result.trades:
         shown = min(trades, len(result.trades))
-        _section(console, f"Trades: {shown} of {grouped(len(result.trades))} (times IST)",
-                 _trades_table(result.trades[:shown]))
+        _section(
+            console,
+            f"Trades: {shown} of {grouped(len(result.trades))} (times IST)",
+            _trades_table(result.trades[:shown]),
+        )
     _print_refusals(console, result.refusals)
     _print_actors(console, result.summary["actors"])
     _print_quality(console, result.data_quality)
@@ -120,8 +128,9 @@ def _print_header(console: Console, result: RunResult) -> None:
     failures = len(result.summary["actors"]["failed"]) + len(result.summary["actors"]["benched"])
     if failures:
         console.print(f"*** BROKEN RUN: {failures} failures of actors, listed below ***", style="bold red")
-    console.print(f"{', '.join(result.symbols)}  {period}  ({days} trading day{'s' * (days != 1)}, "
-                  f"data: {result.source})")
+    console.print(
+        f"{', '.join(result.symbols)}  {period}  ({days} trading day{'s' * (days != 1)}, data: {result.source})"
+    )
     console.print(verdict(result), style="bold")
 
 
@@ -169,9 +178,15 @@ def _groups_table(name: str, groups: Mapping[str, Mapping[str, Any]]) -> Table:
     table = new_table(name, "trades", "won", "gross", "charges", "net", "PF", "avg R", "mins")
     for group, figures in groups.items():
         table.add_row(
-            group, grouped(figures["trades"]), percent(figures["win_rate"]), rupees(figures["gross"]),
-            rupees(figures["charges"]), rupees(figures["net"]), decimal(figures["profit_factor"]),
-            decimal(figures["expectancy_r"]), decimal(figures["average_holding_minutes"], 1),
+            group,
+            grouped(figures["trades"]),
+            percent(figures["win_rate"]),
+            rupees(figures["gross"]),
+            rupees(figures["charges"]),
+            rupees(figures["net"]),
+            decimal(figures["profit_factor"]),
+            decimal(figures["expectancy_r"]),
+            decimal(figures["average_holding_minutes"], 1),
         )
     return table
 
@@ -184,9 +199,16 @@ def _trades_table(rows: Iterable[Mapping[str, Any]]) -> Table:
         same_day = entry[:10] == leave[:10]
         sold = "-" if row["side"] == Side.SELL else ""
         table.add_row(
-            entry[5:16], leave[11:16] if same_day else leave[5:16], row["strategy"], _contract(row["instrument"]),
-            row["exit_reason"], sold + grouped(row["quantity"]),
-            decimal(row["entry_price"]), decimal(row["exit_price"]), rupees(row["net"]), decimal(row["r_multiple"]),
+            entry[5:16],
+            leave[11:16] if same_day else leave[5:16],
+            row["strategy"],
+            _contract(row["instrument"]),
+            row["exit_reason"],
+            sold + grouped(row["quantity"]),
+            decimal(row["entry_price"]),
+            decimal(row["exit_price"]),
+            rupees(row["net"]),
+            decimal(row["r_multiple"]),
         )
     return table
 
@@ -226,7 +248,8 @@ def _print_actors(console: Console, actors: Mapping[str, Any]) -> None:
 def _print_quality(console: Console, quality: Mapping[str, Any]) -> None:
     rejected = ", ".join(f"{reason} {grouped(count)}" for reason, count in quality["rejected"].items()) or "none"
     _section(
-        console, "Data",
+        console,
+        "Data",
         f"{grouped(quality['rows'])} rows; holes {grouped(quality['holes'])}; snapped "
         f"{grouped(quality['snapped'])}; rejected: {rejected}",
     )
@@ -236,8 +259,15 @@ def _print_quality(console: Console, quality: Mapping[str, Any]) -> None:
     table = new_table("day", "symbol", "holes and notes", "source", "rows", "rejected", "snapped", left=4)
     for day in spoken[:MAX_QUALITY_DAYS]:
         told = "; ".join([*_holes(day["holes"]), *day["notes"]]) or NOTHING
-        table.add_row(day["day"], day["underlying"], told, day["source"],
-                      grouped(day["rows"]), grouped(sum(day["rejected"].values())), grouped(day["snapped"]))
+        table.add_row(
+            day["day"],
+            day["underlying"],
+            told,
+            day["source"],
+            grouped(day["rows"]),
+            grouped(sum(day["rejected"].values())),
+            grouped(day["snapped"]),
+        )
     console.print(table)
     if len(spoken) > MAX_QUALITY_DAYS:
         console.print(f"and {len(spoken) - MAX_QUALITY_DAYS} more days; the JSON has all of them")

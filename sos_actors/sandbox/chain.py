@@ -58,8 +58,14 @@ def simulate_chain(session: Session, expiry: dt.date, *, front: bool) -> ChainCo
     opening, high, low, close = traded_ohlc(prints, lots)
     oi = open_interest(session, expiry, strikes, lot, days, front=front)
     columns = {
-        "open": opening, "high": high, "low": low, "close": close,
-        "volume": lots * lot, "oi": oi, "bid": bid, "ask": ask,
+        "open": opening,
+        "high": high,
+        "low": low,
+        "close": close,
+        "volume": lots * lot,
+        "oi": oi,
+        "bid": bid,
+        "ask": ask,
     }
     out = np.empty((session.minutes, len(CHAIN_FIELDS), 2, len(strikes)))
     for row, field in enumerate(CHAIN_FIELDS):

@@ -36,6 +36,13 @@ def simulate_future(session: Session) -> BarColumns:
     level = math.exp(0.1 * float(rng.standard_normal()))
     oi = to_lots(session.index.future_oi * level * np.exp(growth), lot) * lot
     return BarColumns(
-        instrument=future_id(session.underlying, expiry), interval_s=60, start=session.start, open=opening, high=high,
-        low=low, close=close, volume=lots * lot, oi=oi,
+        instrument=future_id(session.underlying, expiry),
+        interval_s=60,
+        start=session.start,
+        open=opening,
+        high=high,
+        low=low,
+        close=close,
+        volume=lots * lot,
+        oi=oi,
     )

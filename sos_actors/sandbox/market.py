@@ -63,7 +63,12 @@ class SimulatedMarket:
         return self._made(underlying, day)[0]
 
     def ticks(
-        self, underlying: str, day: dt.date, instruments: Sequence[str] | None = None, *, strikes: int = 10,
+        self,
+        underlying: str,
+        day: dt.date,
+        instruments: Sequence[str] | None = None,
+        *,
+        strikes: int = 10,
         rate: float = 20.0,
     ) -> TickColumns:
         """Give the same day as ticks, in order of arrival.
@@ -116,8 +121,13 @@ class SimulatedMarket:
         chains = (front, simulate_chain(session, session.listing.monthly, front=False))
         rows = session.minutes * (2 + sum(2 * len(chain.strikes) for chain in chains))
         made = MarketDay(
-            underlying=underlying, day=day, index=_index_bars(underlying, start, path.level),
-            future=simulate_future(session), chains=chains, source=SOURCE, simulated=True,
+            underlying=underlying,
+            day=day,
+            index=_index_bars(underlying, start, path.level),
+            future=simulate_future(session),
+            chains=chains,
+            source=SOURCE,
+            simulated=True,
             quality=DataQuality(rows=rows),
         )
         return _freeze(made), path
@@ -126,8 +136,15 @@ class SimulatedMarket:
 def _index_bars(underlying: str, start: NDArray[np.int64], level: NDArray[np.float64]) -> BarColumns:
     unknown = np.full(len(start), np.nan)
     return BarColumns(
-        instrument=index_id(underlying), interval_s=60, start=start, open=level[:, 0].copy(), high=level.max(axis=1),
-        low=level.min(axis=1), close=level[:, -1].copy(), volume=unknown, oi=unknown,
+        instrument=index_id(underlying),
+        interval_s=60,
+        start=start,
+        open=level[:, 0].copy(),
+        high=level.max(axis=1),
+        low=level.min(axis=1),
+        close=level[:, -1].copy(),
+        volume=unknown,
+        oi=unknown,
     )
 
 

@@ -27,9 +27,7 @@ LOWEST_PCR, HIGHEST_PCR = 0.72, 1.3
 _STRIKE_NAMES = 4096
 
 
-def open_interest(
-    session: Session, expiry: dt.date, strikes: Array, lot: int, days: int, *, front: bool
-) -> Array:
+def open_interest(session: Session, expiry: dt.date, strikes: Array, lot: int, days: int, *, front: bool) -> Array:
     """Open interest at the end of each minute, units. [minute, right, strike]."""
     standing = _standing(session, expiry, strikes, days)
     standing *= session.index.option_oi * (0.4 + 0.6 * math.exp(-days / 6.0)) * (1.0 if front else FAR_OI)

@@ -78,7 +78,13 @@ class Session:
 
 
 def make_session(
-    underlying: str, day: dt.date, path: SessionPath, *, seed: int, settings: MarketSettings, schedule: Schedule,
+    underlying: str,
+    day: dt.date,
+    path: SessionPath,
+    *,
+    seed: int,
+    settings: MarketSettings,
+    schedule: Schedule,
     sigma: float,
 ) -> Session:
     """Derive from a path what volume and open interest answer to. `sigma` is the day's own standard deviation."""
@@ -90,8 +96,18 @@ def make_session(
     drift = np.asarray(lfilter([1.0], [1.0, -keep], moves)) / (typical * math.sqrt(1.0 / (1.0 - keep * keep)))
     shape = day_shape(minutes)
     return Session(
-        underlying=underlying, day=day, seed=seed, settings=settings, index=settings.indices[underlying],
-        schedule=schedule, listing=schedule.listing(underlying, day), start=schedule.minute_starts(underlying, day),
-        path=path, spot=spot, vix=path.at_instants(path.vix), shape=shape,
-        activity=shape * (0.7 + 0.3 * np.minimum(np.abs(moves) / typical, 6.0)), pressure=np.tanh(drift),
+        underlying=underlying,
+        day=day,
+        seed=seed,
+        settings=settings,
+        index=settings.indices[underlying],
+        schedule=schedule,
+        listing=schedule.listing(underlying, day),
+        start=schedule.minute_starts(underlying, day),
+        path=path,
+        spot=spot,
+        vix=path.at_instants(path.vix),
+        shape=shape,
+        activity=shape * (0.7 + 0.3 * np.minimum(np.abs(moves) / typical, 6.0)),
+        pressure=np.tanh(drift),
     )

@@ -42,12 +42,23 @@ def _indices() -> dict[str, IndexSettings]:
     return {
         "NIFTY": IndexSettings(),
         "BANKNIFTY": IndexSettings(
-            level=51_000.0, vol_ratio=1.18, loading=0.75, round_step=1000.0, option_volume=45_000.0,
-            option_oi=900_000.0, future_volume=4_500.0, future_oi=2_400_000.0,
+            level=51_000.0,
+            vol_ratio=1.18,
+            loading=0.75,
+            round_step=1000.0,
+            option_volume=45_000.0,
+            option_oi=900_000.0,
+            future_volume=4_500.0,
+            future_oi=2_400_000.0,
         ),
         "SENSEX": IndexSettings(
-            level=79_000.0, loading=0.96, round_step=1000.0, option_volume=90_000.0, option_oi=800_000.0,
-            future_volume=400.0, future_oi=90_000.0,
+            level=79_000.0,
+            loading=0.96,
+            round_step=1000.0,
+            option_volume=90_000.0,
+            option_oi=800_000.0,
+            future_volume=400.0,
+            future_oi=90_000.0,
         ),
     }
 

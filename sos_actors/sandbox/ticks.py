@@ -50,7 +50,13 @@ class _Minutes:
 
 
 def simulate_ticks(
-    day: MarketDay, path: SessionPath | None, names: Sequence[str], *, seed: int, schedule: Schedule, rate: float,
+    day: MarketDay,
+    path: SessionPath | None,
+    names: Sequence[str],
+    *,
+    seed: int,
+    schedule: Schedule,
+    rate: float,
     latency_ms: float,
 ) -> TickColumns:
     """Ticks of the instruments of a day in order of arrival; see `SimulatedMarket.ticks`."""
@@ -65,9 +71,16 @@ def simulate_ticks(
     # A stable sort: ticks of one instrument with equal stamps keep the order in which they were made.
     order = np.lexsort((columns["ts"], columns["ts_recv"]))
     return TickColumns(
-        underlying=day.underlying, instruments=tuple(names), which=which[order], ts=columns["ts"][order],
-        ts_recv=columns["ts_recv"][order], price=columns["price"][order], quantity=columns["quantity"][order],
-        day_volume=columns["day_volume"][order], oi=columns["oi"][order], bid=columns["bid"][order],
+        underlying=day.underlying,
+        instruments=tuple(names),
+        which=which[order],
+        ts=columns["ts"][order],
+        ts_recv=columns["ts_recv"][order],
+        price=columns["price"][order],
+        quantity=columns["quantity"][order],
+        day_volume=columns["day_volume"][order],
+        oi=columns["oi"][order],
+        bid=columns["bid"][order],
         ask=columns["ask"][order],
     )
 
@@ -78,7 +91,7 @@ def default_instruments(day: MarketDay, strikes: int) -> tuple[str, ...]:
     if day.chains and day.index is not None:
         front = day.chains[0]
         middle = int(np.abs(front.strikes - day.index.open[0]).argmin())
-        for strike in front.strikes[max(middle - strikes, 0):middle + strikes + 1]:
+        for strike in front.strikes[max(middle - strikes, 0) : middle + strikes + 1]:
             names += [option_id(day.underlying, front.expiry, float(strike), right) for right in _RIGHTS]
     return tuple(names)
 
@@ -123,8 +136,19 @@ def _of_bars(bars: BarColumns, lot: int, tick: float, high_at: Array, low_at: Ar
     bid = to_tick(bars.close - tick, tick) if traded else unknown
     ask = to_tick(bars.close + tick, tick) if traded else unknown
     return _Minutes(
-        start=bars.start, open=bars.open, high=bars.high, low=bars.low, close=bars.close, lots=lots, lot=lot,
-        tick=tick, oi=bars.oi, bid=bid, ask=ask, high_at=high_at, low_at=low_at,
+        start=bars.start,
+        open=bars.open,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        lots=lots,
+        lot=lot,
+        tick=tick,
+        oi=bars.oi,
+        bid=bid,
+        ask=ask,
+        high_at=high_at,
+        low_at=low_at,
     )
 
 
@@ -134,9 +158,19 @@ def _of_chain(chain: ChainColumns, right: int, strike: int, lot: int, path: Sess
     if right == PE:
         high_at, low_at = low_at, high_at
     return _Minutes(
-        start=chain.start, open=column["open"], high=column["high"], low=column["low"], close=column["close"],
-        lots=np.rint(column["volume"] / lot).astype(np.int64), lot=lot, tick=TICK, oi=column["oi"], bid=column["bid"],
-        ask=column["ask"], high_at=high_at, low_at=low_at,
+        start=chain.start,
+        open=column["open"],
+        high=column["high"],
+        low=column["low"],
+        close=column["close"],
+        lots=np.rint(column["volume"] / lot).astype(np.int64),
+        lot=lot,
+        tick=TICK,
+        oi=column["oi"],
+        bid=column["bid"],
+        ask=column["ask"],
+        high_at=high_at,
+        low_at=low_at,
     )
 
 
@@ -171,10 +205,14 @@ def _instrument_ticks(
     bid = np.where(last, m.bid[minute], bid)
     before = np.concatenate([m.oi[:1], m.oi[:-1]])
     return {
-        "ts": ts, "ts_recv": np.maximum.accumulate(ts + delay), "price": price, "quantity": quantity,
+        "ts": ts,
+        "ts_recv": np.maximum.accumulate(ts + delay),
+        "price": price,
+        "quantity": quantity,
         "day_volume": np.cumsum(quantity) if m.lots[0] else np.full(len(ts), -1, np.int64),
         "oi": np.where(last, m.oi[minute], before[minute]),
-        "bid": bid, "ask": np.where(last, m.ask[minute], to_tick(bid + spread, m.tick)),
+        "bid": bid,
+        "ask": np.where(last, m.ask[minute], to_tick(bid + spread, m.tick)),
     }
 
 

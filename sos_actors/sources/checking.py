@@ -49,8 +49,9 @@ def interval_of(rows: Rows, layout: Layout, where: str) -> int:
     sizes, counts = np.unique(gaps, return_counts=True)
     usual = float(sizes[np.argmax(counts)]) / 1e9
     if usual % 60:
-        raise InputError(f"{where}: bars {usual:g} s apart: say 'irregular: true' (snapshots) or 'interval_s:' "
-                         "in its mapping")
+        raise InputError(
+            f"{where}: bars {usual:g} s apart: say 'irregular: true' (snapshots) or 'interval_s:' in its mapping"
+        )
     return int(usual)
 
 
@@ -69,8 +70,10 @@ def check_session(rows: Rows, layout: Layout, facts: MarketFacts, where: str) ->
     outside = ~inside
     if outside.sum() * 2 > len(rows):
         ist = ist_times(np.sort(rows.ts[outside]))
-        raise InputError(f"{where}: {int(outside.sum())} of {len(rows)} rows lie outside the session, from {ist[0]} to "
-                         f"{ist[-1]} IST: is the time zone right? Say e.g. 'zone: UTC' in its mapping")
+        raise InputError(
+            f"{where}: {int(outside.sum())} of {len(rows)} rows lie outside the session, from {ist[0]} to "
+            f"{ist[-1]} IST: is the time zone right? Say e.g. 'zone: UTC' in its mapping"
+        )
     after = outside[~before]
     rows.reject(before, "before the open")
     rows.reject(after, "after the close")

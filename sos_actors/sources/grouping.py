@@ -122,10 +122,22 @@ def tick_days(rows: Rows) -> Iterator[tuple[TickColumns, NDArray[np.int64]]]:
         )
         quantity = np.nan_to_num(_column(rows, "quantity", own), nan=0.0).astype(np.int64)
         day_volume = np.nan_to_num(_column(rows, "day_volume", own), nan=-1.0).astype(np.int64)
-        yield TickColumns(
-            name, ids, which.astype(np.int32), rows.ts[own], rows.ts_recv[own], _column(rows, "close", own), quantity,
-            day_volume, _column(rows, "oi", own), _column(rows, "bid", own), _column(rows, "ask", own),
-        ), own
+        yield (
+            TickColumns(
+                name,
+                ids,
+                which.astype(np.int32),
+                rows.ts[own],
+                rows.ts_recv[own],
+                _column(rows, "close", own),
+                quantity,
+                day_volume,
+                _column(rows, "oi", own),
+                _column(rows, "bid", own),
+                _column(rows, "ask", own),
+            ),
+            own,
+        )
 
 
 def holes(

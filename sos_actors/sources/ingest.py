@@ -109,9 +109,17 @@ class Request:
 
 
 def ingest(
-    paths: Iterable[str | Path], store: MarketStore, layout: str | Layout | None = None, symbol: str | None = None,
-    from_date: dt.date | None = None, to_date: dt.date | None = None, *, force: bool = False,
-    progress: Progress | None = None, overrides: Mapping[str, Any] | None = None, facts: MarketFacts | None = None,
+    paths: Iterable[str | Path],
+    store: MarketStore,
+    layout: str | Layout | None = None,
+    symbol: str | None = None,
+    from_date: dt.date | None = None,
+    to_date: dt.date | None = None,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    facts: MarketFacts | None = None,
 ) -> IngestReport:
     """Store the files. `layout`: a name, a YAML file, or a Layout; otherwise one beside the file, or by its columns.
 
@@ -123,8 +131,9 @@ def ingest(
         raise InputError(f"--from-date {from_date} is after --to-date {to_date}: give them the other way round")
     if symbol is not None and symbol.upper() not in EXCHANGE_OF:
         raise InputError(f"--symbol {symbol}: unknown; there is {', '.join(EXCHANGE_OF)}")
-    request = Request(layout, symbol.upper() if symbol else None, from_date, to_date, force, overrides or {},
-                      facts or PlainFacts())
+    request = Request(
+        layout, symbol.upper() if symbol else None, from_date, to_date, force, overrides or {}, facts or PlainFacts()
+    )
     files = _files(paths)
     sizes = np.cumsum([0, *(path.stat().st_size for path in files)])
     reports = []
@@ -184,10 +193,21 @@ def ingest_table(
         for (underlying, day), one in quality.items():
             store.save_quality(underlying, day, source, one)
     return FileReport(
-        where, name, layout.kind, checked.interval_s, count, len(rows), dict(sorted(rows.rejected.items())), skipped,
-        sum(checked.snapped.values()), checked.superseded, checked.unsorted,
-        tuple(sorted({underlying for underlying, _ in quality})), tuple(sorted({day for _, day in quality})),
-        dict(sorted(blocks.items())), quality,
+        where,
+        name,
+        layout.kind,
+        checked.interval_s,
+        count,
+        len(rows),
+        dict(sorted(rows.rejected.items())),
+        skipped,
+        sum(checked.snapped.values()),
+        checked.superseded,
+        checked.unsorted,
+        tuple(sorted({underlying for underlying, _ in quality})),
+        tuple(sorted({day for _, day in quality})),
+        dict(sorted(blocks.items())),
+        quality,
     )
 
 
@@ -259,8 +279,10 @@ def _store(
         return [store.save_bars(bars, day_at(own[0]), source, force=force) for bars, own in whole]
     if layout.kind == "ticks":
         return [store.save_ticks(ticks, day_at(own[0]), source, force=force) for ticks, own in tick_days(rows)]
-    did: list[str] = [store.save_chain(chain, day_at(own[0]), source, force=force)
-                      for chain, own in chain_days(rows, layout, interval_s, request.facts)]
+    did: list[str] = [
+        store.save_chain(chain, day_at(own[0]), source, force=force)
+        for chain, own in chain_days(rows, layout, interval_s, request.facts)
+    ]
     for _, bars in spot_bars(rows, interval_s):
         did.append(store.save_bars(bars, ist_date(bars.start[0]), source, fill_only=True))
     return did

@@ -19,10 +19,32 @@ _SIDE = ("open", "high", "low", "close", "volume", "oi", "bid", "ask")
 TARGETS: dict[str, frozenset[str]] = {
     "bars": frozenset({"ts", "underlying", "expiry", "open", "high", "low", "close", "volume", "oi"}),
     "chain_long": frozenset({"ts", "underlying", "expiry", "strike", "right", "spot", *_SIDE}),
-    "chain_wide": frozenset({"ts", "underlying", "expiry", "strike", "spot",
-                             *(f"{side}_{name}" for side in ("call", "put") for name in _SIDE)}),
-    "ticks": frozenset({"ts", "ts_recv", "underlying", "expiry", "strike", "right", "close", "quantity", "day_volume",
-                        "oi", "bid", "ask"}),
+    "chain_wide": frozenset(
+        {
+            "ts",
+            "underlying",
+            "expiry",
+            "strike",
+            "spot",
+            *(f"{side}_{name}" for side in ("call", "put") for name in _SIDE),
+        }
+    ),
+    "ticks": frozenset(
+        {
+            "ts",
+            "ts_recv",
+            "underlying",
+            "expiry",
+            "strike",
+            "right",
+            "close",
+            "quantity",
+            "day_volume",
+            "oi",
+            "bid",
+            "ask",
+        }
+    ),
 }
 
 
@@ -73,8 +95,10 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def found(self, names: Iterable[str]) -> dict[str, str]:
         """Our name -> the file's column, for the columns that are there."""
         have = {name.lower(): name for name in reversed(list(names))}
-        pairs = ((ours, next((have[one.lower()] for one in theirs.split("|") if one.lower() in have), None))
-                 for ours, theirs in self.columns.items())
+        pairs = (
+            (ours, next((have[one.lower()] for one in theirs.split("|") if one.lower() in have), None))
+            for ours, theirs in self.columns.items()
+        )
         return {ours: theirs for ours, theirs in pairs if theirs is not None}
 
     def missing(self, names: Iterable[str]) -> list[str]:
@@ -157,8 +181,10 @@ def layout_of(path: Path, names: list[str], layout: str | Layout | None = None) 
     if not lacks:
         raise InputError(f"{path}: its columns ({', '.join(names)}) fit no layout: give one with --layout")
     _, name, missing = min(lacks)
-    raise InputError(f"{path}: fits no layout; the nearest, {name}, lacks column {', '.join(missing)} (there is "
-                     f"{', '.join(names)}): put a mapping {path.name}.yaml beside it, or give --layout")
+    raise InputError(
+        f"{path}: fits no layout; the nearest, {name}, lacks column {', '.join(missing)} (there is "
+        f"{', '.join(names)}): put a mapping {path.name}.yaml beside it, or give --layout"
+    )
 
 
 def _fits(layout: Layout, name: str, path: Path, names: list[str]) -> Layout:

@@ -63,8 +63,12 @@ def _read_csv(path: Path, skipped: list[Any]) -> pa.Table:
         skipped.append(row.number)
         return "skip"
 
-    text = pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), null_values=list(NULLS),
-                                strings_can_be_null=True, quoted_strings_can_be_null=True)
+    text = pacsv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        null_values=list(NULLS),
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+    )
     return pacsv.read_csv(path, convert_options=text, parse_options=pacsv.ParseOptions(invalid_row_handler=skip))
 
 
@@ -116,7 +120,7 @@ def times(column: pa.ChunkedArray, time_format: str, zone: str) -> tuple[NDArray
         values, bad = numbers(array)
         bad |= np.isnan(values)
         whole = pc.cast(array, pa.int64(), safe=False) if pa.types.is_integer(array.type) else None
-        exact = (np.array(pc.fill_null(whole, 0)) if whole is not None else np.where(bad, 0, values).astype(np.int64))
+        exact = np.array(pc.fill_null(whole, 0)) if whole is not None else np.where(bad, 0, values).astype(np.int64)
         return exact * _EPOCH_NS[time_format], bad
     if _is_text(array):
         return _text_times(array, time_format, zone)
@@ -133,8 +137,9 @@ def _to_utc(array: pa.Array, zone: str) -> tuple[NDArray[np.int64], Mask]:
         offset = IST_OFFSET_NS
     elif not aware:
         array = _localised(array, zone)
-    whole = pc.cast(pc.cast(array, pa.timestamp("ns", tz=array.type.tz if hasattr(array.type, "tz") else None)),
-                    pa.int64())
+    whole = pc.cast(
+        pc.cast(array, pa.timestamp("ns", tz=array.type.tz if hasattr(array.type, "tz") else None)), pa.int64()
+    )
     bad = _mask(pc.is_null(whole), unknown=True)
     return np.array(pc.fill_null(whole, offset)) - offset, bad
 
@@ -161,8 +166,9 @@ def _text_times(array: pa.Array, time_format: str, zone: str) -> tuple[NDArray[n
     stamps = [_one_time(text) for text in coded.dictionary.to_pylist()]
     naive = np.array([stamp is not None and stamp.tzinfo is None for stamp in stamps], np.bool_)
     utc = [stamp.replace(tzinfo=dt.UTC) if stamp and stamp.tzinfo is None else stamp for stamp in stamps]
-    shown = pa.array([stamp.astimezone(dt.UTC).replace(tzinfo=None) if stamp else None for stamp in utc],
-                     pa.timestamp("us"))
+    shown = pa.array(
+        [stamp.astimezone(dt.UTC).replace(tzinfo=None) if stamp else None for stamp in utc], pa.timestamp("us")
+    )
     local, bad = _to_utc(shown, zone)
     plain, _ = _to_utc(shown, "UTC")
     ts = np.append(np.where(naive, local, plain), 0)

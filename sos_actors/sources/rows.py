@@ -21,10 +21,19 @@ from sos_actors.sources.reading import Mask, dates, numbers, rights, texts, time
 NO_EXPIRY = -1
 NEAREST = -2
 #: Names the broker and older files use for the same indices.
-ALIASES = {"NIFTY 50": "NIFTY", "NIFTY50": "NIFTY", "NIFTY BANK": "BANKNIFTY", "BANK NIFTY": "BANKNIFTY",
-           "NSE_INDEX|NIFTY 50": "NIFTY", "NSE_INDEX|NIFTY BANK": "BANKNIFTY", "BSE_INDEX|SENSEX": "SENSEX",
-           "NSE|INDEX|NIFTY": "NIFTY", "NSE|INDEX|BANKNIFTY": "BANKNIFTY", "BSE|INDEX|SENSEX": "SENSEX",
-           "INDIA VIX": "INDIAVIX"}
+ALIASES = {
+    "NIFTY 50": "NIFTY",
+    "NIFTY50": "NIFTY",
+    "NIFTY BANK": "BANKNIFTY",
+    "BANK NIFTY": "BANKNIFTY",
+    "NSE_INDEX|NIFTY 50": "NIFTY",
+    "NSE_INDEX|NIFTY BANK": "BANKNIFTY",
+    "BSE_INDEX|SENSEX": "SENSEX",
+    "NSE|INDEX|NIFTY": "NIFTY",
+    "NSE|INDEX|BANKNIFTY": "BANKNIFTY",
+    "BSE|INDEX|SENSEX": "SENSEX",
+    "INDIA VIX": "INDIAVIX",
+}
 
 
 @dataclass
@@ -92,20 +101,37 @@ def _wide_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) 
     found = layout.found(table.column_names)
     halves = []
     for right, side in enumerate(("call_", "put_")):
-        own = {name.removeprefix(side): column for name, column in found.items()
-               if name.startswith(side) or not name.startswith(("call_", "put_"))}
+        own = {
+            name.removeprefix(side): column
+            for name, column in found.items()
+            if name.startswith(side) or not name.startswith(("call_", "put_"))
+        }
         halves.append(_long_rows(table, layout, own, symbol, where, right))
     call, put = halves
-    values = {name: np.concatenate([half.values.get(name, np.full(len(half), np.nan)) for half in halves])
-              for name in dict.fromkeys([*call.values, *put.values])}
+    values = {
+        name: np.concatenate([half.values.get(name, np.full(len(half), np.nan)) for half in halves])
+        for name in dict.fromkeys([*call.values, *put.values])
+    }
 
     def both(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(call, name), getattr(put, name)])
 
-    by_day = {key: call.rejected_by_day.get(key, Counter()) + put.rejected_by_day.get(key, Counter())
-              for key in dict.fromkeys([*call.rejected_by_day, *put.rejected_by_day])}
-    return Rows(call.names, both("underlying"), both("ts"), both("expiry"), both("strike"), both("right"), values,
-                both("ts_recv"), call.rejected + put.rejected, by_day)
+    by_day = {
+        key: call.rejected_by_day.get(key, Counter()) + put.rejected_by_day.get(key, Counter())
+        for key in dict.fromkeys([*call.rejected_by_day, *put.rejected_by_day])
+    }
+    return Rows(
+        call.names,
+        both("underlying"),
+        both("ts"),
+        both("expiry"),
+        both("strike"),
+        both("right"),
+        values,
+        both("ts_recv"),
+        call.rejected + put.rejected,
+        by_day,
+    )
 
 
 def _long_rows(

@@ -47,6 +47,10 @@ class SimulatedHistory:
         if index is None:
             return None
         return DayStats(
-            underlying, day, float(index.open[0]), float(index.high.max()), float(index.low.min()),
+            underlying,
+            day,
+            float(index.open[0]),
+            float(index.high.max()),
+            float(index.low.min()),
             float(index.close[-1]),
         )

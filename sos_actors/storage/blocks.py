@@ -162,7 +162,9 @@ def _get_frame(reader: _Reader, columns: list[_Column], rows: int, width: int) -
 
 
 def _finish_frame(
-    out: NDArray[np.float64], columns: list[_Column], masks: list[tuple[int, NDArray[np.bool_]]],
+    out: NDArray[np.float64],
+    columns: list[_Column],
+    masks: list[tuple[int, NDArray[np.bool_]]],
     raw: list[tuple[int, NDArray[np.float64]]],
 ) -> None:
     """Scale the running sums, then lay unknown, float64 and repeated columns over them."""
@@ -293,5 +295,6 @@ def decode_ticks(block: bytes) -> TickColumns:
     if rows:
         real[:, order] = _get_frame(reader, header.columns, rows, 1)[:, :, 0].T
     price, oi, bid, ask = real
-    return TickColumns(header.names[0], tuple(header.names[1:]), which, whole[0], ts_recv, price, whole[1], whole[2],
-                       oi, bid, ask)
+    return TickColumns(
+        header.names[0], tuple(header.names[1:]), which, whole[0], ts_recv, price, whole[1], whole[2], oi, bid, ask
+    )

@@ -28,11 +28,34 @@ Write = Callable[[pa.Table], None]
 #: Snapshots are written this many at a time.
 _BATCH = 512
 _RIGHTS = np.array(["CE", "PE"])
-_PLAIN = ("years", "spot", "forward", "atm_strike", "straddle", "atm_iv", "iv_skew", "iv_rank", "iv_percentile",
-          "ce_oi", "pe_oi",
-          "ce_oi_change", "pe_oi_change", "ce_volume", "pe_volume", "pcr", "pcr_volume", "pcr_oi_change",
-          "pcr_velocity", "max_pain", "oi_wall_above", "oi_wall_below", "gamma_exposure", "gamma_flip", "proxy_oi",
-          "breadth_ratio")
+_PLAIN = (
+    "years",
+    "spot",
+    "forward",
+    "atm_strike",
+    "straddle",
+    "atm_iv",
+    "iv_skew",
+    "iv_rank",
+    "iv_percentile",
+    "ce_oi",
+    "pe_oi",
+    "ce_oi_change",
+    "pe_oi_change",
+    "ce_volume",
+    "pe_volume",
+    "pcr",
+    "pcr_volume",
+    "pcr_oi_change",
+    "pcr_velocity",
+    "max_pain",
+    "oi_wall_above",
+    "oi_wall_below",
+    "gamma_exposure",
+    "gamma_flip",
+    "proxy_oi",
+    "breadth_ratio",
+)
 _BY_STRIKE = ("price", "bid", "ask", "iv", "delta", "gamma", "theta", "vega", "rho", "oi", "oi_change")
 #: The words for `ChainSnapshot.buildup`, by number + 1; unknown is empty.
 _BUILDUPS = np.array([one.label if one is not Buildup.UNKNOWN else "" for one in sorted(Buildup)])
@@ -81,8 +104,13 @@ def _moments(ts: np.ndarray[Any, Any]) -> dict[str, Any]:
 
 
 def export_bars(
-    store: MarketStore, underlying: str, from_date: dt.date, to_date: dt.date, out: str | Path,
-    interval_s: int | None = None, instrument: str | None = None,
+    store: MarketStore,
+    underlying: str,
+    from_date: dt.date,
+    to_date: dt.date,
+    out: str | Path,
+    interval_s: int | None = None,
+    instrument: str | None = None,
 ) -> int:
     """Write the bars of the index (or `instrument`); returns the rows. Raises DataError when there are none."""
     instrument, rows = instrument or index_id(underlying), 0
@@ -99,14 +127,22 @@ def export_bars(
 
 def _bar_table(bars: BarColumns) -> pa.Table:
     count = len(bars.start)
-    return _table({
-        "instrument": [bars.instrument] * count, **_moments(bars.start), "interval_s": np.full(count, bars.interval_s),
-        **{name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume", "oi")},
-    })
+    return _table(
+        {
+            "instrument": [bars.instrument] * count,
+            **_moments(bars.start),
+            "interval_s": np.full(count, bars.interval_s),
+            **{name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume", "oi")},
+        }
+    )
 
 
 def export_frames(
-    store: MarketStore, underlying: str, from_date: dt.date, to_date: dt.date, out: str | Path,
+    store: MarketStore,
+    underlying: str,
+    from_date: dt.date,
+    to_date: dt.date,
+    out: str | Path,
     interval_s: int | None = None,
 ) -> int:
     """Write all stored chains, a row a minute and contract of which anything is known; returns the rows."""
@@ -128,12 +164,18 @@ def _chain_table(chain: ChainColumns) -> pa.Table:
     cells = chain.values[minutes, :, rights, strikes]
     times, start = np.array(ist_times(chain.start)), chain.start
     count = len(minutes)
-    return _table({
-        "underlying": [chain.underlying] * count, "expiry": [chain.expiry.isoformat()] * count,
-        "time": times[minutes], "ts": start[minutes], "interval_s": np.full(count, chain.interval_s),
-        "strike": chain.strikes[strikes], "right": _RIGHTS[rights],
-        **{name: cells[:, place] for place, name in enumerate(CHAIN_FIELDS)},
-    })
+    return _table(
+        {
+            "underlying": [chain.underlying] * count,
+            "expiry": [chain.expiry.isoformat()] * count,
+            "time": times[minutes],
+            "ts": start[minutes],
+            "interval_s": np.full(count, chain.interval_s),
+            "strike": chain.strikes[strikes],
+            "right": _RIGHTS[rights],
+            **{name: cells[:, place] for place, name in enumerate(CHAIN_FIELDS)},
+        }
+    )
 
 
 def export_rows(rows: Iterable[ChainSnapshot], what: Literal["snapshots", "strikes"], out: str | Path) -> int:
@@ -163,27 +205,33 @@ def _write_batch(batch: list[ChainSnapshot], what: str, write: Write) -> int:
 
 
 def _snapshot_table(batch: list[ChainSnapshot]) -> pa.Table:
-    return _table({
-        "underlying": [one.underlying for one in batch], "expiry": [one.expiry.isoformat() for one in batch],
-        **_moments(np.array([one.ts for one in batch], np.int64)),
-        **{name: np.array([getattr(one, name) for one in batch], np.float64) for name in _PLAIN},
-        "smart_trend": [one.smart_trend for one in batch], "regime": [str(one.regime.value) for one in batch],
-        "missing": [",".join(one.missing) for one in batch],
-    })
+    return _table(
+        {
+            "underlying": [one.underlying for one in batch],
+            "expiry": [one.expiry.isoformat() for one in batch],
+            **_moments(np.array([one.ts for one in batch], np.int64)),
+            **{name: np.array([getattr(one, name) for one in batch], np.float64) for name in _PLAIN},
+            "smart_trend": [one.smart_trend for one in batch],
+            "regime": [str(one.regime.value) for one in batch],
+            "missing": [",".join(one.missing) for one in batch],
+        }
+    )
 
 
 def _strike_table(batch: list[ChainSnapshot]) -> pa.Table:
     sizes = [2 * len(one.strikes) for one in batch]
     stamps = _moments(np.array([one.ts for one in batch], np.int64))
-    return _table({
-        "underlying": np.repeat([one.underlying for one in batch], sizes),
-        "expiry": np.repeat([one.expiry.isoformat() for one in batch], sizes),
-        **{name: np.repeat(column, sizes) for name, column in stamps.items()},
-        "strike": np.concatenate([np.tile(one.strikes, 2) for one in batch]),
-        "right": np.concatenate([np.repeat(_RIGHTS, len(one.strikes)) for one in batch]),
-        **{name: np.concatenate([getattr(one, name).ravel() for one in batch]) for name in _BY_STRIKE},
-        "buildup": _BUILDUPS[np.concatenate([one.buildup.ravel() for one in batch]).astype(np.int64) + 1],
-    })
+    return _table(
+        {
+            "underlying": np.repeat([one.underlying for one in batch], sizes),
+            "expiry": np.repeat([one.expiry.isoformat() for one in batch], sizes),
+            **{name: np.repeat(column, sizes) for name, column in stamps.items()},
+            "strike": np.concatenate([np.tile(one.strikes, 2) for one in batch]),
+            "right": np.concatenate([np.repeat(_RIGHTS, len(one.strikes)) for one in batch]),
+            **{name: np.concatenate([getattr(one, name).ravel() for one in batch]) for name in _BY_STRIKE},
+            "buildup": _BUILDUPS[np.concatenate([one.buildup.ravel() for one in batch]).astype(np.int64) + 1],
+        }
+    )
 
 
 def _table(columns: dict[str, Any]) -> pa.Table:

@@ -69,14 +69,24 @@ class MarketStore:
     # ------------------------------------------------------------------ saving
 
     def save_bars(
-        self, bars: BarColumns, day: dt.date, source: str, simulated: bool = False, *,
-        force: bool = False, fill_only: bool = False,
+        self,
+        bars: BarColumns,
+        day: dt.date,
+        source: str,
+        simulated: bool = False,
+        *,
+        force: bool = False,
+        fill_only: bool = False,
     ) -> Saved:
         """Store one instrument's bars of `day`. `fill_only`: minutes already there win (for derived bars)."""
         underlying = parse_id(bars.instrument).underlying
         with self.transaction():
-            key = {"underlying": underlying, "instrument": bars.instrument, "day": day.isoformat(),
-                   "interval_s": bars.interval_s}
+            key = {
+                "underlying": underlying,
+                "instrument": bars.instrument,
+                "day": day.isoformat(),
+                "interval_s": bars.interval_s,
+            }
             old, whole = self._merged("bar_block", key, bars, simulated=simulated, force=force, fill_only=fill_only)
             did = self._put("bar_block", key, old, whole, source, simulated=simulated, force=force)
             if did != "unchanged" and bars.instrument == index_id(underlying):
@@ -84,18 +94,32 @@ class MarketStore:
             return did
 
     def save_chain(
-        self, chain: ChainColumns, day: dt.date, source: str, simulated: bool = False, *,
+        self,
+        chain: ChainColumns,
+        day: dt.date,
+        source: str,
+        simulated: bool = False,
+        *,
         force: bool = False,
     ) -> Saved:
         """Store one expiry's chain of `day`."""
-        key = {"underlying": chain.underlying, "day": day.isoformat(), "expiry": chain.expiry.isoformat(),
-               "interval_s": chain.interval_s}
+        key = {
+            "underlying": chain.underlying,
+            "day": day.isoformat(),
+            "expiry": chain.expiry.isoformat(),
+            "interval_s": chain.interval_s,
+        }
         with self.transaction():
             old, whole = self._merged("chain_block", key, chain, simulated=simulated, force=force)
             return self._put("chain_block", key, old, whole, source, simulated=simulated, force=force)
 
     def save_ticks(
-        self, ticks: TickColumns, day: dt.date, source: str, simulated: bool = False, *,
+        self,
+        ticks: TickColumns,
+        day: dt.date,
+        source: str,
+        simulated: bool = False,
+        *,
         force: bool = False,
     ) -> Saved:
         """Store the ticks of an underlying and its contracts of `day`, in order of arrival."""
@@ -124,7 +148,10 @@ class MarketStore:
     # ------------------------------------------------------------------ loading
 
     def load_day(
-        self, underlying: str, day: dt.date, expiries: Sequence[dt.date] | Literal["front", "all"] | None = None,
+        self,
+        underlying: str,
+        day: dt.date,
+        expiries: Sequence[dt.date] | Literal["front", "all"] | None = None,
         interval_s: int | None = None,
     ) -> MarketDay | None:
         """Give the day's index, nearest future and chains; None when nothing but ticks or daily bars is stored.
@@ -141,8 +168,14 @@ class MarketStore:
                 return None
             sources = dict.fromkeys(name for block in blocks for name in block.source.split("+"))
             return MarketDay(
-                underlying, day, index[1], future[1], tuple(chain for _, chain in chains), "+".join(sources),
-                simulated=any(block.simulated for block in blocks), quality=self.quality(underlying, day),
+                underlying,
+                day,
+                index[1],
+                future[1],
+                tuple(chain for _, chain in chains),
+                "+".join(sources),
+                simulated=any(block.simulated for block in blocks),
+                quality=self.quality(underlying, day),
             )
 
     def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
@@ -175,15 +208,18 @@ class MarketStore:
             rows = self.db.execute(
                 "SELECT day FROM bar_block WHERE underlying = ?1 AND interval_s < ?2 UNION "
                 "SELECT day FROM chain_block WHERE underlying = ?1 UNION "
-                "SELECT day FROM tick_block WHERE underlying = ?1 ORDER BY day", (underlying, DAILY_S)
+                "SELECT day FROM tick_block WHERE underlying = ?1 ORDER BY day",
+                (underlying, DAILY_S),
             )
             return [dt.date.fromisoformat(day) for (day,) in rows]
 
     def expiries(self, underlying: str, day: dt.date) -> list[dt.date]:
         """Give the expiries of which a chain is stored on `day`, nearest first."""
         with storage_errors(self.path):
-            rows = self.db.execute("SELECT DISTINCT expiry FROM chain_block WHERE underlying = ? AND day = ? "
-                                   "ORDER BY expiry", (underlying, day.isoformat()))
+            rows = self.db.execute(
+                "SELECT DISTINCT expiry FROM chain_block WHERE underlying = ? AND day = ? ORDER BY expiry",
+                (underlying, day.isoformat()),
+            )
             return [dt.date.fromisoformat(expiry) for (expiry,) in rows]
 
     def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
@@ -232,8 +268,10 @@ class MarketStore:
             return (found[0] if found else None), new
         old = found[0]
         if simulated and not old.simulated:
-            raise InputError(f"{key['underlying']} {key['day']}: real data is stored; simulated data "
-                             "does not replace it unless --force says so")
+            raise InputError(
+                f"{key['underlying']} {key['day']}: real data is stored; simulated data "
+                "does not replace it unless --force says so"
+            )
         if old.simulated and not simulated:
             return old, new
         if isinstance(new, BarColumns):
@@ -242,8 +280,17 @@ class MarketStore:
             return old, merge_chains(decode_chain(old.block), new)
         return old, merge_ticks(decode_ticks(old.block), new)
 
-    def _put(self, table: str, key: dict[str, Any], old: StoredBlock | None, whole: Columns, source: str, *,
-             simulated: bool, force: bool) -> Saved:
+    def _put(
+        self,
+        table: str,
+        key: dict[str, Any],
+        old: StoredBlock | None,
+        whole: Columns,
+        source: str,
+        *,
+        simulated: bool,
+        force: bool,
+    ) -> Saved:
         """Write the day unless it is already there as it is."""
         if isinstance(whole, BarColumns):
             block, start = encode_bars(whole), whole.start
@@ -266,7 +313,8 @@ class MarketStore:
         self, instrument: str, day: dt.date, interval_s: int | None
     ) -> tuple[StoredBlock | None, BarColumns | None]:
         found = self._blocks(
-            "bar_block", "instrument = ?1 AND day = ?2 AND interval_s = coalesce(?3, interval_s) "
+            "bar_block",
+            "instrument = ?1 AND day = ?2 AND interval_s = coalesce(?3, interval_s) "
             "AND (?3 IS NOT NULL OR interval_s < ?4) ORDER BY interval_s LIMIT 1",
             (instrument, day.isoformat(), interval_s, DAILY_S),
         )
@@ -293,8 +341,10 @@ class MarketStore:
         chains = []
         for expiry in wanted:
             found = self._blocks(
-                "chain_block", "underlying = ? AND day = ? AND expiry = ? AND interval_s = coalesce(?, interval_s) "
-                "ORDER BY interval_s LIMIT 1", (underlying, day.isoformat(), expiry.isoformat(), interval_s),
+                "chain_block",
+                "underlying = ? AND day = ? AND expiry = ? AND interval_s = coalesce(?, interval_s) "
+                "ORDER BY interval_s LIMIT 1",
+                (underlying, day.isoformat(), expiry.isoformat(), interval_s),
             )
             chains += [(block, decode_chain(block.block)) for block in found]
         return chains

@@ -27,8 +27,11 @@ from sos_actors.storage.database import open_database, storage_errors
 
 _RIGHTS = ("CE", "PE")
 _OPERATORS = {
-    apsw.SQLITE_INDEX_CONSTRAINT_EQ: "=", apsw.SQLITE_INDEX_CONSTRAINT_GT: ">",
-    apsw.SQLITE_INDEX_CONSTRAINT_GE: ">=", apsw.SQLITE_INDEX_CONSTRAINT_LT: "<", apsw.SQLITE_INDEX_CONSTRAINT_LE: "<=",
+    apsw.SQLITE_INDEX_CONSTRAINT_EQ: "=",
+    apsw.SQLITE_INDEX_CONSTRAINT_GT: ">",
+    apsw.SQLITE_INDEX_CONSTRAINT_GE: ">=",
+    apsw.SQLITE_INDEX_CONSTRAINT_LT: "<",
+    apsw.SQLITE_INDEX_CONSTRAINT_LE: "<=",
 }
 _REAL = ("open", "high", "low", "close", "volume", "oi", "bid", "ask", "strike")
 _WHOLE = ("ts", "interval_s", "simulated")
@@ -51,8 +54,22 @@ class _Bars:
 
     name = "bars"
     table = "bar_block"
-    columns = ("symbol", "instrument", "day", "time", "ts", "interval_s", "open", "high", "low", "close", "volume",
-               "oi", "source", "simulated")
+    columns = (
+        "symbol",
+        "instrument",
+        "day",
+        "time",
+        "ts",
+        "interval_s",
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume",
+        "oi",
+        "source",
+        "simulated",
+    )
     stored: ClassVar = {"symbol": "underlying", "instrument": "instrument", "day": "day", "interval_s": "interval_s"}
     keys = ("underlying", "instrument", "day", "source", "simulated", "block")
     within: tuple[str, ...] = ()
@@ -72,8 +89,19 @@ class _Chain:
 
     name = "chain"
     table = "chain_block"
-    columns = ("underlying", "day", "time", "ts", "interval_s", "expiry", "strike", "right", *CHAIN_FIELDS, "source",
-               "simulated")
+    columns = (
+        "underlying",
+        "day",
+        "time",
+        "ts",
+        "interval_s",
+        "expiry",
+        "strike",
+        "right",
+        *CHAIN_FIELDS,
+        "source",
+        "simulated",
+    )
     stored: ClassVar = {name: name for name in ("underlying", "day", "expiry", "interval_s")}
     keys = ("underlying", "day", "expiry", "source", "simulated", "block")
     within = ("strike", "right")
@@ -93,8 +121,19 @@ class _Chain:
         times, starts, ladder = ist_times(chain.start), chain.start.tolist(), chain.strikes.tolist()
         places = zip(minutes.tolist(), rights.tolist(), strikes.tolist(), strict=True)
         for (minute, right, strike), cell in zip(places, cells, strict=True):
-            yield (underlying, day, times[minute], starts[minute], chain.interval_s, expiry, ladder[strike],
-                   _RIGHTS[right], *_or_null(cell), source, simulated)
+            yield (
+                underlying,
+                day,
+                times[minute],
+                starts[minute],
+                chain.interval_s,
+                expiry,
+                ladder[strike],
+                _RIGHTS[right],
+                *_or_null(cell),
+                source,
+                simulated,
+            )
 
 
 class _Module:
@@ -105,8 +144,9 @@ class _Module:
 
     def Connect(self, *_: Any) -> tuple[str, _Table]:  # noqa: N802 - apsw's name
         """Declare the table's columns."""
-        kinds = ((name, "REAL" if name in _REAL else "INTEGER" if name in _WHOLE else "TEXT")
-                 for name in self._what.columns)
+        kinds = (
+            (name, "REAL" if name in _REAL else "INTEGER" if name in _WHOLE else "TEXT") for name in self._what.columns
+        )
         declared = ", ".join(f'"{name}" {kind}' for name, kind in kinds)
         return f"CREATE TABLE x ({declared})", _Table(self._what, self._reader)
 

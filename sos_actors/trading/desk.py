@@ -138,8 +138,11 @@ class OrderDesk:
         flow = self._flow
         live = flow.live
         flow.trades = dict(live)
-        flow.records = {order_id: record for order_id, record in flow.records.items()
-                        if record.intent_id in live and not record.ended}
+        flow.records = {
+            order_id: record
+            for order_id, record in flow.records.items()
+            if record.intent_id in live and not record.ended
+        }
         held = {instrument for _, instrument in self.ledger.positions()}
         self._prices = {instrument: price for instrument, price in self._prices.items() if instrument in held}
 
@@ -161,8 +164,15 @@ class OrderDesk:
             flow.let_go(trade, ts)
             units = trade.open
             if units:
-                fill = Fill(f"{trade.intent_id}-{reason.value.lower()}", "", ts, instrument, trade.plan.side.opposite,
-                            units, price)
+                fill = Fill(
+                    f"{trade.intent_id}-{reason.value.lower()}",
+                    "",
+                    ts,
+                    instrument,
+                    trade.plan.side.opposite,
+                    units,
+                    price,
+                )
                 expired = reason is ExitReason.EXPIRY
                 entry = self.ledger.apply(fill, trade.plan.strategy, day_of(ts), expired=expired)
                 if entry is not None:
@@ -192,8 +202,14 @@ class OrderDesk:
         """Give what an observer may know."""
         ledger = self.ledger
         positions = tuple((strategy, instrument, units) for (strategy, instrument), units in ledger.positions().items())
-        return DeskState(ledger.cash_paise, ledger.realised_paise, ledger.charges_paise, positions,
-                         tuple(trade.view() for trade in self._flow.live.values()), dict(self.anomaly_counts))
+        return DeskState(
+            ledger.cash_paise,
+            ledger.realised_paise,
+            ledger.charges_paise,
+            positions,
+            tuple(trade.view() for trade in self._flow.live.values()),
+            dict(self.anomaly_counts),
+        )
 
     # -- from the broker ----------------------------------------------------------------------------------------------
 
@@ -229,8 +245,7 @@ class OrderDesk:
             if anomaly.kind is AnomalyKind.MISMATCH or anomaly.kind is AnomalyKind.DUPLICATE_FILL:
                 return []
         trade = flow.trades[record.intent_id]
-        entry = self.ledger.apply(fill, trade.plan.strategy, day_of(fill.ts),
-                                  first_of_order=len(record.fill_ids) == 1)
+        entry = self.ledger.apply(fill, trade.plan.strategy, day_of(fill.ts), first_of_order=len(record.fill_ids) == 1)
         if entry is None:
             return []
         self._prices.setdefault(fill.instrument, fill.price)
@@ -253,8 +268,18 @@ class OrderDesk:
         detail = f"{fill.side} {fill.quantity} {fill.instrument}"
         self._note(Anomaly(AnomalyKind.UNKNOWN_ORDER, fill.order_id, fill.ts, detail))
         self._prices.setdefault(fill.instrument, fill.price)
-        return [PositionChanged(fill.ts, EXTERNAL, "", fill.instrument, entry.position, entry.average_price,
-                                entry.total_realised_paise, entry.cash_paise)]
+        return [
+            PositionChanged(
+                fill.ts,
+                EXTERNAL,
+                "",
+                fill.instrument,
+                entry.position,
+                entry.average_price,
+                entry.total_realised_paise,
+                entry.cash_paise,
+            )
+        ]
 
     def _note(self, anomaly: Anomaly) -> None:
         self.anomalies.append(anomaly)
@@ -262,7 +287,15 @@ class OrderDesk:
 
     def _position_changed(self, trade: Trade, fill: Fill, entry: LedgerEntry) -> None:
         plan = trade.plan
-        self._flow.out.append(PositionChanged(
-            fill.ts, plan.strategy, plan.underlying, fill.instrument, entry.position, entry.average_price,
-            entry.total_realised_paise, entry.cash_paise,
-        ))
+        self._flow.out.append(
+            PositionChanged(
+                fill.ts,
+                plan.strategy,
+                plan.underlying,
+                fill.instrument,
+                entry.position,
+                entry.average_price,
+                entry.total_realised_paise,
+                entry.cash_paise,
+            )
+        )

@@ -72,9 +72,29 @@ class ExitPlan:
     here. `stop_reason` tells what a fill of the stop means: STOP, BREAK_EVEN or TRAILING.
     """
 
-    __slots__ = ("_ruled", "entry", "even_move", "highest", "index_stop", "index_target", "initial_risk", "leave_ts",
-                 "lowest", "opened_ts", "settings", "sign", "square_off_ns", "stop", "stop_reason", "target", "tick",
-                 "trail_by", "view", "watch_stop", "watch_target")
+    __slots__ = (
+        "_ruled",
+        "entry",
+        "even_move",
+        "highest",
+        "index_stop",
+        "index_target",
+        "initial_risk",
+        "leave_ts",
+        "lowest",
+        "opened_ts",
+        "settings",
+        "sign",
+        "square_off_ns",
+        "stop",
+        "stop_reason",
+        "target",
+        "tick",
+        "trail_by",
+        "view",
+        "watch_stop",
+        "watch_target",
+    )
 
     def __init__(self, plan: TradePlan, opened_ts: int, entry: float, settings: ExitSettings, tick: float) -> None:
         self.settings = settings

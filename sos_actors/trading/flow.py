@@ -101,8 +101,12 @@ class TradeFlow:
         plan = trade.plan
         for old in tuple(self.live.values()):
             other = old.plan
-            if (other.strategy != plan.strategy or other.underlying != plan.underlying
-                    or other.direction is plan.direction or old.reason is not None):
+            if (
+                other.strategy != plan.strategy
+                or other.underlying != plan.underlying
+                or other.direction is plan.direction
+                or old.reason is not None
+            ):
                 continue
             same = other.instrument == plan.instrument and other.side is not plan.side
             if same and trade.replaces is None and old.open:
@@ -279,8 +283,16 @@ class TradeFlow:
         if trade.opened:
             self.out.append(trade.summary())
         else:
-            self.out.append(Refused(ts, plan.strategy, plan.underlying, RefusalReason.EXCHANGE_REJECTED,
-                                    f"{plan.instrument}: {detail}", plan.signal_id))
+            self.out.append(
+                Refused(
+                    ts,
+                    plan.strategy,
+                    plan.underlying,
+                    RefusalReason.EXCHANGE_REJECTED,
+                    f"{plan.instrument}: {detail}",
+                    plan.signal_id,
+                )
+            )
         successor, trade.flip_to = trade.flip_to, None
         if successor is not None:
             successor.replaces = None
@@ -324,8 +336,16 @@ class TradeFlow:
         if fill.side is not plan.side:
             direction = Direction.SHORT if direction is Direction.LONG else Direction.LONG
         stray = msgspec.structs.replace(
-            plan, side=fill.side, quantity=execution.units, direction=direction, entry=fill.price, stop=NAN, target=NAN,
-            index_stop=NAN, index_target=NAN, flip=False,
+            plan,
+            side=fill.side,
+            quantity=execution.units,
+            direction=direction,
+            entry=fill.price,
+            stop=NAN,
+            target=NAN,
+            index_stop=NAN,
+            index_target=NAN,
+            flip=False,
         )
         trade = self.admit(OrderIntent(f"{fill.fill_id}-stray", fill.ts, stray))
         trade.add(execution, execution.units)
@@ -333,14 +353,23 @@ class TradeFlow:
         self.close(trade, FLATTEN, fill.ts)
 
     def _send(
-        self, trade: Trade, role: OrderRole, quantity: int, kind: OrderType, ts: int, *,
-        price: float = NAN, trigger: float = NAN, oco: str = "",
+        self,
+        trade: Trade,
+        role: OrderRole,
+        quantity: int,
+        kind: OrderType,
+        ts: int,
+        *,
+        price: float = NAN,
+        trigger: float = NAN,
+        oco: str = "",
     ) -> OrderRecord:
         plan = trade.plan
         side = plan.side if role is ENTRY else plan.side.opposite
         order_id = trade.next_order_id(role)
-        order = SubmitOrder(order_id, trade.intent_id, ts, plan.instrument, side, quantity, kind, role, price, trigger,
-                            oco)
+        order = SubmitOrder(
+            order_id, trade.intent_id, ts, plan.instrument, side, quantity, kind, role, price, trigger, oco
+        )
         record = self.records[order_id] = trade.working[order_id] = OrderRecord(order)
         self.out.append(order)
         return record

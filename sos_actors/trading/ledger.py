@@ -71,7 +71,13 @@ class Ledger:
         self._seen: set[str] = set()
 
     def apply(
-        self, fill: Fill, strategy: str, day: dt.date, *, first_of_order: bool = True, expired: bool = False,
+        self,
+        fill: Fill,
+        strategy: str,
+        day: dt.date,
+        *,
+        first_of_order: bool = True,
+        expired: bool = False,
     ) -> LedgerEntry | None:
         """Book one fill; None (and counted) when its `fill_id` is already in the books.
 
@@ -101,8 +107,16 @@ class Ledger:
             self.charges_paise += charges
         self.realised_paise += realised
         self.cash_paise -= signed * paise + charges
-        return LedgerEntry(signed, paise, charges, realised, position.quantity, position.cost_paise,
-                           position.realised_paise, self.cash_paise)
+        return LedgerEntry(
+            signed,
+            paise,
+            charges,
+            realised,
+            position.quantity,
+            position.cost_paise,
+            position.realised_paise,
+            self.cash_paise,
+        )
 
     def _cost(self, fill: Fill, day: dt.date, first_of_order: bool, expired: bool) -> int:
         parts = parse_id(fill.instrument)
@@ -111,8 +125,7 @@ class Ledger:
         if not expired:
             kind = "FUT" if parts.kind == "INDEX" else parts.kind
             orders = 1 if first_of_order else 0
-            return self._charges.charges(
-                kind, parts.exchange, fill.side, fill.quantity, fill.price, day, orders).total
+            return self._charges.charges(kind, parts.exchange, fill.side, fill.quantity, fill.price, day, orders).total
         if fill.side is BUY or not fill.price > 0.0:
             return 0
         return self._charges.exercise(parts.exchange, fill.quantity, fill.price, day).total

@@ -58,12 +58,19 @@ def shifted_levels(signal: Signal, price: float, tick: float) -> Levels:
     shift = price - signal.entry
     if shift != shift:
         shift = 0.0
-    return Levels(tick_nearest(price, tick), tick_nearest(signal.stop + shift, tick),
-                  tick_nearest(signal.target + shift, tick))
+    return Levels(
+        tick_nearest(price, tick), tick_nearest(signal.stop + shift, tick), tick_nearest(signal.target + shift, tick)
+    )
 
 
 def premium_levels(
-    signal: Signal, entry: float, *, delta: float, gamma: float, settings: LevelSettings, tick: float,
+    signal: Signal,
+    entry: float,
+    *,
+    delta: float,
+    gamma: float,
+    settings: LevelSettings,
+    tick: float,
 ) -> Levels:
     """Levels of a bought option that costs `entry`: the signal's through delta and gamma, at least one tick.
 

@@ -166,8 +166,10 @@ class RiskBook:
         states = self._states
         if not states:
             return TradingState.ACTIVE
-        found = (states.get(scope, TradingState.ACTIVE) for scope in
-                 (("", ""), (strategy, ""), ("", underlying), (strategy, underlying)))
+        found = (
+            states.get(scope, TradingState.ACTIVE)
+            for scope in (("", ""), (strategy, ""), ("", underlying), (strategy, underlying))
+        )
         return max(found, key=_SEVERITY.__getitem__)
 
     # -- what happened ------------------------------------------------------------------------------------------------
@@ -307,13 +309,23 @@ class RiskBook:
         strategy, underlying = plan.strategy, plan.underlying
         replaced = 0
         if plan.flip:
-            replaced = len([group for group in groups.values() if group.strategy == strategy
-                            and group.underlying == underlying and group.direction not in ("", plan.direction)])
+            replaced = len(
+                [
+                    group
+                    for group in groups.values()
+                    if group.strategy == strategy
+                    and group.underlying == underlying
+                    and group.direction not in ("", plan.direction)
+                ]
+            )
         for reason, count, limit in (
             (RefusalReason.OPEN_POSITIONS, len(groups), settings.open_positions),
             (RefusalReason.STRATEGY_POSITIONS, self._per_strategy.get(strategy, 0), settings.strategy_positions),
-            (RefusalReason.UNDERLYING_POSITIONS, self._per_underlying.get(underlying, 0),
-             settings.underlying_positions),
+            (
+                RefusalReason.UNDERLYING_POSITIONS,
+                self._per_underlying.get(underlying, 0),
+                settings.underlying_positions,
+            ),
         ):
             if limit and count - replaced >= limit:
                 return Breach(reason, f"{count} open or in flight, {limit} allowed")

@@ -180,8 +180,9 @@ class PaperExchange:
             if order.order_type is LIMIT and order.order_id in self._orders:
                 # One that came within the bar may lie beyond its open already, like a stop.
                 self._limit_at_open(order, bar.open, bar.end, events)
-                reached = bar.low <= order.price - self._through if order.buy else \
-                    bar.high >= order.price + self._through
+                reached = (
+                    bar.low <= order.price - self._through if order.buy else bar.high >= order.price + self._through
+                )
                 if reached and order.order_id in self._orders:
                     self._fill(order, order.price, bar.end, events)
         return events
@@ -202,8 +203,11 @@ class PaperExchange:
                 continue
             buy = order.buy
             if order.order_type is LIMIT:
-                if (price <= order.price - self._through or tick.ask <= order.price) if buy else \
-                        (price >= order.price + self._through or tick.bid >= order.price):
+                if (
+                    (price <= order.price - self._through or tick.ask <= order.price)
+                    if buy
+                    else (price >= order.price + self._through or tick.bid >= order.price)
+                ):
                     self._fill(order, order.price, tick.ts, events)
                 continue
             if order.order_type is STOP:
@@ -300,8 +304,9 @@ class PaperExchange:
         self._budget -= quantity
         order.filled += quantity
         order.fills += 1
-        events.append(Fill(f"{order.order_id}#{order.fills}", order.order_id, ts, order.instrument, order.side,
-                           quantity, price))
+        events.append(
+            Fill(f"{order.order_id}#{order.fills}", order.order_id, ts, order.instrument, order.side, quantity, price)
+        )
         if order.filled == order.quantity:
             self._end(order, FILLED)
             if order.oco:

@@ -19,13 +19,26 @@ from sos_actors.messages import Fill, OrderStatus, OrderUpdate, SubmitOrder
 _S = OrderStatus
 #: Reached through its class, a member of an enumeration costs ten times as much.
 INTENT, PARTIALLY_FILLED, FILLED, CANCELLED, REJECTED = (
-    _S.INTENT, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED)
+    _S.INTENT,
+    _S.PARTIALLY_FILLED,
+    _S.FILLED,
+    _S.CANCELLED,
+    _S.REJECTED,
+)
 
 #: From each state, the states a broker's update may lead to.
 STEPS: dict[OrderStatus, frozenset[OrderStatus]] = {
-    _S.INTENT: frozenset({
-        _S.SUBMITTED, _S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN,
-    }),
+    _S.INTENT: frozenset(
+        {
+            _S.SUBMITTED,
+            _S.OPEN,
+            _S.PARTIALLY_FILLED,
+            _S.FILLED,
+            _S.CANCELLED,
+            _S.REJECTED,
+            _S.UNKNOWN,
+        }
+    ),
     _S.SUBMITTED: frozenset({_S.OPEN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN}),
     _S.OPEN: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN}),
     _S.PARTIALLY_FILLED: frozenset({_S.FILLED, _S.CANCELLED, _S.UNKNOWN}),
@@ -77,8 +90,20 @@ class OrderRecord:
     which the broker may have been too far to grant: `quantity_before` is the one it replaces.
     """
 
-    __slots__ = ("cancelling", "fill_ids", "filled", "instrument", "intent_id", "order_id", "quantity",
-                 "quantity_before", "role", "sent_ts", "side", "status")
+    __slots__ = (
+        "cancelling",
+        "fill_ids",
+        "filled",
+        "instrument",
+        "intent_id",
+        "order_id",
+        "quantity",
+        "quantity_before",
+        "role",
+        "sent_ts",
+        "side",
+        "status",
+    )
 
     def __init__(self, order: SubmitOrder) -> None:
         self.order_id = order.order_id

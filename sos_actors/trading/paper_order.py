@@ -15,8 +15,20 @@ class PaperOrder:
     a market order.
     """
 
-    __slots__ = ("buy", "filled", "fills", "instrument", "live_from", "oco", "order_id", "order_type", "price",
-                 "quantity", "side", "trigger")
+    __slots__ = (
+        "buy",
+        "filled",
+        "fills",
+        "instrument",
+        "live_from",
+        "oco",
+        "order_id",
+        "order_type",
+        "price",
+        "quantity",
+        "side",
+        "trigger",
+    )
 
     def __init__(self, message: SubmitOrder, live_from: int) -> None:
         self.order_id = message.order_id

@@ -94,7 +94,13 @@ def rank(snapshot: ChainSnapshot, right: int, settings: RankingSettings) -> list
 
 
 def _score(
-    snapshot: ChainSnapshot, right: int, settings: RankingSettings, *, distance: Floats, oi_rank: Floats, width: Floats,
+    snapshot: ChainSnapshot,
+    right: int,
+    settings: RankingSettings,
+    *,
+    distance: Floats,
+    oi_rank: Floats,
+    width: Floats,
 ) -> Floats:
     iv = snapshot.iv[right]
     known = iv[~np.isnan(iv)]

@@ -81,7 +81,10 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 
 def select(
-    signal: Signal, snapshot: ChainSnapshot | None, settings: SelectionSettings, *,
+    signal: Signal,
+    snapshot: ChainSnapshot | None,
+    settings: SelectionSettings,
+    *,
     future: tuple[str, float] | None = None,
 ) -> Choice | Refusal:
     """Choose the contract for a signal. `future` is the near future's id and price, for FUTURE selections.
@@ -106,10 +109,28 @@ def select(
 def plan(signal: Signal, choice: Choice, *, quantity: int, lot_size: int) -> TradePlan:
     """Put signal, choice and size together: the plan for the risk actor. Its id is the signal's."""
     return TradePlan(
-        f"{signal.signal_id}-p", signal.signal_id, signal.strategy, signal.underlying, signal.ts, signal.direction,
-        choice.instrument, choice.side, quantity, lot_size, choice.entry, choice.stop, choice.target,
-        choice.index_stop, choice.index_target, signal.regime, choice.right, choice.delta, choice.bid, choice.ask,
-        choice.score, signal.flip,
+        f"{signal.signal_id}-p",
+        signal.signal_id,
+        signal.strategy,
+        signal.underlying,
+        signal.ts,
+        signal.direction,
+        choice.instrument,
+        choice.side,
+        quantity,
+        lot_size,
+        choice.entry,
+        choice.stop,
+        choice.target,
+        choice.index_stop,
+        choice.index_target,
+        signal.regime,
+        choice.right,
+        choice.delta,
+        choice.bid,
+        choice.ask,
+        choice.score,
+        signal.flip,
     )
 
 
@@ -126,7 +147,10 @@ def _direct(signal: Signal, instrument: str, kind: str, price: float, tick: floa
 
 
 def _column(
-    selection: Selection, right: int, snapshot: ChainSnapshot, settings: SelectionSettings,
+    selection: Selection,
+    right: int,
+    snapshot: ChainSnapshot,
+    settings: SelectionSettings,
 ) -> tuple[int, float] | Refusal:
     """Index of the strike in the snapshot's arrays and its score (NaN unless ranked)."""
     if selection.kind == "RANKED":
@@ -151,14 +175,20 @@ def _column(
 
 
 def _option(
-    signal: Signal, snapshot: ChainSnapshot, right: Right, found: tuple[int, float], settings: SelectionSettings,
+    signal: Signal,
+    snapshot: ChainSnapshot,
+    right: Right,
+    found: tuple[int, float],
+    settings: SelectionSettings,
 ) -> Choice | Refusal:
     column, score = found
     row = CE if right is Right.CE else PE
     strike = float(snapshot.strikes[column])
     instrument = option_id(snapshot.underlying, snapshot.expiry, strike, right)
-    price, bid, ask, delta, gamma = (float(field[row, column]) for field in (
-        snapshot.price, snapshot.bid, snapshot.ask, snapshot.delta, snapshot.gamma))
+    price, bid, ask, delta, gamma = (
+        float(field[row, column])
+        for field in (snapshot.price, snapshot.bid, snapshot.ask, snapshot.delta, snapshot.gamma)
+    )
     fault = _contract_fault(instrument, price, bid, ask, float(snapshot.oi[row, column]), settings=settings)
     if fault is not None:
         return fault
@@ -167,12 +197,32 @@ def _option(
     wrong = levels.fault(BUY)
     if wrong:
         return Refusal(RefusalReason.BAD_LEVELS, f"{instrument}: {wrong}")
-    return Choice(instrument, "OPT", BUY, right, strike, levels.entry, levels.stop, levels.target, signal.stop,
-                  signal.target, delta, bid, ask, score)
+    return Choice(
+        instrument,
+        "OPT",
+        BUY,
+        right,
+        strike,
+        levels.entry,
+        levels.stop,
+        levels.target,
+        signal.stop,
+        signal.target,
+        delta,
+        bid,
+        ask,
+        score,
+    )
 
 
 def _contract_fault(
-    instrument: str, price: float, bid: float, ask: float, oi: float, *, settings: SelectionSettings,
+    instrument: str,
+    price: float,
+    bid: float,
+    ask: float,
+    oi: float,
+    *,
+    settings: SelectionSettings,
 ) -> Refusal | None:
     if not price > 0.0:
         return Refusal(RefusalReason.NO_PRICE, f"{instrument}: no price")

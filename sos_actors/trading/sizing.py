@@ -56,8 +56,18 @@ def margin_per_unit(kind: str, side: Side, price: float, spot: float, settings: 
 
 
 def size(
-    *, kind: str, side: Side, entry: float, stop: float, spot: float, lot_size: int, freeze_quantity: int,
-    quantity_mod: float, equity: float, free_cash: float, settings: SizingSettings,
+    *,
+    kind: str,
+    side: Side,
+    entry: float,
+    stop: float,
+    spot: float,
+    lot_size: int,
+    freeze_quantity: int,
+    quantity_mod: float,
+    equity: float,
+    free_cash: float,
+    settings: SizingSettings,
 ) -> Size:
     """Units of one trade: floor(floor(min(risk cap, equity x risk) / (risk a lot)) x quantity_mod) lots, then cut.
 

@@ -58,9 +58,29 @@ class Trade:
     opposite trade that this one's entry order closes first (a flip); `flip_to` the other end of that.
     """
 
-    __slots__ = ("charges_paise", "closed", "closed_by", "entry_paise", "entry_ts", "exit_paise", "exit_ts", "exits",
-                 "flip_to", "index", "intent_id", "open", "opened", "plan", "reason", "replaces", "sent", "sign",
-                 "stop_order", "target_order", "working")
+    __slots__ = (
+        "charges_paise",
+        "closed",
+        "closed_by",
+        "entry_paise",
+        "entry_ts",
+        "exit_paise",
+        "exit_ts",
+        "exits",
+        "flip_to",
+        "index",
+        "intent_id",
+        "open",
+        "opened",
+        "plan",
+        "reason",
+        "replaces",
+        "sent",
+        "sign",
+        "stop_order",
+        "target_order",
+        "working",
+    )
 
     def __init__(self, intent: OrderIntent) -> None:
         plan = intent.plan
@@ -121,10 +141,25 @@ class Trade:
         plan, exits = self.plan, self.exits
         gross = self.sign * (self.exit_paise - self.entry_paise)
         return TradeClosed(
-            self.intent_id, self.intent_id, plan.strategy, plan.underlying, plan.instrument, plan.direction, plan.side,
-            self.opened, self.entry_ts, self.exit_ts, self.average_entry, self.exit_paise / self.closed / 100.0, gross,
-            self.charges_paise, gross - self.charges_paise, self.closed_by or FLATTEN, plan.regime,
-            NAN if exits is None else exits.initial_risk, 0.0 if exits is None else exits.mae,
+            self.intent_id,
+            self.intent_id,
+            plan.strategy,
+            plan.underlying,
+            plan.instrument,
+            plan.direction,
+            plan.side,
+            self.opened,
+            self.entry_ts,
+            self.exit_ts,
+            self.average_entry,
+            self.exit_paise / self.closed / 100.0,
+            gross,
+            self.charges_paise,
+            gross - self.charges_paise,
+            self.closed_by or FLATTEN,
+            plan.regime,
+            NAN if exits is None else exits.initial_risk,
+            0.0 if exits is None else exits.mae,
             0.0 if exits is None else exits.mfe,
         )
 
@@ -132,9 +167,16 @@ class Trade:
         """Give what an observer may know."""
         plan, exits = self.plan, self.exits
         return TradeView(
-            self.intent_id, plan.strategy, plan.instrument, plan.side, self.open,
-            self.average_entry if self.opened else NAN, plan.stop if exits is None else exits.stop, plan.target,
+            self.intent_id,
+            plan.strategy,
+            plan.instrument,
+            plan.side,
+            self.open,
+            self.average_entry if self.opened else NAN,
+            plan.stop if exits is None else exits.stop,
+            plan.target,
             "" if self.reason is None else self.reason.value,
-            tuple((order.order_id, order.status.value, order.filled, order.quantity)
-                  for order in self.working.values()),
+            tuple(
+                (order.order_id, order.status.value, order.filled, order.quantity) for order in self.working.values()
+            ),
         )

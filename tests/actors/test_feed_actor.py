@@ -99,9 +99,7 @@ def test_the_exchange_sees_an_interval_before_anybody_else():
     heard = _run(_day(), *topics, asker=(CALL, "09:17", "09:20"))
     instant = [m for m in heard if getattr(m, "end", getattr(m, "ts", 0)) == ist("09:18") or
                (isinstance(m, ExchangeBar) and m.bar.end == ist("09:18"))]  # fmt: skip
-    told = [
-        (type(m).__name__, getattr(m, "stage", getattr(m, "instrument", ""))) for m in instant
-    ]
+    told = [(type(m).__name__, getattr(m, "stage", getattr(m, "instrument", ""))) for m in instant]
     assert told == [
         ("ExchangeBar", Stage.MATCH_OPEN), ("ExchangeBar", Stage.MATCH_RANGE),
         ("ChainFrame", ""), ("Bar", INDEX), ("Bar", CALL), ("MinuteClosed", ""),

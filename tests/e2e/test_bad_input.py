@@ -203,8 +203,11 @@ def _bars(sos, name, text):
         ("", ["bad.csv"]),
         (BARS, ["bad.csv"]),
         ("nothing of the kind", ["bad.csv"]),
-        (BARS + "".join(f"2025-09-01T{hour:02d}:{m:02d}:00Z,1,1,1,1,0\n" for hour in range(9, 16) for m in range(60)),
-         ["bad.csv", "zone"]),
+        (
+            BARS
+            + "".join(f"2025-09-01T{hour:02d}:{m:02d}:00Z,1,1,1,1,0\n" for hour in range(9, 16) for m in range(60)),
+            ["bad.csv", "zone"],
+        ),
     ],
     ids=["column missing", "empty", "no rows", "not a table", "wrong time zone"],
 )

@@ -20,8 +20,9 @@ MINUTE = 60_000_000_000
 OPEN = int(dt.datetime(2026, 1, 5, 3, 45, tzinfo=dt.UTC).timestamp()) * 1_000_000_000
 
 
-def chain(smart_trend: str = "Neutral", regime: Regime = Regime.SIDEWAYS, pcr: float = 1.0,
-    **more: float) -> ChainSnapshot:
+def chain(
+    smart_trend: str = "Neutral", regime: Regime = Regime.SIDEWAYS, pcr: float = 1.0, **more: float
+) -> ChainSnapshot:
     return msgspec.structs.replace(NO_CHAIN, smart_trend=smart_trend, regime=regime, pcr=pcr, **more)
 
 
@@ -37,7 +38,8 @@ def bars(rows: list[tuple[float, ...]], start: int = OPEN) -> list[Bar]:
 def compiled(data: dict | None = None, **changes):
     """Compile one strategy given as a dict; a small valid one by default."""
     base = {
-        "pattern_id": "test", "phases": [{"id": "ONE", "conditions": ["close > open"]}],
+        "pattern_id": "test",
+        "phases": [{"id": "ONE", "conditions": ["close > open"]}],
         "execution": {"side": "BUY", "entry": "close", "sl": "close - 10", "tp": "close + 20"},
     }
     definition, warnings = parse_strategy(json.dumps((data or base) | changes), "test.json")
@@ -57,8 +59,9 @@ class Runner:
         self.previous: Bar | None = None
         self.book.new_day()
 
-    def feed(self, bar: Bar, snapshot: ChainSnapshot | None = None, structure: MarketStructure | None = None,
-        confirm=None):
+    def feed(
+        self, bar: Bar, snapshot: ChainSnapshot | None = None, structure: MarketStructure | None = None, confirm=None
+    ):
         values = self.book.update(bar)
         studies = Studies("NIFTY", self.strategy.timeframe, bar.end, bar, self.previous or bar, values)
         self.previous = bar

@@ -40,8 +40,7 @@ TWO_SIDED = {
 LONG_ONLY = {
     "index_breakout": [step(C, 40, 2000), step(C + 40, 10, 3000)],
     "institutional_demand": [(C, C + 5, C - 40, C - 5, 2000), (C - 5, C, C - 35, C - 10, 1000), step(C - 10, 40, 1000)],
-    "screener_momentum": [
-        step(C, 200, 3000), *[step(C + 200, 0, 1000)] * 6, step(C + 200, 20, 1500)],
+    "screener_momentum": [step(C, 200, 3000), *[step(C + 200, 0, 1000)] * 6, step(C + 200, 20, 1500)],
     "volume_spike_scalper": [step(C, 20, 4000)],
 }
 #: These gates are short by nature and written as such, after the same falling base.
@@ -73,8 +72,14 @@ def case(name: str, rows: list[tuple[float, ...]], mirror: bool) -> list:
 
 def sentiment(runner: Runner, **more):
     long = runner.strategy.direction is Direction.LONG
-    given = {"smart_trend": "Long Buildup" if long else "Short Buildup", "breadth_ratio": 1.5, "pcr_velocity": -0.01,
-             "ce_oi_change": 5.0, "pe_oi_change": 1.0, "regime": Regime.BULLISH if long else Regime.BEARISH}
+    given = {
+        "smart_trend": "Long Buildup" if long else "Short Buildup",
+        "breadth_ratio": 1.5,
+        "pcr_velocity": -0.01,
+        "ce_oi_change": 5.0,
+        "pe_oi_change": 1.0,
+        "regime": Regime.BULLISH if long else Regime.BEARISH,
+    }
     return chain(**(given | more))
 
 
@@ -96,8 +101,19 @@ def test_gate_fires_on_its_pattern_and_only_at_its_end(name, rows, mirror):
 
 
 MULTIPLES = {
-    "ema_cross": 2, "index_breakout": 2, "brf": 2, "institutional_demand": 3, "round_level": 2.5, "sample_trend": 2,
-    "screener": 2, "snap": 1.5, "vwap": 2, "bigdog": 2, "bb_mean": 2, "volume_spike": 1.5, "smart_trend": 2.5,
+    "ema_cross": 2,
+    "index_breakout": 2,
+    "brf": 2,
+    "institutional_demand": 3,
+    "round_level": 2.5,
+    "sample_trend": 2,
+    "screener": 2,
+    "snap": 1.5,
+    "vwap": 2,
+    "bigdog": 2,
+    "bb_mean": 2,
+    "volume_spike": 1.5,
+    "smart_trend": 2.5,
 }
 
 
@@ -130,18 +146,24 @@ def test_gate_is_silent_against_the_chain_or_without_it(name, rows, mirror):
 def test_gate_is_refused_in_the_opposite_regime(name, rows, mirror):
     runner = runner_of(name)
     long = runner.strategy.direction is Direction.LONG
-    told = runner.run(case(name, rows, mirror), sentiment(runner, regime=Regime.BEARISH if long else Regime.BULLISH),
-                      STRUCTURE)
+    told = runner.run(
+        case(name, rows, mirror), sentiment(runner, regime=Regime.BEARISH if long else Regime.BULLISH), STRUCTURE
+    )
     assert [one.reason for _, one in told] == [RefusalReason.REGIME]
     assert runner.machine.declined == {RefusalReason.REGIME: 1}
 
 
-@pytest.mark.parametrize(("name", "rows", "mirror"), [
-    one for one in CASES if "volume" in str(PLAYBOOK.select([one[0]]).strategies[0].required)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "rows", "mirror"),
+    [one for one in CASES if "volume" in str(PLAYBOOK.select([one[0]]).strategies[0].required)],
+    ids=str,
+)
 def test_gates_of_volume_are_silent_where_volume_is_unknown(name, rows, mirror):
     runner = runner_of(name)
-    blind = [type(bar)(bar.instrument, bar.start, bar.end, bar.open, bar.high, bar.low, bar.close)
-             for bar in case(name, rows, mirror)]
+    blind = [
+        type(bar)(bar.instrument, bar.start, bar.end, bar.open, bar.high, bar.low, bar.close)
+        for bar in case(name, rows, mirror)
+    ]
     assert runner.run(blind, sentiment(runner), STRUCTURE) == []
 
 
@@ -167,8 +189,9 @@ def test_gap_fill_needs_the_gap_the_hour_and_the_chain():
     assert gap(higher) == []
     late = runner_of("gap_fill_long")
     structure = MarketStructure("NIFTY", 0, prev_close=25_100.0)
-    assert late.run(bars(GAP_ROWS, start=bars(GAP_ROWS)[0].start + 30 * 60_000_000_000), sentiment(late),
-        structure) == []
+    assert (
+        late.run(bars(GAP_ROWS, start=bars(GAP_ROWS)[0].start + 30 * 60_000_000_000), sentiment(late), structure) == []
+    )
     assert gap(GAP_ROWS, smart_trend="Neutral") == []
 
 

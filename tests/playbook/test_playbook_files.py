@@ -32,11 +32,26 @@ from sos_actors.quant.studies import StudyBook
 DATA = Path(os.environ.get("SOS_TEST_DATA", ROOT / "../shared/data"))
 INDEX = DATA / "index_1m_NIFTY.csv.gz"
 GATES = [
-    "ema_cross_long", "ema_cross_short", "index_breakout_long", "brf_short", "institutional_demand_long",
-    "round_level_rejection_short", "sample_trend_reversal", "screener_momentum_long", "snap_reversal_long",
-    "snap_reversal_short", "vwap_ema_gate_long", "vwap_ema_gate_short", "bigdog_breakout_long", "bigdog_breakout_short",
-    "bb_mean_reversion_long", "bb_mean_reversion_short", "volume_spike_scalper_long", "gap_fill_long",
-    "smart_trend_index_long", "smart_trend_index_short",
+    "ema_cross_long",
+    "ema_cross_short",
+    "index_breakout_long",
+    "brf_short",
+    "institutional_demand_long",
+    "round_level_rejection_short",
+    "sample_trend_reversal",
+    "screener_momentum_long",
+    "snap_reversal_long",
+    "snap_reversal_short",
+    "vwap_ema_gate_long",
+    "vwap_ema_gate_short",
+    "bigdog_breakout_long",
+    "bigdog_breakout_short",
+    "bb_mean_reversion_long",
+    "bb_mean_reversion_short",
+    "volume_spike_scalper_long",
+    "gap_fill_long",
+    "smart_trend_index_long",
+    "smart_trend_index_short",
 ]
 
 
@@ -88,34 +103,68 @@ OLD = {
     "pattern_id": "OLD_STYLE",
     "regime_config": {"SIDEWAYS": {"allow_entry": True, "quantity_mod": 0.5, "buffer_atr": 0.5}, "BEARISH": {}},
     "phases": [
-        {"id": "NEAR", "conditions": ["abs(candle.getClose() - round(candle.getClose(), -2)) < 50"],
-         "capture": {"level": "round(candle.getClose(), -2)",
-             "upper": "var.level + (candle.getATR() * regime.buffer_atr)"}},
+        {
+            "id": "NEAR",
+            "conditions": ["abs(candle.getClose() - round(candle.getClose(), -2)) < 50"],
+            "capture": {
+                "level": "round(candle.getClose(), -2)",
+                "upper": "var.level + (candle.getATR() * regime.buffer_atr)",
+            },
+        },
         {"id": "PEAK", "conditions": ["candle.getHigh() > 0", "peak = highest(history, 5, 'high')"], "timeout": None},
         {"id": "TRIGGER", "conditions": "candle.getClose() < prev_candle.getLow()", "capture": None},
     ],
-    "execution": {"side": "SHORT", "entry": "prev_candle.getLow() - 0.5", "sl": "vars.peak + 1.0",
-                  "tp": "entry - (risk * regime.tp)", "option_selection": "ATM_PUT"},
+    "execution": {
+        "side": "SHORT",
+        "entry": "prev_candle.getLow() - 0.5",
+        "sl": "vars.peak + 1.0",
+        "tp": "entry - (risk * regime.tp)",
+        "option_selection": "ATM_PUT",
+    },
     "author": "someone",
 }
 NEW = {
-    "pattern_id": "NEW_STYLE", "description": "D",
-    "regime_config": {"BULLISH": {"allow_entry": True, "quantity_mod": 1.5, "tp_mult": 2.0},
-        "BEARISH": {"allow_entry": False}},
+    "pattern_id": "NEW_STYLE",
+    "description": "D",
+    "regime_config": {
+        "BULLISH": {"allow_entry": True, "quantity_mod": 1.5, "tp_mult": 2.0},
+        "BEARISH": {"allow_entry": False},
+    },
     "phases": [
-        {"id": "SMART_FILTER", "conditions": ["sentiment.smart_trend in ['Long Buildup', 'Short Covering']",
-            "sentiment.pcr > 0.8"],
-         "capture": {"initial_trend": "sentiment.smart_trend"}, "timeout": 0},
-        {"id": "SCREEN", "conditions": ["vars.screener.rvol > 0.5 or screener.change_from_open > 0.3",
-                                        "low_wick(candle) >= (candle_size(candle) * 0.1)", "body_size(candle) >= 0"],
-         "capture": {"setup_vwap": "vwap(history)", "bound": "round(close, -2) + (atr * 0.5)"}, "timeout": 5},
-        {"id": "TRIGGER", "conditions": ["close > moving_avg(history, 20, 'close') and sentiment.breadth_ratio > 1.2",
-                                         "time_is_between(timestamp, '09:15', '15:30')",
-                                         "open < prev_day_close() * 1.1"],
-         "capture": {}, "timeout": 15},
+        {
+            "id": "SMART_FILTER",
+            "conditions": ["sentiment.smart_trend in ['Long Buildup', 'Short Covering']", "sentiment.pcr > 0.8"],
+            "capture": {"initial_trend": "sentiment.smart_trend"},
+            "timeout": 0,
+        },
+        {
+            "id": "SCREEN",
+            "conditions": [
+                "vars.screener.rvol > 0.5 or screener.change_from_open > 0.3",
+                "low_wick(candle) >= (candle_size(candle) * 0.1)",
+                "body_size(candle) >= 0",
+            ],
+            "capture": {"setup_vwap": "vwap(history)", "bound": "round(close, -2) + (atr * 0.5)"},
+            "timeout": 5,
+        },
+        {
+            "id": "TRIGGER",
+            "conditions": [
+                "close > moving_avg(history, 20, 'close') and sentiment.breadth_ratio > 1.2",
+                "time_is_between(timestamp, '09:15', '15:30')",
+                "open < prev_day_close() * 1.1",
+            ],
+            "capture": {},
+            "timeout": 15,
+        },
     ],
-    "execution": {"side": "BUY", "entry": "candle.close", "sl": "low - (atr(history, 14) * 0.5)",
-                  "tp": "close + ( (close - sl) * 2.5 )", "option_selection": "ATM"},
+    "execution": {
+        "side": "BUY",
+        "entry": "candle.close",
+        "sl": "low - (atr(history, 14) * 0.5)",
+        "tp": "close + ( (close - sl) * 2.5 )",
+        "option_selection": "ATM",
+    },
 }
 
 
@@ -129,8 +178,14 @@ def test_files_of_2025_load_unchanged_and_newer_spellings_are_suggested(tmp_path
     playbook = load(tmp_path, old=OLD)
     assert playbook.errors == ()
     said = "\n".join(playbook.warnings)
-    for hint in ("write candle.close", "write vars.level", "move it to \"capture\"", "modern spelling is SELL",
-                 "unknown key 'author'", "write prev_candle.low"):
+    for hint in (
+        "write candle.close",
+        "write vars.level",
+        'move it to "capture"',
+        "modern spelling is SELL",
+        "unknown key 'author'",
+        "write prev_candle.low",
+    ):
         assert hint in said, hint
     strategy = playbook.strategies[0]
     assert strategy.names == ("level", "upper", "peak")
@@ -151,27 +206,41 @@ def test_files_of_2026_load_unchanged_without_warnings_and_run(tmp_path):
     assert playbook.warnings == ()
     runner = Runner(playbook)
     rows = [(100.0 + k, 103.0 + k, 98.0 + k, 101.0 + k, 10.0) for k in range(40)]
-    told = runner.run(bars(rows), chain("Long Buildup", Regime.BULLISH, breadth_ratio=1.5), MarketStructure("N", 0,
-        prev_close=120.0))
+    told = runner.run(
+        bars(rows), chain("Long Buildup", Regime.BULLISH, breadth_ratio=1.5), MarketStructure("N", 0, prev_close=120.0)
+    )
     assert isinstance(told[0][1], Setup)
     assert dict(told[0][1].captured)["initial_trend"] == "Long Buildup"
 
 
 BROKEN = {
-    "empty": "", "nojson": "{", "list": "[]", "null": "null", "number": "5", "nophases": {"pattern_id": "x"},
-    "both": {"pattern_id": "x", "stance": "1", "phases": OLD["phases"]}, "noid": {"phases": OLD["phases"]},
-    "emptyid": {"pattern_id": "", "phases": [], "execution": {}}, "badtype": NEW | {"phases": {"a": 1}},
-    "timeout": NEW | {"phases": [{"id": "A", "timeout": "soon"}]}, "negative": NEW | {"phases": [{"id": "A",
-        "timeout": -1}]},
-    "side": NEW | {"execution": {"side": "UP", "sl": "low"}}, "nostop": NEW | {"execution": {"side": "BUY"}},
+    "empty": "",
+    "nojson": "{",
+    "list": "[]",
+    "null": "null",
+    "number": "5",
+    "nophases": {"pattern_id": "x"},
+    "both": {"pattern_id": "x", "stance": "1", "phases": OLD["phases"]},
+    "noid": {"phases": OLD["phases"]},
+    "emptyid": {"pattern_id": "", "phases": [], "execution": {}},
+    "badtype": NEW | {"phases": {"a": 1}},
+    "timeout": NEW | {"phases": [{"id": "A", "timeout": "soon"}]},
+    "negative": NEW | {"phases": [{"id": "A", "timeout": -1}]},
+    "side": NEW | {"execution": {"side": "UP", "sl": "low"}},
+    "nostop": NEW | {"execution": {"side": "BUY"}},
     "selection": NEW | {"execution": NEW["execution"] | {"option_selection": "THE_BEST"}},
-    "frame": NEW | {"timeframe": "7m"}, "confirm": NEW | {"timeframe": "5m", "confirm_timeframe": "1m"},
-    "window": NEW | {"time_windows": [["10:00", "09:00"]]}, "clock": NEW | {"time_windows": [["9", "10:00"]]},
-    "squareoff": NEW | {"exits": {"square_off": "late"}}, "breakeven": NEW | {"exits": {"break_even_at": 2}},
-    "capture": NEW | {"phases": [{"id": "A", "capture": {"a-b": "1"}}]}, "deep": "[" * 5000,
+    "frame": NEW | {"timeframe": "7m"},
+    "confirm": NEW | {"timeframe": "5m", "confirm_timeframe": "1m"},
+    "window": NEW | {"time_windows": [["10:00", "09:00"]]},
+    "clock": NEW | {"time_windows": [["9", "10:00"]]},
+    "squareoff": NEW | {"exits": {"square_off": "late"}},
+    "breakeven": NEW | {"exits": {"break_even_at": 2}},
+    "capture": NEW | {"phases": [{"id": "A", "capture": {"a-b": "1"}}]},
+    "deep": "[" * 5000,
     "conditions": NEW | {"phases": [{"id": "A", "conditions": ["close >"]}]},
     "mod": NEW | {"regime_config": {"BULLISH": {"tp_mult": -1}}},
-    "legs": NEW | {"legs": [{"side": "BUY", "option_selection": "ATM_CALL"}]}, "binary": "\x00\x01",
+    "legs": NEW | {"legs": [{"side": "BUY", "option_selection": "ATM_CALL"}]},
+    "binary": "\x00\x01",
 }
 
 
@@ -194,8 +263,17 @@ def places(value, path=()):
         yield from places(value[key], (*path, key))
 
 
-ODD = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=12), st.just([]),
-                st.just({}), st.just([None]), st.just({"a": [1]}))
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=12),
+    st.just([]),
+    st.just({}),
+    st.just([None]),
+    st.just({"a": [1]}),
+)
 
 
 PLACES = [(file, path) for file in (NEW, OLD) for path in places(file) if path]
@@ -243,6 +321,7 @@ def test_a_right_against_the_view_is_corrected_with_a_warning():
 
 # --- docs
 
+
 def test_docs_are_what_the_code_says():
     page = (ROOT / "docs/strategies.md").read_text(encoding="utf-8")
     assert rewrite(page) == page, "run: python -m sos_actors.playbook.reference docs/strategies.md"
@@ -258,6 +337,7 @@ def test_the_docs_own_example_compiles(tmp_path):
 
 
 # --- the benchmark's stance, and real bars
+
 
 def flips_by_a_bare_loop(closes):
     fast = slow = closes[0]
@@ -314,9 +394,13 @@ def test_real_days_run_through_every_one_minute_strategy(playbook):
     book = StudyBook(playbook.studies[60])
     machines = [StrategyMachine(one, "NIFTY") for one in playbook.strategies if one.timeframe == 60]
     setups, previous, close = [], None, 21_700.0
-    chains = [chain(trend, regime, pcr_velocity=speed, breadth_ratio=1.5, ce_oi_change=change, pe_oi_change=0.0) for
-              trend, regime, speed, change in (("Long Buildup", Regime.BULLISH, 0.05, -9.0), ("Short Buildup",
-                  Regime.BEARISH, -0.05, 9.0))]
+    chains = [
+        chain(trend, regime, pcr_velocity=speed, breadth_ratio=1.5, ce_oi_change=change, pe_oi_change=0.0)
+        for trend, regime, speed, change in (
+            ("Long Buildup", Regime.BULLISH, 0.05, -9.0),
+            ("Short Buildup", Regime.BEARISH, -0.05, 9.0),
+        )
+    ]
     for day, some in days:
         book.new_day()
         for machine in machines:
@@ -326,8 +410,9 @@ def test_real_days_run_through_every_one_minute_strategy(playbook):
             low, high = min(low, bar.low), max(high, bar.high)
             studies = Studies("NIFTY", 60, bar.end, bar, previous or bar, book.update(bar))
             previous = bar
-            structure = MarketStructure("NIFTY", bar.end, swing_low=low, swing_high=high, prev_close=close,
-                day_low=low, day_high=high)
+            structure = MarketStructure(
+                "NIFTY", bar.end, swing_low=low, swing_high=high, prev_close=close, day_low=low, day_high=high
+            )
             for machine in machines:
                 outcome = machine.on_studies(studies, chains[at // 60 % 2], structure)
                 if isinstance(outcome, Setup):

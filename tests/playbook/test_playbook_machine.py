@@ -23,8 +23,10 @@ def told(rows, snapshot=None, structure=None, start=OPEN, **changes):
     return Runner(playbook).run(bars(rows, start), snapshot, structure)
 
 
-TWO = [{"id": "A", "conditions": ["close > open"], "capture": {"a": "close"}},
-       {"id": "B", "conditions": ["close < vars.a"], "timeout": 3}]
+TWO = [
+    {"id": "A", "conditions": ["close > open"], "capture": {"a": "close"}},
+    {"id": "B", "conditions": ["close < vars.a"], "timeout": 3},
+]
 
 
 def test_one_phase_a_bar_and_the_pattern_starts_over_after_it():
@@ -58,8 +60,9 @@ def test_captures_are_forgotten_when_the_pattern_starts_over():
 
 def test_setup_has_levels_scaled_and_widened_by_the_regime():
     config = {"BULLISH": {"quantity_mod": 1.5, "tp_mult": 2.0, "buffer_atr": 0.5}}
-    (at, setup), *_ = told([UP] * 14, chain(regime=Regime.BULLISH), regime_config=config,
-                           phases=[{"id": "A", "conditions": ["atr > 0"]}])
+    (at, setup), *_ = told(
+        [UP] * 14, chain(regime=Regime.BULLISH), regime_config=config, phases=[{"id": "A", "conditions": ["atr > 0"]}]
+    )
     assert at == 13  # the ATR is known from the fourteenth bar
     assert setup == Setup(Direction.LONG, 102.0, 92.0 - 0.5 * 6, 102.0 + 2 * 20, Regime.BULLISH, 1.5, 2.0, "ATM_CALL")
 
@@ -79,18 +82,25 @@ def test_levels_may_refer_to_one_another_in_any_order_that_ends():
         compiled(execution=EXECUTION | {"entry": "sl + 1", "sl": "entry - 1"})
 
 
-@pytest.mark.parametrize(("changes", "detail"), [
-    ({"sl": "close + 1"}, "stop 103.00 is on the wrong side"), ({"sl": "structure.swing_low"}, "stop is unknown"),
-    ({"entry": "sentiment.max_pain"}, "entry is unknown"), ({"tp": "close - 1"}, "target 101.00 is on the wrong side"),
-    ({"tp": "structure.pivot"}, "target is unknown"), ({"entry": "close - 200", "sl": "close - 300"}, "is no price"),
-    ({"sl": "close / (open - open)"}, "stop is unknown"), ({"tp": "(close * 1e12) ** 4 ** 1"}, None),
-])
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"sl": "close + 1"}, "stop 103.00 is on the wrong side"),
+        ({"sl": "structure.swing_low"}, "stop is unknown"),
+        ({"entry": "sentiment.max_pain"}, "entry is unknown"),
+        ({"tp": "close - 1"}, "target 101.00 is on the wrong side"),
+        ({"tp": "structure.pivot"}, "target is unknown"),
+        ({"entry": "close - 200", "sl": "close - 300"}, "is no price"),
+        ({"sl": "close / (open - open)"}, "stop is unknown"),
+        ({"tp": "(close * 1e12) ** 4 ** 1"}, None),
+    ],
+)
 def test_unknown_or_wrong_levels_are_declined_with_the_reason(changes, detail):
     if detail is None:
         with pytest.raises(StrategyError):
             compiled(execution=EXECUTION | changes)
         return
-    (_, one), = told([UP], execution=EXECUTION | changes)
+    ((_, one),) = told([UP], execution=EXECUTION | changes)
     assert isinstance(one, Declined)
     assert one.reason is RefusalReason.BAD_LEVELS
     assert detail in one.detail
@@ -114,8 +124,11 @@ def test_a_stance_whose_levels_overflow_keeps_what_it_holds():
 
 
 def test_windows_cooldown_and_daily_count_go_by_the_bars_own_time():
-    assert [at for at, one in told([UP] * 6, time_windows=[["09:16", "09:18"], ["09:20", "15:00"]]) if
-            isinstance(one, Setup)] == [1, 2, 5]
+    assert [
+        at
+        for at, one in told([UP] * 6, time_windows=[["09:16", "09:18"], ["09:20", "15:00"]])
+        if isinstance(one, Setup)
+    ] == [1, 2, 5]
     assert [at for at, one in told([UP] * 9, cooldown=3) if isinstance(one, Setup)] == [0, 3, 6]
     playbook, _ = compiled(max_trades_per_day=2)
     runner = Runner(playbook)
@@ -126,14 +139,24 @@ def test_windows_cooldown_and_daily_count_go_by_the_bars_own_time():
     assert isinstance(runner.feed(bars([UP])[0]), Setup)
 
 
-LISTED = {"BULLISH": RegimeRule(quantity_mod=3), "SIDEWAYS": RegimeRule(quantity_mod=1),
-    "BEARISH": RegimeRule(allow_entry=False)}
+LISTED = {
+    "BULLISH": RegimeRule(quantity_mod=3),
+    "SIDEWAYS": RegimeRule(quantity_mod=1),
+    "BEARISH": RegimeRule(allow_entry=False),
+}
 
 
-@pytest.mark.parametrize(("regime", "expected"), [
-    ("COMPLETE_BULLISH", "BULLISH"), ("BULLISH", "BULLISH"), ("SIDEWAYS_BULLISH", "SIDEWAYS"), ("SIDEWAYS", "SIDEWAYS"),
-    ("SIDEWAYS_BEARISH", "BEARISH"), ("COMPLETE_BEARISH", "BEARISH"),
-])
+@pytest.mark.parametrize(
+    ("regime", "expected"),
+    [
+        ("COMPLETE_BULLISH", "BULLISH"),
+        ("BULLISH", "BULLISH"),
+        ("SIDEWAYS_BULLISH", "SIDEWAYS"),
+        ("SIDEWAYS", "SIDEWAYS"),
+        ("SIDEWAYS_BEARISH", "BEARISH"),
+        ("COMPLETE_BEARISH", "BEARISH"),
+    ],
+)
 def test_a_regime_not_listed_follows_its_nearest_neighbour_the_cautious_one_when_equal(regime, expected):
     assert rules_by_regime(LISTED)[Regime(regime)] is LISTED[expected]
 
@@ -145,8 +168,11 @@ def test_unknown_regime_gives_no_entry_unless_listed_or_nothing_is():
     assert not any(rule.allow_entry for rule in rules_by_regime({"NONSENSE": RegimeRule()}).values())
 
 
-STANCE = {"pattern_id": "s", "stance": "1 if close > 101 else -1 if close < 99 else 0",
-    "execution": {"option_selection": "ATM"}}
+STANCE = {
+    "pattern_id": "s",
+    "stance": "1 if close > 101 else -1 if close < 99 else 0",
+    "execution": {"option_selection": "ATM"},
+}
 
 
 def closes(*values):
@@ -161,8 +187,11 @@ def stance(*values, snapshot=None, **changes):
 def test_a_stance_signals_each_change_once_as_a_flip():
     got = stance(100, 102, 103, 98, 97, 100, 100, 105)
     assert [(at, type(one)) for at, one in got] == [(1, Setup), (3, Setup), (5, Leave), (7, Setup)]
-    assert [one.direction for _, one in got if isinstance(one, Setup)] == [Direction.LONG, Direction.SHORT,
-        Direction.LONG]
+    assert [one.direction for _, one in got if isinstance(one, Setup)] == [
+        Direction.LONG,
+        Direction.SHORT,
+        Direction.LONG,
+    ]
     assert all(one.flip for _, one in got if isinstance(one, Setup))
     assert [one.selection for _, one in got if isinstance(one, Setup)] == ["ATM_CALL", "ATM_PUT", "ATM_CALL"]
     assert math.isnan(got[0][1].stop)
@@ -179,12 +208,17 @@ def test_a_stance_that_may_not_enter_leaves_and_says_so_once():
     playbook, _ = compiled(STANCE | {"regime_config": {"BULLISH": {}, "BEARISH": {"allow_entry": False}}})
     runner = Runner(playbook)
     bull, bear = chain(regime=Regime.BULLISH), chain(regime=Regime.BEARISH)
-    got = [runner.feed(bar, snapshot) for bar, snapshot in
-           zip(closes(102, 103, 98, 97, 96, 95), [bull, bear, bear, bear, bear, bull], strict=True)]
+    got = [
+        runner.feed(bar, snapshot)
+        for bar, snapshot in zip(closes(102, 103, 98, 97, 96, 95), [bull, bear, bear, bear, bear, bull], strict=True)
+    ]
     assert [type(one) for one in got] == [Setup, type(None), Leave, type(None), type(None), Setup]
     refused = Runner(playbook)
     assert [type(one) for one in (refused.feed(bar, bear) for bar in closes(102, 102, 102))] == [
-        Declined, type(None), type(None)]
+        Declined,
+        type(None),
+        type(None),
+    ]
 
 
 @pytest.mark.parametrize(("square_off", "expected"), [("off", type(None)), ("15:15", Setup), (None, Setup)])
@@ -208,13 +242,16 @@ def test_a_pattern_does_not_outlive_the_night():
 
 
 def test_explain_says_which_condition_it_waits_for_and_what_it_saw():
-    playbook, _ = compiled(phases=[{"id": "A", "conditions": ["close > open", "sentiment.pcr > 1.2",
-        "volume > sma(3, 'volume')"]}])
+    playbook, _ = compiled(
+        phases=[{"id": "A", "conditions": ["close > open", "sentiment.pcr > 1.2", "volume > sma(3, 'volume')"]}]
+    )
     runner = Runner(playbook)
     assert runner.machine.explain()["waiting_for"] is None
     runner.run(bars([UP]), chain(pcr=1.1))
-    assert runner.machine.explain()["waiting_for"] == {"condition": "sentiment.pcr > 1.2",
-        "values": {"sentiment.pcr": 1.1}}
+    assert runner.machine.explain()["waiting_for"] == {
+        "condition": "sentiment.pcr > 1.2",
+        "values": {"sentiment.pcr": 1.1},
+    }
     runner.run(bars([UP]), chain(pcr=1.3))
     told_now = runner.machine.explain()["waiting_for"]
     assert told_now["condition"] == "volume > sma(3, 'volume')"
@@ -231,15 +268,17 @@ def test_a_restored_machine_goes_on_where_the_other_stopped():
         first = one.run(bars(rows)[:cut])
         two.machine.restore(json.loads(json.dumps(one.machine.state())))
         two.previous = one.previous
-        second = [(at, outcome) for at, bar in enumerate(bars(rows)[cut:],
-            cut) if (outcome := two.feed(bar)) is not None]
+        second = [
+            (at, outcome) for at, bar in enumerate(bars(rows)[cut:], cut) if (outcome := two.feed(bar)) is not None
+        ]
         assert first + second == whole
     assert two.machine.declined
 
 
 def test_confirming_time_frame_is_read_and_unknown_without():
-    phases = [{"id": "A", "conditions": ["confirm.ema(history, 2, 'close') > 50", "confirm.close > 60",
-        "confirm.atr > 0"]}]
+    phases = [
+        {"id": "A", "conditions": ["confirm.ema(history, 2, 'close') > 50", "confirm.close > 60", "confirm.atr > 0"]}
+    ]
     playbook, _ = compiled(phases=phases, confirm_timeframe="5m")
     strategy = playbook.strategies[0]
     assert "confirm" in strategy.required
@@ -253,13 +292,21 @@ def test_confirming_time_frame_is_read_and_unknown_without():
         compiled(phases=phases)
 
 
-@pytest.mark.parametrize(("condition", "required"), [
-    ("close > open", set()), ("sentiment.pcr > 1", {"chain"}), ("structure.pivot > 1", {"structure"}),
-    ("prev_day_close() > 1", {"structure"}), ("volume > 1", {"volume"}), ("close > vwap(history)", {"volume"}),
-    ("screener.rvol > 1", {"volume"}), ("regime.name == 'BULLISH'", {"chain"}), ("sma(history, 5, 'volume') > 1",
-        {"volume"}),
-    ("prev_candle.volume > 1", {"volume"}),
-])
+@pytest.mark.parametrize(
+    ("condition", "required"),
+    [
+        ("close > open", set()),
+        ("sentiment.pcr > 1", {"chain"}),
+        ("structure.pivot > 1", {"structure"}),
+        ("prev_day_close() > 1", {"structure"}),
+        ("volume > 1", {"volume"}),
+        ("close > vwap(history)", {"volume"}),
+        ("screener.rvol > 1", {"volume"}),
+        ("regime.name == 'BULLISH'", {"chain"}),
+        ("sma(history, 5, 'volume') > 1", {"volume"}),
+        ("prev_candle.volume > 1", {"volume"}),
+    ],
+)
 def test_required_says_what_must_be_wired(condition, required):
     playbook, _ = compiled(phases=[{"id": "A", "conditions": [condition]}])
     assert playbook.strategies[0].required == required
@@ -272,5 +319,9 @@ def test_captured_values_travel_with_the_setup():
 
 
 def test_structure_is_read():
-    assert told([UP], None, MarketStructure("N", 0, swing_low=90.0),
-        execution=EXECUTION | {"sl": "structure.swing_low"})[0][1].stop == 90.0
+    assert (
+        told([UP], None, MarketStructure("N", 0, swing_low=90.0), execution=EXECUTION | {"sl": "structure.swing_low"})[
+            0
+        ][1].stop
+        == 90.0
+    )

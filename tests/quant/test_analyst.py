@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from sos_actors.errors import DataError, InputError
 from sos_actors.messages import CHAIN_FIELDS, Buildup, ChainFrame, ChainSnapshot, Regime
-from sos_actors.quant.analyst import ChainAnalyst, ChainSettings
+from sos_actors.quant.analyst import ChainAnalyst
 from sos_actors.quant.black import price as black_price
+from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.matrix import MatrixSettings
 from sos_actors.quant.memory import SessionVolume
 
@@ -30,8 +31,19 @@ LIGHT = ChainSettings(greeks=False)
 ROW = {name: i for i, name in enumerate(CHAIN_FIELDS)}
 
 
-def frame(minute, spot=24500.0, *, oi=None, strikes=STRIKES, sigma=SIGMA, volume=100.0, expiry=EXPIRY, known_spot=True,
-          future_oi=math.nan, quotes=True):
+def frame(
+    minute,
+    spot=24500.0,
+    *,
+    oi=None,
+    strikes=STRIKES,
+    sigma=SIGMA,
+    volume=100.0,
+    expiry=EXPIRY,
+    known_spot=True,
+    future_oi=math.nan,
+    quotes=True,
+):
     values = np.full((len(CHAIN_FIELDS), 2, strikes.size), math.nan)
     worth = black_price(spot + BASIS, strikes, YEARS, sigma, math.exp(-SETTINGS.rate * YEARS), RIGHTS)
     values[ROW["close"]] = worth
@@ -40,8 +52,9 @@ def frame(minute, spot=24500.0, *, oi=None, strikes=STRIKES, sigma=SIGMA, volume
     values[ROW["volume"]] = volume
     values[ROW["oi"]] = np.full((2, strikes.size), 75_000.0) if oi is None else oi
     start = START + minute * MINUTE
-    return ChainFrame("NIFTY", expiry, start, start + MINUTE, strikes, values, spot if known_spot else math.nan,
-                      math.nan, future_oi)
+    return ChainFrame(
+        "NIFTY", expiry, start, start + MINUTE, strikes, values, spot if known_spot else math.nan, math.nan, future_oi
+    )
 
 
 def run(frames, with_settings=SETTINGS, **day):
@@ -63,8 +76,14 @@ def random_day(seed, minutes=14):
         spot *= 1.0 + rng.normal(0.0, 0.0006)
         oi = np.maximum(oi + rng.integers(-40, 50, (2, K)) * 75.0, 0.0)
         keep = slice(int(rng.integers(0, 3)), K - int(rng.integers(0, 3)))
-        one = frame(minute, spot, oi=oi[:, keep], strikes=STRIKES[keep], known_spot=rng.random() < 0.9,
-                    volume=rng.integers(0, 90, (2, K))[:, keep] * 75.0)
+        one = frame(
+            minute,
+            spot,
+            oi=oi[:, keep],
+            strikes=STRIKES[keep],
+            known_spot=rng.random() < 0.9,
+            volume=rng.integers(0, 90, (2, K))[:, keep] * 75.0,
+        )
         one.values[rng.random(one.values.shape) < 0.1] = math.nan
         frames.append(one)
         minute += int(rng.choice([1, 1, 1, 2, 13]))
@@ -91,8 +110,19 @@ def test_each_missing_input_is_named_and_nothing_is_made_up():
     for name in ("close", "volume", "oi"):
         bare.values[ROW[name]] = math.nan
     [snapshot] = run([bare])
-    assert set(snapshot.missing) == {"spot", "previous_close", "oi", "oi_history", "volume", "bid_ask", "future_oi",
-                                     "forward", "greeks", "iv_history", "breadth"}
+    assert set(snapshot.missing) == {
+        "spot",
+        "previous_close",
+        "oi",
+        "oi_history",
+        "volume",
+        "bid_ask",
+        "future_oi",
+        "forward",
+        "greeks",
+        "iv_history",
+        "breadth",
+    }
     for name, value in zip(ChainSnapshot.__struct_fields__, msgspec.structs.astuple(snapshot), strict=True):
         if isinstance(value, float) and name != "years":
             assert math.isnan(value), name
@@ -153,7 +183,7 @@ def test_the_older_rule_of_the_smart_trend():
     grown[0] += 7_500.0
     majority = ChainSettings(matrix=MatrixSettings(smart_trend_rule="majority"))
     _, snapshot = run([frame(0, 24500.0), frame(1, 24520.0, oi=grown)], majority)
-    assert snapshot.smart_trend == "Neutral"      # five calls built up, five puts without change: a tie
+    assert snapshot.smart_trend == "Neutral"  # five calls built up, five puts without change: a tie
     grown[1] += 7_500.0
     _, snapshot = run([frame(0, 24500.0), frame(1, 24520.0, oi=grown)], majority)
     assert snapshot.smart_trend == "Long Buildup"  # calls bought; puts sold, which says the same
@@ -169,8 +199,9 @@ def test_open_interest_stands_until_it_is_published_again_but_not_for_ever():
 
 
 def test_strikes_that_come_do_not_count_as_open_interest_that_came():
-    snapshots = run([frame(0, strikes=STRIKES[5:]), frame(1), frame(2)],
-                    ChainSettings(oi_change_minutes=1, pcr_velocity_minutes=1))
+    snapshots = run(
+        [frame(0, strikes=STRIKES[5:]), frame(1), frame(2)], ChainSettings(oi_change_minutes=1, pcr_velocity_minutes=1)
+    )
     assert (snapshots[1].ce_oi_change, snapshots[1].pe_oi_change, snapshots[1].pcr_velocity) == (0.0, 0.0, 0.0)
     assert np.isnan(snapshots[1].oi_change[:, :5]).all()
     assert (snapshots[2].oi_change == 0.0).all()
@@ -252,8 +283,21 @@ def test_breadth_comes_from_outside_only():
 def test_the_light_path_agrees_on_all_that_needs_no_model():
     frames = [frame(m, 24500.0 + 7 * m, oi=np.full((2, K), 75_000.0 + 900 * m)) for m in range(9)]
     for full, light in zip(run(frames), run(frames, LIGHT), strict=True):
-        for name in ("atm_strike", "straddle", "pcr", "pcr_volume", "pcr_velocity", "pcr_oi_change", "max_pain",
-                     "oi_wall_above", "oi_wall_below", "smart_trend", "regime", "proxy_oi", "oi_change"):
+        for name in (
+            "atm_strike",
+            "straddle",
+            "pcr",
+            "pcr_volume",
+            "pcr_velocity",
+            "pcr_oi_change",
+            "max_pain",
+            "oi_wall_above",
+            "oi_wall_below",
+            "smart_trend",
+            "regime",
+            "proxy_oi",
+            "oi_change",
+        ):
             np.testing.assert_equal(getattr(full, name), getattr(light, name), err_msg=name)
         assert np.isnan(light.iv).all()
         assert math.isnan(light.atm_iv)
@@ -279,8 +323,20 @@ def test_on_any_data_figures_are_sane_or_unknown(seed):
         assert not (snapshot.oi_wall_below > reference)
         assert not (snapshot.iv <= 0.0).any()
         assert not (snapshot.price <= 0.0).any()
-        for name in ("price", "bid", "ask", "iv", "delta", "gamma", "theta", "vega", "rho", "oi", "oi_change",
-                     "buildup"):
+        for name in (
+            "price",
+            "bid",
+            "ask",
+            "iv",
+            "delta",
+            "gamma",
+            "theta",
+            "vega",
+            "rho",
+            "oi",
+            "oi_change",
+            "buildup",
+        ):
             assert getattr(snapshot, name).shape == (2, snapshot.strikes.size), name
 
 

@@ -109,25 +109,36 @@ def test_totals_of_nothing_known_are_unknown_not_zero():
     np.testing.assert_equal(chain.totals(np.array([[NAN, NAN], [0.0, NAN]])), [NAN, 0.0])
 
 
-@pytest.mark.parametrize(("calls", "puts", "ratio"), [
-    (0.0, 5.0, NAN), (-3.0, 5.0, NAN), (4.0, -5.0, NAN), (NAN, 1.0, NAN), (4.0, 0.0, 0.0), (4.0, 5.0, 1.25),
-])
+@pytest.mark.parametrize(
+    ("calls", "puts", "ratio"),
+    [
+        (0.0, 5.0, NAN),
+        (-3.0, 5.0, NAN),
+        (4.0, -5.0, NAN),
+        (NAN, 1.0, NAN),
+        (4.0, 0.0, 0.0),
+        (4.0, 5.0, 1.25),
+    ],
+)
 def test_ratio_has_no_answer_without_a_sane_denominator(calls, puts, ratio):
     np.testing.assert_equal(float(chain.put_call_ratio(np.array([calls, puts]))), ratio)
     np.testing.assert_equal(chain.ratio(puts, calls), ratio)
 
 
-@pytest.mark.parametrize(("close", "bid", "ask", "price"), [
-    (100.0, 98.0, 102.0, 100.0),    # a sane quote: its middle
-    (90.0, 98.0, 102.0, 100.0),     # even where the last trade is older
-    (100.0, 50.0, 150.0, 100.0),    # too wide: the last trade
-    (NAN, 50.0, 150.0, NAN),        # too wide and no trade
-    (100.0, 102.0, 98.0, NAN),      # crossed
-    (0.0, NAN, NAN, NAN),           # zero is no price
-    (100.0, NAN, NAN, 100.0),
-    (0.10, 0.05, 0.15, 0.10),       # a penny option: the spread is all of the middle, yet two ticks
-    (0.05, 0.0, 0.05, 0.05),        # no bid
-])
+@pytest.mark.parametrize(
+    ("close", "bid", "ask", "price"),
+    [
+        (100.0, 98.0, 102.0, 100.0),  # a sane quote: its middle
+        (90.0, 98.0, 102.0, 100.0),  # even where the last trade is older
+        (100.0, 50.0, 150.0, 100.0),  # too wide: the last trade
+        (NAN, 50.0, 150.0, NAN),  # too wide and no trade
+        (100.0, 102.0, 98.0, NAN),  # crossed
+        (0.0, NAN, NAN, NAN),  # zero is no price
+        (100.0, NAN, NAN, 100.0),
+        (0.10, 0.05, 0.15, 0.10),  # a penny option: the spread is all of the middle, yet two ticks
+        (0.05, 0.0, 0.05, 0.05),  # no bid
+    ],
+)
 def test_contract_price(close, bid, ask, price):
     result = chain.contract_price(np.array([close]), np.array([bid]), np.array([ask]), 0.10, 0.5)
     np.testing.assert_allclose(result, [price])

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from sos_actors.messages import CHAIN_FIELDS, Buildup, ChainFrame, ChainSnapshot, Regime
-from sos_actors.quant.analyst import ChainAnalyst, ChainSettings
+from sos_actors.quant.analyst import ChainAnalyst
+from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.forward import years_to_expiry
 from sos_actors.quant.matrix import LABELS
 
@@ -35,16 +36,22 @@ def load(source):
     if not (DATA / file).exists():
         pytest.skip(f"{file} is not there")
     begin = dt.datetime.combine(day, dt.time())
-    table = parquet.read_table(DATA / file, filters=[
-        ("expiry", "=", expiry), ("ts", ">=", begin), ("ts", "<", begin + dt.timedelta(days=1))])
+    table = parquet.read_table(
+        DATA / file, filters=[("expiry", "=", expiry), ("ts", ">=", begin), ("ts", "<", begin + dt.timedelta(days=1))]
+    )
     columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
     times, at = np.unique(columns["ts"], return_inverse=True)
     strikes, where = np.unique(columns["strike"].astype(np.float64), return_inverse=True)
     right = (columns["right"] == "PE").astype(int)
     values = np.full((len(CHAIN_FIELDS), times.size, 2, strikes.size), math.nan)
     iv = np.full(values.shape[1:], math.nan)
-    for row, name, scale in (("close", "ltp", 1), ("bid", "bid", 1), ("ask", "ask", 1), ("oi", "oi", lot),
-                             ("volume", "volume", lot)):
+    for row, name, scale in (
+        ("close", "ltp", 1),
+        ("bid", "bid", 1),
+        ("ask", "ask", 1),
+        ("oi", "oi", lot),
+        ("volume", "volume", lot),
+    ):
         if name in columns:
             values[ROW[row], at, right, where] = columns[name].astype(np.float64) * scale
     for row in ("close", "bid", "ask"):
@@ -77,11 +84,13 @@ def test_totals_pain_and_walls_are_those_of_loops(source):
         calls, puts = ([0.0 if math.isnan(v) else v for v in oi[right]] for right in (0, 1))
         assert snapshot.ce_oi == sum(calls)
         assert snapshot.pcr == sum(puts) / sum(calls)
-        pains = [sum(c * max(s - k, 0.0) + p * max(k - s, 0.0) for c, p, k in zip(calls, puts, strikes, strict=True))
-                 for s in strikes]
+        pains = [
+            sum(c * max(s - k, 0.0) + p * max(k - s, 0.0) for c, p, k in zip(calls, puts, strikes, strict=True))
+            for s in strikes
+        ]
         assert snapshot.max_pain == strikes[pains.index(min(pains))]
-        above = [k for k in strikes if k >= snapshot.forward][:SETTINGS.wall_strikes]
-        below = [k for k in strikes if k <= snapshot.forward][-SETTINGS.wall_strikes:]
+        above = [k for k in strikes if k >= snapshot.forward][: SETTINGS.wall_strikes]
+        below = [k for k in strikes if k <= snapshot.forward][-SETTINGS.wall_strikes :]
         assert snapshot.oi_wall_above == max(above, key=lambda k: calls[strikes.index(k)])
         assert snapshot.oi_wall_below == max(below, key=lambda k: puts[strikes.index(k)])
 
@@ -102,13 +111,21 @@ def test_contract_codes_are_those_of_the_definition(source):
                 checked[code] += 1
                 if math.isnan(price) or math.isnan(old) or math.isnan(change):
                     assert code is Buildup.UNKNOWN
-                elif abs(price - old) <= matrix.premium_threshold * old or abs(
-                        change) <= matrix.contract_oi_threshold * before.oi[right, k]:
+                elif (
+                    abs(price - old) <= matrix.premium_threshold * old
+                    or abs(change) <= matrix.contract_oi_threshold * before.oi[right, k]
+                ):
                     assert code is Buildup.NEUTRAL
                 else:
-                    assert code is {(True, True): Buildup.LONG_BUILDUP, (True, False): Buildup.SHORT_COVERING,
-                                    (False, True): Buildup.SHORT_BUILDUP,
-                                    (False, False): Buildup.LONG_UNWINDING}[price > old, change > 0.0]
+                    assert (
+                        code
+                        is {
+                            (True, True): Buildup.LONG_BUILDUP,
+                            (True, False): Buildup.SHORT_COVERING,
+                            (False, True): Buildup.SHORT_BUILDUP,
+                            (False, False): Buildup.LONG_UNWINDING,
+                        }[price > old, change > 0.0]
+                    )
     if source is NSE:
         assert len(checked) == 6
 
@@ -133,7 +150,7 @@ def test_volatilities_are_near_the_exchanges():
         if not np.isnan(theirs[:, at]).any():
             gaps.append(snapshot.atm_iv - float(theirs[:, at].mean()))
     assert len(gaps) > 280
-    assert abs(np.median(gaps)) < 0.015      # their days are whole and their forward assumes 10 %
+    assert abs(np.median(gaps)) < 0.015  # their days are whole and their forward assumes 10 %
     assert np.std(gaps) < 0.01
 
 
@@ -143,8 +160,9 @@ def test_the_day_is_believable(source):
     for snapshot in seen:
         assert abs(snapshot.atm_strike - snapshot.forward) <= 25.0
         assert 0.03 < snapshot.atm_iv < 0.30
-        assert snapshot.straddle == pytest.approx(0.8 * snapshot.forward * snapshot.atm_iv * math.sqrt(snapshot.years),
-                                                  rel=0.15)
+        assert snapshot.straddle == pytest.approx(
+            0.8 * snapshot.forward * snapshot.atm_iv * math.sqrt(snapshot.years), rel=0.15
+        )
         assert snapshot.oi_wall_below <= snapshot.forward <= snapshot.oi_wall_above
         assert snapshot.smart_trend in LABELS.values()
         delta = snapshot.delta[0][~np.isnan(snapshot.delta[0])]
@@ -153,8 +171,8 @@ def test_the_day_is_believable(source):
     regimes = [snapshot.regime for snapshot in seen]
     turns = sum(a is not b for a, b in pairwise(regimes))
     assert regimes[0] is Regime.UNKNOWN
-    assert turns < len(regimes) / 3          # hysteresis: a mood, not a flicker
-    assert not {Regime.COMPLETE_BULLISH, Regime.BULLISH} & set(regimes)   # both days fell on falling PCR
+    assert turns < len(regimes) / 3  # hysteresis: a mood, not a flicker
+    assert not {Regime.COMPLETE_BULLISH, Regime.BULLISH} & set(regimes)  # both days fell on falling PCR
 
 
 @both

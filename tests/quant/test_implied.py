@@ -105,12 +105,22 @@ def test_bracket_finds_the_answer_from_a_useless_guess():
 
 
 @given(
-    forward=st.floats(1_000.0, 90_000.0), log_strike=st.floats(-1.0, 1.0), minutes=st.integers(1, 3 * 525_600),
-    total_vol=st.floats(1e-4, 3.0), discount=st.floats(0.8, 1.0), is_call=st.booleans(),
+    forward=st.floats(1_000.0, 90_000.0),
+    log_strike=st.floats(-1.0, 1.0),
+    minutes=st.integers(1, 3 * 525_600),
+    total_vol=st.floats(1e-4, 3.0),
+    discount=st.floats(0.8, 1.0),
+    is_call=st.booleans(),
 )
 @settings(max_examples=500, deadline=None)
 def test_ticked_price_reprices_within_rounding_or_gives_nothing(
-    *, forward, log_strike, minutes, total_vol, discount, is_call,
+    *,
+    forward,
+    log_strike,
+    minutes,
+    total_vol,
+    discount,
+    is_call,
 ):
     strike, years = forward * np.exp(log_strike), minutes / 525_600
     exact = float(price(forward, strike, years, total_vol / np.sqrt(years), discount, is_call))
@@ -138,31 +148,34 @@ def test_rises_with_the_price(part, log_strike, is_call):
     assert np.isnan(first) or first < second
 
 
-@pytest.mark.parametrize(("value", "forward", "strike", "years", "discount", "is_call"), [
-    (np.nan, 100.0, 100.0, 0.1, 1.0, True),
-    (0.0, 100.0, 100.0, 0.1, 1.0, True),
-    (-1.0, 100.0, 100.0, 0.1, 1.0, True),
-    (np.inf, 100.0, 100.0, 0.1, 1.0, True),
-    (10.0, 110.0, 100.0, 0.1, 1.0, True),  # intrinsic
-    (9.0, 110.0, 100.0, 0.1, 1.0, True),  # below it
-    (9.0, 100.0, 110.0, 0.1, 0.9, False),  # discounted intrinsic
-    (110.0, 110.0, 100.0, 0.1, 1.0, True),  # the forward itself
-    (150.0, 110.0, 100.0, 0.1, 1.0, True),
-    (100.0, 110.0, 100.0, 0.1, 1.0, False),  # the strike itself
-    (5.0, 100.0, 100.0, 0.0, 1.0, True),
-    (5.0, 100.0, 100.0, -0.1, 1.0, True),
-    (5.0, 100.0, 100.0, np.nan, 1.0, True),
-    (5.0, 0.0, 100.0, 0.1, 1.0, True),
-    (5.0, -100.0, 100.0, 0.1, 1.0, True),
-    (5.0, -100.0, -100.0, 0.1, 1.0, True),
-    (5.0, 100.0, 0.0, 0.1, 1.0, False),
-    (5.0, np.nan, 100.0, 0.1, 1.0, True),
-    (5.0, 100.0, np.inf, 0.1, 1.0, True),
-    (5.0, 100.0, 100.0, 0.1, 0.0, True),
-    (5.0, 100.0, 100.0, 0.1, -1.0, True),
-    (5.0, 100.0, 100.0, 0.1, np.nan, True),
-    (1e-310, 100.0, 200.0, 0.1, 1.0, True),  # too small for a double to hold exactly
-])
+@pytest.mark.parametrize(
+    ("value", "forward", "strike", "years", "discount", "is_call"),
+    [
+        (np.nan, 100.0, 100.0, 0.1, 1.0, True),
+        (0.0, 100.0, 100.0, 0.1, 1.0, True),
+        (-1.0, 100.0, 100.0, 0.1, 1.0, True),
+        (np.inf, 100.0, 100.0, 0.1, 1.0, True),
+        (10.0, 110.0, 100.0, 0.1, 1.0, True),  # intrinsic
+        (9.0, 110.0, 100.0, 0.1, 1.0, True),  # below it
+        (9.0, 100.0, 110.0, 0.1, 0.9, False),  # discounted intrinsic
+        (110.0, 110.0, 100.0, 0.1, 1.0, True),  # the forward itself
+        (150.0, 110.0, 100.0, 0.1, 1.0, True),
+        (100.0, 110.0, 100.0, 0.1, 1.0, False),  # the strike itself
+        (5.0, 100.0, 100.0, 0.0, 1.0, True),
+        (5.0, 100.0, 100.0, -0.1, 1.0, True),
+        (5.0, 100.0, 100.0, np.nan, 1.0, True),
+        (5.0, 0.0, 100.0, 0.1, 1.0, True),
+        (5.0, -100.0, 100.0, 0.1, 1.0, True),
+        (5.0, -100.0, -100.0, 0.1, 1.0, True),
+        (5.0, 100.0, 0.0, 0.1, 1.0, False),
+        (5.0, np.nan, 100.0, 0.1, 1.0, True),
+        (5.0, 100.0, np.inf, 0.1, 1.0, True),
+        (5.0, 100.0, 100.0, 0.1, 0.0, True),
+        (5.0, 100.0, 100.0, 0.1, -1.0, True),
+        (5.0, 100.0, 100.0, 0.1, np.nan, True),
+        (1e-310, 100.0, 200.0, 0.1, 1.0, True),  # too small for a double to hold exactly
+    ],
+)
 def test_no_information_gives_nan(*, value, forward, strike, years, discount, is_call):
     assert np.isnan(implied_vol(value, forward, strike, years, discount, is_call))
 
@@ -184,8 +197,10 @@ def test_large_inputs_equal_small_ones():
     strike = np.linspace(21_000.0, 27_000.0, 10_001)
     value = price(24_000.0, strike, 0.02, 0.2, 0.99, True)
     whole = implied_vol(value, 24_000.0, strike, 0.02, 0.99, True)
-    parts = [implied_vol(value[i : i + 160], 24_000.0, strike[i : i + 160], 0.02, 0.99, True)
-             for i in range(0, len(strike), 160)]
+    parts = [
+        implied_vol(value[i : i + 160], 24_000.0, strike[i : i + 160], 0.02, 0.99, True)
+        for i in range(0, len(strike), 160)
+    ]
     np.testing.assert_allclose(whole, np.concatenate(parts), rtol=1e-12)
     again = implied_vol(value, 24_000.0, strike, 0.02, 0.99, True)
     assert whole.tobytes() == again.tobytes()

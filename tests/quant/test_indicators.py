@@ -29,8 +29,10 @@ gappy = st.lists(st.one_of(st.floats(1.0, 1e5), st.just(NAN)), min_size=1, max_s
 
 def windows(x, n, function):
     """A window function by definition: NaN until n values, and while a NaN is inside."""
-    return [function(np.array(x[i - n + 1 : i + 1])) if i >= n - 1 and not np.isnan(x[i - n + 1 : i + 1]).any() else NAN
-            for i in range(len(x))]
+    return [
+        function(np.array(x[i - n + 1 : i + 1])) if i >= n - 1 and not np.isnan(x[i - n + 1 : i + 1]).any() else NAN
+        for i in range(len(x))
+    ]
 
 
 def close_to(got, expected, scale=1.0):
@@ -38,8 +40,11 @@ def close_to(got, expected, scale=1.0):
 
 
 WINDOWED = {
-    "sum": (WindowSum, np.sum), "sma": (Sma, np.mean), "stdev": (Stdev, np.std),
-    "highest": (lambda n: Extreme(n, 1), np.max), "lowest": (lambda n: Extreme(n, -1), np.min),
+    "sum": (WindowSum, np.sum),
+    "sma": (Sma, np.mean),
+    "stdev": (Stdev, np.std),
+    "highest": (lambda n: Extreme(n, 1), np.max),
+    "lowest": (lambda n: Extreme(n, -1), np.min),
 }
 
 
@@ -69,8 +74,9 @@ def test_ema_is_seeded_with_the_first_value_and_known_from_the_nth(x, n):
 @settings(max_examples=60, deadline=None)
 def test_lag_gives_the_value_n_bars_ago(x, n):
     indicator = Lag(n)
-    assert np.array_equal([indicator.update(v) for v in x], [x[i - n] if i >= n else NAN for i in range(len(x))],
-                          equal_nan=True)
+    assert np.array_equal(
+        [indicator.update(v) for v in x], [x[i - n] if i >= n else NAN for i in range(len(x))], equal_nan=True
+    )
 
 
 def wilder(values, n):
@@ -88,8 +94,9 @@ def wilder(values, n):
 def rsi_by_definition(x, n):
     changes = np.diff(x)
     up, down = wilder(np.maximum(changes, 0), n), wilder(np.maximum(-changes, 0), n)
-    return [NAN] + [NAN if math.isnan(a) else 50.0 if a + b == 0 else 100 * a / (a + b) for a, b in zip(up, down,
-        strict=True)]
+    return [NAN] + [
+        NAN if math.isnan(a) else 50.0 if a + b == 0 else 100 * a / (a + b) for a, b in zip(up, down, strict=True)
+    ]
 
 
 @given(x=prices, n=st.integers(1, 20))
@@ -145,14 +152,23 @@ def test_stdev_of_equal_prices_is_zero():
 
 
 EVERY = [
-    StudySpec("ema", "close", 9), StudySpec("sma", "volume", 5), StudySpec("stdev", "close", 5), StudySpec("sum",
-        "range", 3),
-    StudySpec("highest", "high", 5), StudySpec("lowest", "low", 5), StudySpec("lag", "close", 3),
+    StudySpec("ema", "close", 9),
+    StudySpec("sma", "volume", 5),
+    StudySpec("stdev", "close", 5),
+    StudySpec("sum", "range", 3),
+    StudySpec("highest", "high", 5),
+    StudySpec("lowest", "low", 5),
+    StudySpec("lag", "close", 3),
     StudySpec("change", "hl2", 2),
-    StudySpec("rsi", "close", 4), StudySpec("atr", "close", 4), StudySpec("vwap"), StudySpec("bb_upper", "close",
-        5, 2.0),
-    StudySpec("bb_lower", "close", 5, 2.0), StudySpec("rvol", "volume"), StudySpec("change_from_open"),
-    StudySpec("change", StudySpec("rsi", "close", 4), 3), *[StudySpec("lag", name, 1) for name in BAR_FIELDS],
+    StudySpec("rsi", "close", 4),
+    StudySpec("atr", "close", 4),
+    StudySpec("vwap"),
+    StudySpec("bb_upper", "close", 5, 2.0),
+    StudySpec("bb_lower", "close", 5, 2.0),
+    StudySpec("rvol", "volume"),
+    StudySpec("change_from_open"),
+    StudySpec("change", StudySpec("rsi", "close", 4), 3),
+    *[StudySpec("lag", name, 1) for name in BAR_FIELDS],
 ]
 
 
@@ -162,8 +178,9 @@ def some_bars(n, seed=1):
     made = []
     for i, c in enumerate(closes):
         o = closes[i - 1] if i else c
-        made.append(Bar("I", i, i + 1, o, max(o, c) + rng.random(), min(o, c) - rng.random(), c,
-            float(rng.integers(1, 99))))
+        made.append(
+            Bar("I", i, i + 1, o, max(o, c) + rng.random(), min(o, c) - rng.random(), c, float(rng.integers(1, 99)))
+        )
     return made
 
 
@@ -215,10 +232,15 @@ def test_a_restored_book_goes_on_to_the_bit():
         assert np.array_equal(one.update(bar), two.update(bar), equal_nan=True)
 
 
-@pytest.mark.parametrize("spec", [
-    StudySpec("ema", "close", 0), StudySpec("sma", "close", 10**6), StudySpec("nonsense", "close", 3),
-    StudySpec("ema", "__class__", 3),
-])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        StudySpec("ema", "close", 0),
+        StudySpec("sma", "close", 10**6),
+        StudySpec("nonsense", "close", 3),
+        StudySpec("ema", "__class__", 3),
+    ],
+)
 def test_a_book_refuses_what_it_cannot_compute(spec):
     with pytest.raises(ValueError, match=r"expected|unknown"):
         StudyBook([spec])
@@ -228,11 +250,20 @@ def test_a_book_refuses_what_it_cannot_compute(spec):
 @pytest.mark.skipif(not INDEX.exists(), reason="no real market data")
 def test_real_index_agrees_with_numpy():
     with gzip.open(INDEX, "rt") as file:
-        rows = [tuple(float(row[name]) for name in ("open", "high", "low",
-            "close")) for row in csv.DictReader(file)][:8000]
-    book = StudyBook([StudySpec("sma", "close", 20), StudySpec("stdev", "close", 20), StudySpec("highest", "high", 50),
-                      StudySpec("lowest", "low", 50), StudySpec("ema", "close", 21), StudySpec("atr", "close", 14),
-                      StudySpec("rsi", "close", 14)])
+        rows = [tuple(float(row[name]) for name in ("open", "high", "low", "close")) for row in csv.DictReader(file)][
+            :8000
+        ]
+    book = StudyBook(
+        [
+            StudySpec("sma", "close", 20),
+            StudySpec("stdev", "close", 20),
+            StudySpec("highest", "high", 50),
+            StudySpec("lowest", "low", 50),
+            StudySpec("ema", "close", 21),
+            StudySpec("atr", "close", 14),
+            StudySpec("rsi", "close", 14),
+        ]
+    )
     got = np.array([book.update(Bar("I", i, i + 1, *row)) for i, row in enumerate(rows)])
     table = np.array(rows)
     view = np.lib.stride_tricks.sliding_window_view

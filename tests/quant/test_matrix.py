@@ -46,25 +46,36 @@ def test_codes_are_those_of_the_loop(price, oi, price_threshold, oi_threshold):
 
 def test_labels_are_the_words_strategies_use():
     assert [LABELS[code] for code in Buildup] == [
-        "", "Neutral", "Long Buildup", "Short Covering", "Short Buildup", "Long Unwinding"]
+        "",
+        "Neutral",
+        "Long Buildup",
+        "Short Covering",
+        "Short Buildup",
+        "Long Unwinding",
+    ]
 
 
 def test_trend_is_held_while_the_moves_keep_their_direction():
     trend = SmartTrend(MatrixSettings(index_threshold=0.001, proxy_oi_threshold=0.001, hold=0.5))
-    assert trend.update(0.0008, 0.002) is Buildup.NEUTRAL          # not enough to begin
+    assert trend.update(0.0008, 0.002) is Buildup.NEUTRAL  # not enough to begin
     assert trend.update(0.002, 0.002) is Buildup.LONG_BUILDUP
-    assert trend.update(0.0008, 0.0008) is Buildup.LONG_BUILDUP    # enough to stay
-    assert trend.update(0.0004, 0.002) is Buildup.NEUTRAL          # under half
+    assert trend.update(0.0008, 0.0008) is Buildup.LONG_BUILDUP  # enough to stay
+    assert trend.update(0.0004, 0.002) is Buildup.NEUTRAL  # under half
     assert trend.update(0.002, 0.002) is Buildup.LONG_BUILDUP
-    assert trend.update(0.0008, -0.0008) is Buildup.NEUTRAL        # another direction
+    assert trend.update(0.0008, -0.0008) is Buildup.NEUTRAL  # another direction
     assert trend.update(-0.002, 0.002) is Buildup.SHORT_BUILDUP
     assert trend.update(math.nan, 0.002) is Buildup.UNKNOWN
 
 
 def test_majority_reads_puts_the_other_way_round():
     near = np.array([True, True, False])
-    rising = np.array([[Buildup.LONG_BUILDUP, Buildup.LONG_BUILDUP, Buildup.SHORT_BUILDUP],
-                       [Buildup.SHORT_BUILDUP, Buildup.NEUTRAL, Buildup.LONG_BUILDUP]], dtype=np.int8)
+    rising = np.array(
+        [
+            [Buildup.LONG_BUILDUP, Buildup.LONG_BUILDUP, Buildup.SHORT_BUILDUP],
+            [Buildup.SHORT_BUILDUP, Buildup.NEUTRAL, Buildup.LONG_BUILDUP],
+        ],
+        dtype=np.int8,
+    )
     assert majority(rising, near) is Buildup.LONG_BUILDUP
 
 

@@ -71,8 +71,9 @@ def snapshots():
     table = pq.read_table(DAY).sort_by("ts")
     stamps = table["ts"].cast("int64").to_numpy() * 1_000 - 19_800 * 1_000_000_000
     expiry = table["expiry"].cast("int32").to_numpy()
-    columns = {name: table[name].to_numpy().astype(float)
-               for name in ("strike", "ltp", "bid", "ask", "iv", "oi", "volume")}
+    columns = {
+        name: table[name].to_numpy().astype(float) for name in ("strike", "ltp", "bid", "ask", "iv", "oi", "volume")
+    }
     columns["expiry"] = expiry
     columns["is_call"] = pc.equal(table["right"], "CE").to_numpy()
     edges = np.flatnonzero(np.diff(stamps, prepend=0, append=0))

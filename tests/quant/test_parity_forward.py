@@ -78,8 +78,10 @@ def test_chain_axes_of_a_frame_broadcast():
 
 
 @given(
-    st.floats(23_500.0, 25_500.0), st.lists(st.integers(0, len(STRIKES) - 1), min_size=2, max_size=2, unique=True),
-    st.floats(-400.0, 400.0), st.booleans(),
+    st.floats(23_500.0, 25_500.0),
+    st.lists(st.integers(0, len(STRIKES) - 1), min_size=2, max_size=2, unique=True),
+    st.floats(-400.0, 400.0),
+    st.booleans(),
 )
 @settings(max_examples=200, deadline=None)
 def test_two_wrong_prices_do_not_move_it(forward, where, error, with_spot):
@@ -99,7 +101,8 @@ def test_few_pairs_none_and_no_strikes():
     assert dispersion == np.inf
     for strikes, calls, puts in ((STRIKES, call * NAN, put), (STRIKES[:0], call[:0], put[:0])):
         assert [x.item() for x in parity_forward(strikes, calls, puts, 0.999, fallback=24_321.0)] == pytest.approx(
-            [24_321.0, NAN], nan_ok=True)
+            [24_321.0, NAN], nan_ok=True
+        )
     two = np.where(np.arange(len(STRIKES)) < 2, 1.0, NAN)
     forward, dispersion = parity_forward([100.0, 102.0, 104.0], [5.0, 4.0, NAN], [4.0, 4.0, 3.0], 1.0)
     assert (forward, dispersion) == (101.5, 0.5)

@@ -26,8 +26,10 @@ YESTERDAY = DayStats("NIFTY", dt.date(2025, 8, 28), 24600.0, 24700.0, 24500.0, 2
 def bars(highs, lows=None, closes=None):
     lows = [h - 5.0 for h in highs] if lows is None else lows
     closes = [(h + low) / 2 for h, low in zip(highs, lows, strict=True)] if closes is None else closes
-    return [Bar("NSE|INDEX|NIFTY", OPEN + i * MINUTE, OPEN + (i + 1) * MINUTE, (h + low) / 2, h, low, c)
-            for i, (h, low, c) in enumerate(zip(highs, lows, closes, strict=True))]
+    return [
+        Bar("NSE|INDEX|NIFTY", OPEN + i * MINUTE, OPEN + (i + 1) * MINUTE, (h + low) / 2, h, low, c)
+        for i, (h, low, c) in enumerate(zip(highs, lows, closes, strict=True))
+    ]
 
 
 def run(series, settings=None, prev=None, opens=0):
@@ -48,7 +50,7 @@ def test_pivots_are_those_of_the_loop(highs, left, right):
     high = np.array(highs)
     is_high, is_low = pivots(high, high, left, right)
     for i in range(len(highs)):
-        before, after = highs[max(i - left, 0):i], highs[i + 1:i + 1 + right]
+        before, after = highs[max(i - left, 0) : i], highs[i + 1 : i + 1 + right]
         full = len(before) == left and len(after) == right
         assert is_high[i] == (full and all(highs[i] > b for b in before) and all(highs[i] >= a for a in after))
         assert is_low[i] == (full and all(highs[i] < b for b in before) and all(highs[i] <= a for a in after))
@@ -85,12 +87,15 @@ def test_central_pivot_range():
     assert (seen[0].prev_high, seen[0].prev_close, seen[0].pivot) == (24700.0, 24550.0, pivot)
 
 
-@pytest.mark.parametrize(("highs", "virgin"), [
-    ([24650.0, 24640.0, 24630.0], [True, True, True]),     # stays above
-    ([24650.0, 24603.0, 24650.0], [True, False, False]),   # dips in (low 24598), and stays touched
-    ([24650.0, 24500.0], [True, False]),                   # jumps right through it between two bars
-    ([24560.0, 24540.0], [True, True]),                    # stays below
-])
+@pytest.mark.parametrize(
+    ("highs", "virgin"),
+    [
+        ([24650.0, 24640.0, 24630.0], [True, True, True]),  # stays above
+        ([24650.0, 24603.0, 24650.0], [True, False, False]),  # dips in (low 24598), and stays touched
+        ([24650.0, 24500.0], [True, False]),  # jumps right through it between two bars
+        ([24560.0, 24540.0], [True, True]),  # stays below
+    ],
+)
 def test_virgin_until_touched(highs, virgin):
     _, seen = run(bars(highs), prev=YESTERDAY)
     assert [structure.cpr_virgin for structure in seen] == virgin
@@ -126,8 +131,8 @@ def test_hurdles_are_where_the_price_turned_twice_or_open_interest_is_piled_up()
     peak = [100.0, 103.0, 106.0, 110.0, 106.0, 103.0, 100.0]
     series = bars(peak + peak[1:])
     tracker, seen = run(series, StructureSettings(hurdle_touches=2))
-    assert math.isnan(seen[9].hurdle_above)                 # one peak is no level
-    assert math.isnan(run(series)[1][-1].hurdle_above)      # nor are two, where three are asked for
+    assert math.isnan(seen[9].hurdle_above)  # one peak is no level
+    assert math.isnan(run(series)[1][-1].hurdle_above)  # nor are two, where three are asked for
     assert seen[-1].hurdle_above == 110.0
     assert math.isnan(seen[-1].hurdle_below)
     tracker.on_chain(SimpleNamespace(oi_wall_above=108.0, oi_wall_below=90.0))

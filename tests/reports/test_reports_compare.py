@@ -33,7 +33,9 @@ def test_first_trade_that_differs(record):
     assert not comparison.same
     assert comparison.first_trade == 1
     assert [(d.where, d.a, d.b) for d in comparison.trade[:2]] == [
-        ("trades.1.charges", 214.37, 214.38), ("trades.1.net", -18_964.37, -18_964.38)]
+        ("trades.1.charges", 214.37, 214.38),
+        ("trades.1.net", -18_964.37, -18_964.38),
+    ]
     assert "summary.net" in {difference.where for difference in comparison.summary}
     text = text_of(comparison)
     assert "the first trade that differs is number 2" in text
@@ -52,11 +54,17 @@ def test_a_trade_more(record):
     assert compare(fewer, as_json(record)).trade[0].a is None
 
 
-@pytest.mark.parametrize(("change", "where"), [
-    ({"run_hash": "x"}, "run_hash"), ({"seed": 1}, "seed"), ({"refusals": ()}, "refusals.COOLDOWN"),
-    ({"assumptions": {}}, "assumptions.charges"), ({"quality": ()}, "data_quality.days"),
-    ({"symbols": ("SENSEX",)}, "symbols"),
-])
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"run_hash": "x"}, "run_hash"),
+        ({"seed": 1}, "seed"),
+        ({"refusals": ()}, "refusals.COOLDOWN"),
+        ({"assumptions": {}}, "assumptions.charges"),
+        ({"quality": ()}, "data_quality.days"),
+        ({"symbols": ("SENSEX",)}, "symbols"),
+    ],
+)
 def test_facts(record, change, where):
     comparison = compare(as_json(record), as_json(record, **change))
     assert where in {difference.where for difference in comparison.facts}

@@ -46,14 +46,29 @@ def session(day: dt.date) -> Session:
 
 def trade(net: int, *, charges: int = 0, entry: int = at(DAY, 10), minutes: int = 10, **changes) -> TradeClosed:
     fields = {
-        "trade_id": "t", "intent_id": "i", "strategy": "s", "underlying": "NIFTY",
-        "instrument": "NSE|OPT|NIFTY|2025-09-02|24500|CE", "direction": Direction.LONG, "side": Side.BUY,
-        "quantity": 75, "entry_price": 100.0, "exit_price": 110.0, "exit_reason": ExitReason.TARGET,
-        "regime": Regime.BULLISH, "initial_risk": 10.0, "mae": 2.0, "mfe": 12.0,
+        "trade_id": "t",
+        "intent_id": "i",
+        "strategy": "s",
+        "underlying": "NIFTY",
+        "instrument": "NSE|OPT|NIFTY|2025-09-02|24500|CE",
+        "direction": Direction.LONG,
+        "side": Side.BUY,
+        "quantity": 75,
+        "entry_price": 100.0,
+        "exit_price": 110.0,
+        "exit_reason": ExitReason.TARGET,
+        "regime": Regime.BULLISH,
+        "initial_risk": 10.0,
+        "mae": 2.0,
+        "mfe": 12.0,
     }
     return TradeClosed(
-        **(fields | changes), entry_ts=entry, exit_ts=entry + minutes * MINUTE,
-        gross_paise=net + charges, charges_paise=charges, net_paise=net,
+        **(fields | changes),
+        entry_ts=entry,
+        exit_ts=entry + minutes * MINUTE,
+        gross_paise=net + charges,
+        charges_paise=charges,
+        net_paise=net,
     )
 
 
@@ -137,8 +152,12 @@ def test_breakdown_names():
     ]
     names = {by: list(breakdown(trades, by)) for by in BREAKDOWNS}
     assert names == {
-        "strategy": ["a", "b"], "underlying": ["NIFTY", "SENSEX"], "regime": ["BULLISH", "UNKNOWN"],
-        "hour": ["09:00", "10:00", "14:00"], "day": ["2025-09-02"], "exit_reason": ["STOP", "TARGET"],
+        "strategy": ["a", "b"],
+        "underlying": ["NIFTY", "SENSEX"],
+        "regime": ["BULLISH", "UNKNOWN"],
+        "hour": ["09:00", "10:00", "14:00"],
+        "day": ["2025-09-02"],
+        "exit_reason": ["STOP", "TARGET"],
         "right": ["CE", "FUT", "INDEX", "PE"],
     }
 
@@ -173,10 +192,16 @@ def test_drawdown_reports_longest_time_even_of_a_shallower_fall():
 nets = st.integers(-1_000_000, 1_000_000)
 trades_made = st.lists(
     st.builds(
-        trade, nets, charges=st.integers(0, 10_000),
-        entry=st.integers(0, 374).map(lambda minute: at(DAY, 9, 15) + minute * MINUTE), minutes=st.integers(0, 60),
-        strategy=st.sampled_from("abc"), regime=st.sampled_from(Regime), exit_reason=st.sampled_from(ExitReason),
-        quantity=st.integers(1, 5).map(lambda lots: 75 * lots), initial_risk=st.sampled_from([5.0, 10.0, math.nan]),
+        trade,
+        nets,
+        charges=st.integers(0, 10_000),
+        entry=st.integers(0, 374).map(lambda minute: at(DAY, 9, 15) + minute * MINUTE),
+        minutes=st.integers(0, 60),
+        strategy=st.sampled_from("abc"),
+        regime=st.sampled_from(Regime),
+        exit_reason=st.sampled_from(ExitReason),
+        quantity=st.integers(1, 5).map(lambda lots: 75 * lots),
+        initial_risk=st.sampled_from([5.0, 10.0, math.nan]),
         instrument=st.sampled_from(["NSE|OPT|NIFTY|2025-09-02|24500|CE", "NSE|OPT|NIFTY|2025-09-02|24500|PE"]),
         trade_id=st.uuids().map(str),
     ),
@@ -205,8 +230,13 @@ def test_agrees_with_plain_code(trades):
     if lost:
         assert figures.profit_factor == pytest.approx(math.fsum(won) / math.fsum(map(abs, lost)))
         assert (figures.profit_factor > 1) == (figures.net_paise > 0)
-    runs = [len(list(run)) for losing, run in itertools.groupby(
-        sorted(trades, key=lambda t: (t.exit_ts, t.entry_ts, t.trade_id)), key=lambda t: t.net_paise < 0) if losing]
+    runs = [
+        len(list(run))
+        for losing, run in itertools.groupby(
+            sorted(trades, key=lambda t: (t.exit_ts, t.entry_ts, t.trade_id)), key=lambda t: t.net_paise < 0
+        )
+        if losing
+    ]
     assert figures.longest_losing_run == max(runs, default=0)
     multiples = [t.net_paise / 100 / t.quantity / t.initial_risk for t in trades if t.initial_risk == t.initial_risk]
     if multiples:

@@ -50,11 +50,15 @@ def test_writing_again_replaces(record, tmp_path):
     assert path.read_bytes() == first
 
 
-@pytest.mark.parametrize(("name", "words"), [
-    ("trades.xlsx", "end the name in .csv or .parquet"),
-    ("trades", "end the name in"), ("no/such/t.csv", "cannot be written"),
-    ("no/such/t.parquet", "cannot be written"),
-])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("trades.xlsx", "end the name in .csv or .parquet"),
+        ("trades", "end the name in"),
+        ("no/such/t.csv", "cannot be written"),
+        ("no/such/t.parquet", "cannot be written"),
+    ],
+)
 def test_bad_places(record, tmp_path, name, words):
     with pytest.raises(InputError, match=words) as caught:
         write_trades(record.trades, tmp_path / name)

@@ -13,8 +13,22 @@ from sos_actors.errors import InputError
 from sos_actors.market.day import DataQuality
 from sos_actors.reports.run import RunRecord, from_json, run_result, to_json
 
-KEYS = ["run_hash", "config_hash", "code_version", "seed", "source", "symbols", "from_date", "to_date", "summary",
-        "trades", "refusals", "data_quality", "assumptions", "timings"]
+KEYS = [
+    "run_hash",
+    "config_hash",
+    "code_version",
+    "seed",
+    "source",
+    "symbols",
+    "from_date",
+    "to_date",
+    "summary",
+    "trades",
+    "refusals",
+    "data_quality",
+    "assumptions",
+    "timings",
+]
 
 
 def test_keys_and_values(record):
@@ -59,20 +73,30 @@ def test_only_timings_may_differ(record):
 
 def test_order_of_what_was_collected_does_not_matter(record):
     turned = msgspec.structs.replace(
-        record, trades=record.trades[::-1], refusals=record.refusals[::-1], quality=record.quality[::-1],
-        assumptions=dict(reversed(record.assumptions.items())), marks=record.marks[::-1],
+        record,
+        trades=record.trades[::-1],
+        refusals=record.refusals[::-1],
+        quality=record.quality[::-1],
+        assumptions=dict(reversed(record.assumptions.items())),
+        marks=record.marks[::-1],
     )
     assert to_json(turned) == to_json(record)
 
 
 def test_same_bytes_in_other_processes():
     here = Path(__file__).parent
-    program = (f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parents[1])!r}]\n"
-               "from conftest import _record\nfrom sos_actors.reports.run import to_json\n"
-               "sys.stdout.buffer.write(to_json(_record()))")
+    program = (
+        f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parents[1])!r}]\n"
+        "from conftest import _record\nfrom sos_actors.reports.run import to_json\n"
+        "sys.stdout.buffer.write(to_json(_record()))"
+    )
     outputs = [
-        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True,
-                       env=os.environ | {"PYTHONHASHSEED": seed, "TZ": zone}).stdout
+        subprocess.run(
+            [sys.executable, "-c", program],
+            check=True,
+            capture_output=True,
+            env=os.environ | {"PYTHONHASHSEED": seed, "TZ": zone},
+        ).stdout
         for seed, zone in (("1", "UTC"), ("2", "America/New_York"))
     ]
     assert outputs[0] == outputs[1]

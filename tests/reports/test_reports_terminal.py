@@ -39,9 +39,22 @@ def test_says_what_matters_first(record):
 def test_everything_is_told(record):
     text = printed(record, 3)
     told = [
-        "round_level_rejection_short", "SQUARE_OFF", "09:00", "COOLDOWN", "11:00-11:03", "below_zero 2", "2,43,456",
-        "no open", "Brokerage, STT", record.run_hash, record.config_hash, record.code_version, "ZeroDivisionError: [x]",
-        "Trades: 3 of 3", "NIFTY 24450 PE", "1,23,242.33",
+        "round_level_rejection_short",
+        "SQUARE_OFF",
+        "09:00",
+        "COOLDOWN",
+        "11:00-11:03",
+        "below_zero 2",
+        "2,43,456",
+        "no open",
+        "Brokerage, STT",
+        record.run_hash,
+        record.config_hash,
+        record.code_version,
+        "ZeroDivisionError: [x]",
+        "Trades: 3 of 3",
+        "NIFTY 24450 PE",
+        "1,23,242.33",
     ]
     assert [part for part in told if part not in text] == []
 
@@ -50,7 +63,7 @@ def test_figures_stand_under_their_heading_to_the_right(record):
     lines = printed(record).split("\n")
     place = next(n for n, line in enumerate(lines) if line.startswith("By exit"))
     end = lines[place + 1].index(" net") + len(" net")
-    rows = lines[place + 3:place + 6]
+    rows = lines[place + 3 : place + 6]
     assert [row[:end].split()[-1] for row in rows] == ["-525.62", "-18,964.37", "1,23,242.33"]
 
 
@@ -94,16 +107,26 @@ def test_prints_the_same_from_the_json(record):
     assert out.getvalue() == printed(record)
 
 
-@pytest.mark.parametrize(("amount", "text"), [
-    (0, "0.00"), (999.999, "1,000.00"), (123456.7, "1,23,456.70"), (-123456.7, "-1,23,456.70"),
-    (12345678, "1,23,45,678.00"),
-    (-0.001, "0.00"), (-0.5, "-0.50"), (None, "-"), (float("nan"), "-"), (100000, "1,00,000.00"),
-])
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "0.00"),
+        (999.999, "1,000.00"),
+        (123456.7, "1,23,456.70"),
+        (-123456.7, "-1,23,456.70"),
+        (12345678, "1,23,45,678.00"),
+        (-0.001, "0.00"),
+        (-0.5, "-0.50"),
+        (None, "-"),
+        (float("nan"), "-"),
+        (100000, "1,00,000.00"),
+    ],
+)
 def test_rupees(amount, text):
     assert rupees(amount) == text
 
 
-@given(st.integers(-10**15, 10**15))
+@given(st.integers(-(10**15), 10**15))
 def test_grouping_keeps_the_digits(number):
     text = grouped(number)
     assert int(text.replace(",", "")) == number

@@ -26,9 +26,13 @@ def gather(ticks, which):
     first = np.flatnonzero(np.diff(minute, prepend=-1))
     last = np.append(first[1:], len(ts)) - 1
     return {
-        "minute": minute[first], "open": price[first], "high": np.maximum.reduceat(price, first),
-        "low": np.minimum.reduceat(price, first), "close": price[last],
-        "volume": np.add.reduceat(ticks.quantity[mine], first), "oi": ticks.oi[mine][last],
+        "minute": minute[first],
+        "open": price[first],
+        "high": np.maximum.reduceat(price, first),
+        "low": np.minimum.reduceat(price, first),
+        "close": price[last],
+        "volume": np.add.reduceat(ticks.quantity[mine], first),
+        "oi": ticks.oi[mine][last],
     }
 
 

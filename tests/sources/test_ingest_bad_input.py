@@ -28,8 +28,12 @@ def bar_lines(count=10, first=555, day="2025-09-02"):
 
 
 def chain_lines(count=10, strikes=(24_400, 24_450, 24_500, 24_550, 24_600, 24_650), expiry="2025-09-02"):
-    return [f"2025-09-02 09:{15 + n}:00,NIFTY,{expiry},{strike},{right},10,11,9,10.5,75,150\n"
-            for n in range(count) for strike in strikes for right in ("CE", "PE")]
+    return [
+        f"2025-09-02 09:{15 + n}:00,NIFTY,{expiry},{strike},{right},10,11,9,10.5,75,150\n"
+        for n in range(count)
+        for strike in strikes
+        for right in ("CE", "PE")
+    ]
 
 
 def put(tmp_path, text, name="index_NIFTY.csv"):
@@ -77,8 +81,14 @@ def test_nan_negative_and_impossible_prices_are_counted_by_reason(store, tmp_pat
     lines[4] = lines[4].replace(",100,", ",0,")
     lines[5] = lines[5].replace(",0\n", ",-5\n")
     one = only(ingest([put(tmp_path, BARS + "".join(lines))], store))
-    assert one.rejected == {"price missing": 1, "low not positive": 1, "high below low": 1, "open not positive": 1,
-                            "open or close outside high and low": 1, "volume negative": 1}
+    assert one.rejected == {
+        "price missing": 1,
+        "low not positive": 1,
+        "high below low": 1,
+        "open not positive": 1,
+        "open or close outside high and low": 1,
+        "volume negative": 1,
+    }
     assert one.stored == 2
 
 
@@ -103,8 +113,11 @@ def test_a_wrong_time_zone_is_noticed_and_can_be_said(store, tmp_path):
 
 
 def test_times_with_their_own_zone_are_believed(store, tmp_path):
-    lines = ["2025-09-02T09:15:00+05:30,100,101,99,100,0\n", "2025-09-02T03:46:00Z,100,101,99,100,0\n",
-             "2025-09-02 09:17:00,100,101,99,100,0\n"]
+    lines = [
+        "2025-09-02T09:15:00+05:30,100,101,99,100,0\n",
+        "2025-09-02T03:46:00Z,100,101,99,100,0\n",
+        "2025-09-02 09:17:00,100,101,99,100,0\n",
+    ]
     one = only(ingest([put(tmp_path, BARS + "".join(lines))], store))
     assert one.stored == 3
     assert (np.diff(store.load_day("NIFTY", DAY).index.start) == 60_000_000_000).all()
@@ -127,8 +140,13 @@ def test_strikes_off_the_ladder_and_dead_contracts(store, tmp_path):
     lines[8] = lines[8].replace(",NIFTY,", ",NIFTTY,")
     lines[9] = lines[9].replace(",2025-09-02,", ",soon,")
     one = only(ingest([put(tmp_path, CHAIN + "".join(lines))], store))
-    assert one.rejected == {"strike off the ladder": 1, "expiry before the day": 1, "right is neither CE nor PE": 1,
-                            "unknown symbol": 1, "expiry not readable": 1}
+    assert one.rejected == {
+        "strike off the ladder": 1,
+        "expiry before the day": 1,
+        "right is neither CE nor PE": 1,
+        "unknown symbol": 1,
+        "expiry not readable": 1,
+    }
     assert 24_512.5 not in store.load_day("NIFTY", DAY).chains[0].strikes
 
 
@@ -139,8 +157,9 @@ def test_a_file_of_dead_contracts_is_refused(store, tmp_path):
 
 def test_reversed_dates_unknown_symbols_and_missing_files(store, tmp_path):
     path = put(tmp_path, BARS + "".join(bar_lines()))
-    refused(store, path, "--from-date 2025-09-03 is after --to-date 2025-09-02", from_date=dt.date(2025, 9, 3),
-            to_date=DAY)
+    refused(
+        store, path, "--from-date 2025-09-03 is after --to-date 2025-09-02", from_date=dt.date(2025, 9, 3), to_date=DAY
+    )
     refused(store, path, "--symbol NIFTIE: unknown", symbol="NIFTIE")
     refused(store, tmp_path / "none.csv", "no such file")
     refused(store, path, "layout 'kites': there is atm_bars", layout="kites")
@@ -159,16 +178,19 @@ def test_an_underlying_must_be_known(store, tmp_path):
         ingest([path], store, symbol="SENSEX")
 
 
-@pytest.mark.parametrize(("name", "content", "match"), [
-    ("a_NIFTY.csv", b"", "empty"),
-    ("a_NIFTY.csv", BARS.encode(), "no rows in it"),
-    ("a_NIFTY.csv", b"\xff\xfe\x00\x01" * 40, "cannot be read"),
-    ("a_NIFTY.parquet", b"PAR1 but not really", "cannot be read"),
-    ("a_NIFTY.csv.gz", b"no gzip", "cannot be read"),
-    ("a_NIFTY.csv.gz", gzip.compress((BARS * 9000).encode(), mtime=0)[:60], "cannot be read"),
-    ("a_NIFTY.xlsx", b"PK", "unknown kind"),
-    ("a_NIFTY.csv", b"alpha,beta\n1,2\n", "fits no layout"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("a_NIFTY.csv", b"", "empty"),
+        ("a_NIFTY.csv", BARS.encode(), "no rows in it"),
+        ("a_NIFTY.csv", b"\xff\xfe\x00\x01" * 40, "cannot be read"),
+        ("a_NIFTY.parquet", b"PAR1 but not really", "cannot be read"),
+        ("a_NIFTY.csv.gz", b"no gzip", "cannot be read"),
+        ("a_NIFTY.csv.gz", gzip.compress((BARS * 9000).encode(), mtime=0)[:60], "cannot be read"),
+        ("a_NIFTY.xlsx", b"PK", "unknown kind"),
+        ("a_NIFTY.csv", b"alpha,beta\n1,2\n", "fits no layout"),
+    ],
+)
 def test_unreadable_files(store, tmp_path, name, content, match):
     path = tmp_path / name
     path.write_bytes(content)
@@ -198,11 +220,20 @@ def test_a_full_disk_while_ingesting_stores_nothing_of_that_file(store, tmp_path
     good = put(tmp_path, BARS + "".join(bar_lines()), "a_NIFTY.csv")
     rng = np.random.default_rng(3)
     days = 60
-    stamps = (np.datetime64("2025-01-01T09:15") + np.arange(days)[:, None] * np.timedelta64(1, "D")
-              + np.arange(300) * np.timedelta64(1, "m")).ravel().astype("datetime64[us]")
+    stamps = (
+        (
+            np.datetime64("2025-01-01T09:15")
+            + np.arange(days)[:, None] * np.timedelta64(1, "D")
+            + np.arange(300) * np.timedelta64(1, "m")
+        )
+        .ravel()
+        .astype("datetime64[us]")
+    )
     price = 100 + rng.random(len(stamps))
-    pq.write_table(pa.table({"ts": stamps, "open": price, "high": price, "low": price, "close": price}),
-                   tmp_path / "b_NIFTY.parquet")
+    pq.write_table(
+        pa.table({"ts": stamps, "open": price, "high": price, "low": price, "close": price}),
+        tmp_path / "b_NIFTY.parquet",
+    )
     store.db.pragma("max_page_count", store.db.pragma("page_count") + 20)
     with pytest.raises(StorageError, match="the disk is full; nothing of this was stored"):
         ingest([good, tmp_path / "b_NIFTY.parquet"], store)

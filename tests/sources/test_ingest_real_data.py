@@ -39,8 +39,14 @@ FILES = {
     "options_1m_BANKNIFTY_2025-12-15.parquet": ("option_bars", 60, 2_131, 2_131, ("BANKNIFTY",), 1),
     "options_1m_NIFTY_2025-03-12.parquet": ("option_bars", 60, 3_979, 3_979, ("NIFTY",), 1),
     "futures_1m_NIFTY_2025-03-12.csv.gz": ("future_bars", 60, 375, 375, ("NIFTY",), 1),
-    "options_1m_ATM_multi_2026-03-27.csv.gz":
-        ("atm_bars", 60, 2_398, 2_398, ("BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTY", "SENSEX"), 1),
+    "options_1m_ATM_multi_2026-03-27.csv.gz": (
+        "atm_bars",
+        60,
+        2_398,
+        2_398,
+        ("BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTY", "SENSEX"),
+        1,
+    ),
     "options_15m_ATM_NIFTY_2023-01_2026-01.csv.gz": ("atm_bars", 900, 24_848, 24_381, ("NIFTY",), 489),
 }
 
@@ -113,8 +119,11 @@ def test_a_stored_cell_is_what_the_file_said(stored):
 
 def test_open_interest_and_volume_are_whole_lots(stored):
     store, _ = stored
-    for underlying, day, lot in (("NIFTY", dt.date(2025, 8, 29), 75), ("NIFTY", dt.date(2025, 3, 12), 75),
-                                 ("BANKNIFTY", dt.date(2025, 12, 15), 35)):
+    for underlying, day, lot in (
+        ("NIFTY", dt.date(2025, 8, 29), 75),
+        ("NIFTY", dt.date(2025, 3, 12), 75),
+        ("BANKNIFTY", dt.date(2025, 12, 15), 35),
+    ):
         values = store.load_day(underlying, day).chains[0].values[:, 4:6]
         known = values[~np.isnan(values)]
         assert len(known) > 100
@@ -130,8 +139,11 @@ def test_closing_prices_agree_with_the_bhavcopy(stored):
     if not last:
         pytest.skip("the bhavcopy lacks that day")
     (chain,) = store.load_day("NIFTY", day).chains
-    close = [(chain.values[-1, 3, right, place], last.get((strike, name)))
-             for place, strike in enumerate(chain.strikes) for right, name in enumerate(("CE", "PE"))]
+    close = [
+        (chain.values[-1, 3, right, place], last.get((strike, name)))
+        for place, strike in enumerate(chain.strikes)
+        for right, name in enumerate(("CE", "PE"))
+    ]
     pairs = [(ours, theirs) for ours, theirs in close if theirs and not np.isnan(ours)]
     assert np.mean([abs(ours - theirs) <= 0.05 * theirs + 0.5 for ours, theirs in pairs]) > 0.9
 
@@ -161,8 +173,11 @@ def test_a_stored_day_of_a_chain_loads_fast(stored):
 
 def test_sql_over_real_minutes(stored):
     store, _ = stored
-    found = query(store.path, "SELECT time, close, oi FROM chain WHERE underlying = 'NIFTY' AND day = '2025-08-29' AND "
-                              "expiry = '2025-09-02' AND strike = 24500 AND right = 'CE' ORDER BY ts LIMIT 2")
+    found = query(
+        store.path,
+        "SELECT time, close, oi FROM chain WHERE underlying = 'NIFTY' AND day = '2025-08-29' AND "
+        "expiry = '2025-09-02' AND strike = 24500 AND right = 'CE' ORDER BY ts LIMIT 2",
+    )
     rows = list(found.rows)
     assert rows[0][0] == "2025-08-29T09:22:00"
     assert rows[0][1] > 0

@@ -23,20 +23,28 @@ def store(tmp_path):
 def old(tmp_path):
     path = tmp_path / "sos.db"
     with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE historical_candles (id INTEGER PRIMARY KEY, symbol TEXT, timestamp TEXT, open REAL, "
-                   "high REAL, low REAL, close REAL, volume INTEGER)")
-        db.execute("CREATE TABLE option_chain_data (symbol TEXT, timestamp TEXT, strike REAL, expiry TEXT, "
-                   "call_oi INTEGER, call_oi_chg INTEGER, call_ltp REAL, call_iv REAL, call_volume INTEGER, "
-                   "put_oi INTEGER, put_oi_chg INTEGER, put_ltp REAL, put_iv REAL, put_volume INTEGER)")
+        db.execute(
+            "CREATE TABLE historical_candles (id INTEGER PRIMARY KEY, symbol TEXT, timestamp TEXT, open REAL, "
+            "high REAL, low REAL, close REAL, volume INTEGER)"
+        )
+        db.execute(
+            "CREATE TABLE option_chain_data (symbol TEXT, timestamp TEXT, strike REAL, expiry TEXT, "
+            "call_oi INTEGER, call_oi_chg INTEGER, call_ltp REAL, call_iv REAL, call_volume INTEGER, "
+            "put_oi INTEGER, put_oi_chg INTEGER, put_ltp REAL, put_iv REAL, put_volume INTEGER)"
+        )
         db.execute("CREATE TABLE market_stats (symbol TEXT, timestamp TEXT, pcr REAL)")
         for minute in range(15, 45):
             stamp = f"2025-09-02 09:{minute}:00"
-            db.execute("INSERT INTO historical_candles VALUES (NULL, 'Nifty 50', ?, 24500, 24510, 24490, 24505.5, 0)",
-                       (stamp,))
+            db.execute(
+                "INSERT INTO historical_candles VALUES (NULL, 'Nifty 50', ?, 24500, 24510, 24490, 24505.5, 0)", (stamp,)
+            )
             db.execute("INSERT INTO market_stats VALUES ('NIFTY', ?, 1.1)", (stamp,))
             for strike in (24_450, 24_500, 24_550):
-                db.execute("INSERT INTO option_chain_data VALUES ('NIFTY', ?, ?, '2025-09-02', 750, 0, 101.05, 12.5, "
-                           "?, 1500, 0, 98.5, 13.5, ?)", (stamp, strike, 75 * (minute - 14), 150 * (minute - 14)))
+                db.execute(
+                    "INSERT INTO option_chain_data VALUES ('NIFTY', ?, ?, '2025-09-02', 750, 0, 101.05, 12.5, "
+                    "?, 1500, 0, 98.5, 13.5, ?)",
+                    (stamp, strike, 75 * (minute - 14), 150 * (minute - 14)),
+                )
         db.execute("UPDATE historical_candles SET close = 'broken' WHERE id = 7")
     db.close()
     return path
@@ -75,10 +83,13 @@ def test_all_or_nothing_over_both_tables(store, old):
     assert store.days("NIFTY") == []
 
 
-@pytest.mark.parametrize(("content", "match"), [
-    (b"SQLite format 3\x00" + b"junk" * 200, "cannot be read as a SQLite database"),
-    (b"text", "cannot be read as a SQLite"),
-])
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"SQLite format 3\x00" + b"junk" * 200, "cannot be read as a SQLite database"),
+        (b"text", "cannot be read as a SQLite"),
+    ],
+)
 def test_files_that_are_none(store, tmp_path, content, match):
     path = tmp_path / "sos.db"
     path.write_bytes(content)

@@ -25,8 +25,10 @@ class Broker:
         one = np.array([24_500.05])
         start = np.array([NINE_FIFTEEN])
         bars = BarColumns("NSE|INDEX|NIFTY", 60, start, one, one, one, one, one, one)
-        chains = tuple(ChainColumns("NIFTY", day + dt.timedelta(days=7 * week), 60, start, one, np.ones((1, 8, 2, 1)))
-                       for week in (0, 1))
+        chains = tuple(
+            ChainColumns("NIFTY", day + dt.timedelta(days=7 * week), 60, start, one, np.ones((1, 8, 2, 1)))
+            for week in (0, 1)
+        )
         return MarketDay(underlying, day, bars, None, chains, self.name)
 
 

@@ -37,9 +37,19 @@ def chain(expiry=DAY, strikes=(24_500.0, 24_550.0), *, first=0, rows=3, level=10
 def ticks(rows=6, price=10.0):
     ts = NINE_FIFTEEN + np.arange(rows) * 10**9
     real = np.full(rows, price)
-    return TickColumns("NIFTY", ("NSE|INDEX|NIFTY", "NSE|OPT|NIFTY|2025-09-02|24500|CE"),
-                       np.arange(rows, dtype=np.int32) % 2, ts, ts + 5, real, np.ones(rows, np.int64),
-                       np.arange(rows), real, real, real)
+    return TickColumns(
+        "NIFTY",
+        ("NSE|INDEX|NIFTY", "NSE|OPT|NIFTY|2025-09-02|24500|CE"),
+        np.arange(rows, dtype=np.int32) % 2,
+        ts,
+        ts + 5,
+        real,
+        np.ones(rows, np.int64),
+        np.arange(rows),
+        real,
+        real,
+        real,
+    )
 
 
 @pytest.fixture
@@ -244,8 +254,11 @@ def test_migrations_run_in_order_once_and_keep_the_data(tmp_path, monkeypatch):
     path = tmp_path / "market.db"
     with MarketStore(path) as store:
         store.save_bars(bars(), DAY, "a")
-    steps = (*migrations.MIGRATIONS, "CREATE TABLE later (x); INSERT INTO later VALUES (1)",
-             "UPDATE later SET x = x + 1")
+    steps = (
+        *migrations.MIGRATIONS,
+        "CREATE TABLE later (x); INSERT INTO later VALUES (1)",
+        "UPDATE later SET x = x + 1",
+    )
     monkeypatch.setattr("sos_actors.storage.database.MIGRATIONS", steps)
     monkeypatch.setattr("sos_actors.storage.database.SCHEMA_VERSION", len(steps))
     with pytest.raises(StorageError, match="of an older version"):
@@ -260,8 +273,10 @@ def test_migrations_run_in_order_once_and_keep_the_data(tmp_path, monkeypatch):
 def test_a_migration_that_fails_leaves_the_old_version(tmp_path, monkeypatch):
     path = tmp_path / "market.db"
     MarketStore(path).close()
-    monkeypatch.setattr("sos_actors.storage.database.MIGRATIONS",
-                        (*migrations.MIGRATIONS, "CREATE TABLE half (x)", "SELECT nothing FROM nowhere"))
+    monkeypatch.setattr(
+        "sos_actors.storage.database.MIGRATIONS",
+        (*migrations.MIGRATIONS, "CREATE TABLE half (x)", "SELECT nothing FROM nowhere"),
+    )
     monkeypatch.setattr("sos_actors.storage.database.SCHEMA_VERSION", 3)
     with pytest.raises(apsw.SQLError):
         open_database(path)

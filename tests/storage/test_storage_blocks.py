@@ -106,8 +106,10 @@ def test_a_day_of_a_160_contract_chain_is_small_and_quick_to_decode():
     assert best < 0.010  # about 3 ms on a shared core; the bench states the figure, this only catches a collapse
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b"X" + b[1:], lambda b: b[:40] + b"\0\0\0\0" + b[44:],
-                                    lambda b: b"", lambda b: b[:6]])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:-9], lambda b: b"X" + b[1:], lambda b: b[:40] + b"\0\0\0\0" + b[44:], lambda b: b"", lambda b: b[:6]],
+)
 def test_a_damaged_block_is_a_storage_error(damage):
     block = encode_chain(big_chain())
     with pytest.raises(StorageError, match="damaged"):

@@ -44,13 +44,30 @@ def test_bars_read_as_rows_with_ist_time_and_null_for_unknown(path):
     assert found.columns[:5] == ("symbol", "instrument", "day", "time", "ts")
     rows = list(found.rows)
     assert len(rows) == 3
-    assert rows[1] == ("NIFTY", "NSE|INDEX|NIFTY", "2025-09-02", "2025-09-02T09:16:00", NINE_FIFTEEN + MINUTE, 60,
-                       24501.05, 24502.05, 24500.05, 24501.05, None, None, "test", 0)
+    assert rows[1] == (
+        "NIFTY",
+        "NSE|INDEX|NIFTY",
+        "2025-09-02",
+        "2025-09-02T09:16:00",
+        NINE_FIFTEEN + MINUTE,
+        60,
+        24501.05,
+        24502.05,
+        24500.05,
+        24501.05,
+        None,
+        None,
+        "test",
+        0,
+    )
 
 
 def test_chain_reads_as_one_row_a_contract_and_leaves_out_what_is_unknown(path):
-    rows = list(query(path, "SELECT time, strike, right, close FROM chain WHERE expiry = ? AND day = '2025-09-02'",
-                      ["2025-09-02"]).rows)
+    rows = list(
+        query(
+            path, "SELECT time, strike, right, close FROM chain WHERE expiry = ? AND day = '2025-09-02'", ["2025-09-02"]
+        ).rows
+    )
     assert len(rows) == 11
     assert rows[0] == ("2025-09-02T09:15:00", 24450.0, "CE", 0.05)
     assert ("2025-09-02T09:15:00", 24450.0, "PE") not in [row[:3] for row in rows]
@@ -64,8 +81,7 @@ def test_conditions_on_strike_and_right_find_one_contract(path):
 
 def test_ranges_joins_and_aggregates_work(path):
     by_day = "SELECT day, count(*), max(high) FROM bars WHERE day > '2025-09-02' GROUP BY day"
-    assert list(query(path, by_day).rows) == [
-        ("2025-09-03", 3, 24503.05), ("2025-09-04", 3, 24503.05)]
+    assert list(query(path, by_day).rows) == [("2025-09-03", 3, 24503.05), ("2025-09-04", 3, 24503.05)]
     joined = "SELECT count(*) FROM chain c JOIN bars b ON b.ts = c.ts AND b.day = c.day AND b.symbol = c.underlying"
     assert list(query(path, joined).rows) == [(22,)]
 

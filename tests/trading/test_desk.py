@@ -59,14 +59,20 @@ def test_from_intent_to_target():
     world.send(world.desk.on_intent(intent()))
     world.minute(bar(0, 100.0, 110.0, 95.0, 105.0))
     assert [(m.order_id, m.role, m.side, m.quantity, m.oco) for m in world.of(SubmitOrder)] == [
-        ("i-e", OrderRole.ENTRY, Side.BUY, 75, ""), ("i-s", OrderRole.STOP, Side.SELL, 75, "i-oco"),
-        ("i-t", OrderRole.TARGET, Side.SELL, 75, "i-oco")]
+        ("i-e", OrderRole.ENTRY, Side.BUY, 75, ""),
+        ("i-s", OrderRole.STOP, Side.SELL, 75, "i-oco"),
+        ("i-t", OrderRole.TARGET, Side.SELL, 75, "i-oco"),
+    ]
     assert world.desk.held() == (CALL,)
     world.minute(bar(1, 105.0, 121.0, 104.0, 120.0))
     (trade,) = world.of(TradeClosed)
     assert (trade.trade_id, trade.intent_id, trade.quantity, trade.exit_reason) == ("i", "i", 75, ExitReason.TARGET)
     assert (trade.entry_price, trade.exit_price, trade.entry_ts, trade.exit_ts) == (
-        100.0, 120.0, OPEN_TS, OPEN_TS + 2 * MINUTE)
+        100.0,
+        120.0,
+        OPEN_TS,
+        OPEN_TS + 2 * MINUTE,
+    )
     assert (trade.gross_paise, trade.charges_paise, trade.net_paise) == (150_000, 2_000, 148_000)
     assert (trade.initial_risk, trade.mae, trade.mfe) == (10.0, 5.0, 20.0)
     assert [(m.quantity, m.realised_paise) for m in world.of(PositionChanged)] == [(75, 0), (0, 150_000)]
@@ -74,7 +80,11 @@ def test_from_intent_to_target():
     assert not world.exchange.working(CALL)
     marked = world.desk.mark(7)
     assert (marked.ts, marked.cash_paise, marked.equity_paise, marked.open_positions) == (
-        7, 100_148_000, 100_148_000, 0)
+        7,
+        100_148_000,
+        100_148_000,
+        0,
+    )
 
 
 def test_a_stop_within_the_entrys_own_bar():
@@ -105,7 +115,12 @@ def test_the_time_stop_cancels_first_and_sends_the_exit_when_both_ends_are_known
     assert desk.on_update(update("i-s", OrderStatus.CANCELLED)) == []
     (order,) = desk.on_update(update("i-t", OrderStatus.CANCELLED))
     assert (order.order_id, order.role, order.order_type, order.quantity, order.side) == (
-        "i-x1", OrderRole.EXIT, OrderType.MARKET, 75, Side.SELL)
+        "i-x1",
+        OrderRole.EXIT,
+        OrderType.MARKET,
+        75,
+        Side.SELL,
+    )
     out = desk.on_fill(fill("f2", Side.SELL, 75, 101.0, order_id="i-x1"))
     assert out[-1].exit_reason is ExitReason.TIME_STOP
 
@@ -180,11 +195,17 @@ def test_a_flip_in_one_instrument_is_one_order_of_both_quantities():
     world.minute(bar(0, 24000.0, 24010.0, 23990.0, 24005.0, instrument=future))
     world.send(world.desk.on_intent(intent("b", direction=Direction.SHORT, side=Side.SELL, **bare)))
     assert [(m.order_id, m.side, m.quantity) for m in world.of(SubmitOrder)] == [
-        ("a-e", Side.BUY, 1), ("b-e", Side.SELL, 2)]
+        ("a-e", Side.BUY, 1),
+        ("b-e", Side.SELL, 2),
+    ]
     world.minute(bar(1, 24020.0, 24030.0, 24000.0, 24010.0, instrument=future))
     (trade,) = world.of(TradeClosed)
     assert (trade.trade_id, trade.exit_reason, trade.exit_price, trade.gross_paise) == (
-        "a", ExitReason.FLIP, 24020.0, 2000)
+        "a",
+        ExitReason.FLIP,
+        24020.0,
+        2000,
+    )
     assert trade.charges_paise == 1000 + 500
     assert world.desk.ledger.position("gate", future) == -1
     world.send(world.desk.settle(OPEN_TS + 5 * MINUTE, future, 24000.0, ExitReason.END_OF_DATA))
@@ -248,7 +269,9 @@ def test_a_flip_between_call_and_put_is_an_exit_and_an_entry():
     desk.on_fill(fill("f1", Side.BUY, 75, 100.0, order_id="a-e"))
     out = desk.on_intent(intent("b", instrument=PUT, direction=Direction.SHORT, flip=True))
     assert [(m.order_id, m.instrument, m.side, m.quantity) for m in out] == [
-        ("a-x1", CALL, Side.SELL, 75), ("b-e", PUT, Side.BUY, 75)]
+        ("a-x1", CALL, Side.SELL, 75),
+        ("b-e", PUT, Side.BUY, 75),
+    ]
 
 
 def test_without_flip_or_of_another_strategy_nothing_is_turned():

@@ -113,8 +113,17 @@ def test_the_defaults_are_the_house_rules():
     assert (settings.time_stop_min, settings.square_off) == (30.0, "15:15")
 
 
-@pytest.mark.parametrize("wrong", [{"break_even_at": 0.0}, {"trailing": -1.0}, {"time_stop_min": 0},
-                                   {"square_off": "25:00"}, {"square_off": "1515"}, {"square_off": "15:60"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"break_even_at": 0.0},
+        {"trailing": -1.0},
+        {"time_stop_min": 0},
+        {"square_off": "25:00"},
+        {"square_off": "1515"},
+        {"square_off": "15:60"},
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match="write"):
         ExitSettings(**wrong)

@@ -95,8 +95,13 @@ def test_equity_marks_at_the_price_or_at_cost_where_none_is_known():
 
 
 fills = st.lists(
-    st.tuples(st.sampled_from(["a", "b"]), st.sampled_from([CALL, PUT]), st.sampled_from([BUY, SELL]),
-              st.integers(1, 300), st.integers(1, 40_000)),
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([CALL, PUT]),
+        st.sampled_from([BUY, SELL]),
+        st.integers(1, 300),
+        st.integers(1, 40_000),
+    ),
     max_size=60,
 )
 

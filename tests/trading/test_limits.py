@@ -24,9 +24,20 @@ from sos_actors.trading.rate import TokenBucket
 
 R = RefusalReason
 SECOND = 1_000_000_000
-OFF = {"daily_loss": 0.0, "open_positions": 0, "strategy_positions": 0, "underlying_positions": 0, "cooldown_s": 0.0,
-       "trades_per_day": 0, "strategy_trades_per_day": 0, "orders_per_s": 0.0, "price_band": 0.0, "stale_after_s": 0.0,
-       "first_entry": None, "last_entry": None}
+OFF = {
+    "daily_loss": 0.0,
+    "open_positions": 0,
+    "strategy_positions": 0,
+    "underlying_positions": 0,
+    "cooldown_s": 0.0,
+    "trades_per_day": 0,
+    "strategy_trades_per_day": 0,
+    "orders_per_s": 0.0,
+    "price_band": 0.0,
+    "stale_after_s": 0.0,
+    "first_entry": None,
+    "last_entry": None,
+}
 
 
 def book(**settings):
@@ -43,8 +54,28 @@ def why(risk, now=OPEN_TS, limit=0, **changes):
 
 
 def closed(intent_id="i", strategy="gate", ts=OPEN_TS, direction=Direction.LONG, instrument=CALL):
-    return TradeClosed(intent_id, intent_id, strategy, "NIFTY", instrument, direction, Side.BUY, 75, OPEN_TS, ts, 100.0,
-                       101.0, 7500, 0, 7500, ExitReason.TARGET, Regime.BULLISH, 10.0, 0.0, 0.0)
+    return TradeClosed(
+        intent_id,
+        intent_id,
+        strategy,
+        "NIFTY",
+        instrument,
+        direction,
+        Side.BUY,
+        75,
+        OPEN_TS,
+        ts,
+        100.0,
+        101.0,
+        7500,
+        0,
+        7500,
+        ExitReason.TARGET,
+        Regime.BULLISH,
+        10.0,
+        0.0,
+        0.0,
+    )
 
 
 def position(quantity, strategy="gate", instrument=CALL):
@@ -75,8 +106,9 @@ def test_the_times_of_the_day():
     assert why(risk, OPEN_TS + 345 * MINUTE) is R.TOO_LATE_IN_DAY
 
 
-@pytest.mark.parametrize("scope", [{}, {"strategy": "gate"}, {"underlying": "NIFTY"},
-                                   {"strategy": "gate", "underlying": "NIFTY"}])
+@pytest.mark.parametrize(
+    "scope", [{}, {"strategy": "gate"}, {"underlying": "NIFTY"}, {"strategy": "gate", "underlying": "NIFTY"}]
+)
 def test_trading_states_by_scope(scope):
     risk = book()
     risk.on_state(SetTradingState(TradingState.REDUCING, "why", **scope))
@@ -117,11 +149,14 @@ def test_the_first_mark_stands_in_for_a_day_that_was_not_announced():
     assert risk.on_mark(AccountMarked(OPEN_TS, 0, 970_000, 0))
 
 
-@pytest.mark.parametrize(("setting", "reason", "spared"), [
-    ("open_positions", R.OPEN_POSITIONS, None),
-    ("strategy_positions", R.STRATEGY_POSITIONS, {"strategy": "other"}),
-    ("underlying_positions", R.UNDERLYING_POSITIONS, {"underlying": "SENSEX"}),
-])
+@pytest.mark.parametrize(
+    ("setting", "reason", "spared"),
+    [
+        ("open_positions", R.OPEN_POSITIONS, None),
+        ("strategy_positions", R.STRATEGY_POSITIONS, {"strategy": "other"}),
+        ("underlying_positions", R.UNDERLYING_POSITIONS, {"underlying": "SENSEX"}),
+    ],
+)
 def test_what_is_in_flight_counts_until_its_trade_is_closed(setting, reason, spared):
     risk = book(**{setting: 2})
     risk.on_intent(intent("a", signal_id="a"))

@@ -173,17 +173,20 @@ def test_a_market_order_that_arrives_within_a_bar_waits():
     assert only_fill(paper.open(bar(2, 102, 103, 101, 102))).price == 102.0
 
 
-@pytest.mark.parametrize(("message", "words"), [
-    (order(quantity=70), "not a multiple of the lot 75"),
-    (order(quantity=0), "not positive"),
-    (order(quantity=-75), "not positive"),
-    (order(instrument=PUT), "unknown instrument"),
-    (order(kind=LIMIT, price=100.02), "off the tick"),
-    (order(kind=STOP, trigger=100.02), "off the tick"),
-    (order(kind=LIMIT), "is not a price"),
-    (order(kind=STOP, price=100.0), "is not a price"),
-    (order(kind=LIMIT, price=-5.0), "is not a price"),
-])
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (order(quantity=70), "not a multiple of the lot 75"),
+        (order(quantity=0), "not positive"),
+        (order(quantity=-75), "not positive"),
+        (order(instrument=PUT), "unknown instrument"),
+        (order(kind=LIMIT, price=100.02), "off the tick"),
+        (order(kind=STOP, trigger=100.02), "off the tick"),
+        (order(kind=LIMIT), "is not a price"),
+        (order(kind=STOP, price=100.0), "is not a price"),
+        (order(kind=LIMIT, price=-5.0), "is not a price"),
+    ],
+)
 def test_bad_orders_are_rejected_with_the_reason(message, words):
     paper = exchange(lambda instrument: 75 if instrument == CALL else 0)
     (got,) = paper.submit(message)

@@ -97,9 +97,14 @@ def test_more_than_ordered_is_counted_and_reported():
     assert (record.filled, record.status) == (100, S.FILLED)
 
 
-@pytest.mark.parametrize("wrong", [
-    fill("1", Side.SELL, 75, 100.0), fill("1", Side.BUY, 75, 100.0, instrument=PUT), fill("1", Side.BUY, 0, 100.0),
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        fill("1", Side.SELL, 75, 100.0),
+        fill("1", Side.BUY, 75, 100.0, instrument=PUT),
+        fill("1", Side.BUY, 0, 100.0),
+    ],
+)
 def test_a_fill_that_is_not_this_orders_changes_nothing(wrong):
     record = OrderRecord(order(quantity=75))
     assert advance(record, wrong).kind is AnomalyKind.MISMATCH
@@ -112,10 +117,13 @@ def test_a_partial_fill_resolves_unknown():
     assert record.status is S.PARTIALLY_FILLED
 
 
-events = st.lists(st.one_of(
-    st.sampled_from(OrderStatus).map(update),
-    st.tuples(st.integers(0, 5), st.integers(1, 80)).map(lambda row: fill(str(row[0]), Side.BUY, row[1], 100.0)),
-), max_size=20)
+events = st.lists(
+    st.one_of(
+        st.sampled_from(OrderStatus).map(update),
+        st.tuples(st.integers(0, 5), st.integers(1, 80)).map(lambda row: fill(str(row[0]), Side.BUY, row[1], 100.0)),
+    ),
+    max_size=20,
+)
 
 
 @given(events)

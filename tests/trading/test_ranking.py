@@ -51,8 +51,15 @@ def test_puts_are_ranked_by_their_own_row():
 
 
 def test_each_weight_counts():
-    flat = {"weight_oi": 0.0, "weight_distance": 0.0, "weight_iv": 0.0, "weight_spread": 0.0, "weight_oi_change": 0.0,
-            "weight_delta": 0.0, "min_oi_percentile": 0.0}
+    flat = {
+        "weight_oi": 0.0,
+        "weight_distance": 0.0,
+        "weight_iv": 0.0,
+        "weight_spread": 0.0,
+        "weight_oi_change": 0.0,
+        "weight_delta": 0.0,
+        "min_oi_percentile": 0.0,
+    }
     iv = snapshot().iv.copy()
     iv[CE] = [0.1, 0.11, 0.2, 0.2, 0.12, 0.13, 0.14]
     oi_change = snapshot().oi_change.copy()

@@ -19,11 +19,20 @@ def choose(text, settings=None, snap=None, **changes):
     return select(signal(selection=text, **changes), snap or snapshot(), settings or SelectionSettings())
 
 
-@pytest.mark.parametrize(("text", "changes", "strike", "right"), [
-    ("ATM_CALL", {}, 24500, "CE"), ("OTM_CALL_1", {}, 24550, "CE"), ("ITM_CALL_2", {}, 24400, "CE"),
-    ("ATM", {}, 24500, "CE"), ("ATM", SHORT, 24500, "PE"), ("OTM_PUT_1", SHORT, 24450, "PE"),
-    ("ITM_PUT_2", SHORT, 24600, "PE"), ("DELTA_CALL_0.30", {}, 24600, "CE"), ("DELTA_PUT_0.61", SHORT, 24550, "PE"),
-])
+@pytest.mark.parametrize(
+    ("text", "changes", "strike", "right"),
+    [
+        ("ATM_CALL", {}, 24500, "CE"),
+        ("OTM_CALL_1", {}, 24550, "CE"),
+        ("ITM_CALL_2", {}, 24400, "CE"),
+        ("ATM", {}, 24500, "CE"),
+        ("ATM", SHORT, 24500, "PE"),
+        ("OTM_PUT_1", SHORT, 24450, "PE"),
+        ("ITM_PUT_2", SHORT, 24600, "PE"),
+        ("DELTA_CALL_0.30", {}, 24600, "CE"),
+        ("DELTA_PUT_0.61", SHORT, 24550, "PE"),
+    ],
+)
 def test_strikes(text, changes, strike, right):
     got = choose(text, **changes)
     assert isinstance(got, Choice)
@@ -69,20 +78,23 @@ def changed(field, value):
     return snapshot(**{field: array})
 
 
-@pytest.mark.parametrize(("snap", "text", "reason"), [
-    (snapshot(strikes=np.array([])), "ATM_CALL", RefusalReason.NO_CHAIN),
-    (snapshot(missing=("stale",)), "ATM_CALL", RefusalReason.STALE_DATA),
-    (snapshot(atm_strike=NAN), "ATM_CALL", RefusalReason.NO_CONTRACT),
-    (snapshot(), "OTM_CALL_4", RefusalReason.NO_CONTRACT),
-    (snapshot(), "ITM_CALL_4", RefusalReason.NO_CONTRACT),
-    (snapshot(delta=np.full((2, 7), NAN)), "DELTA_CALL_0.4", RefusalReason.NO_CONTRACT),
-    (snapshot(price=np.full((2, 7), NAN)), "RANKED_CALL", RefusalReason.NO_CONTRACT),
-    (changed("price", NAN), "ATM_CALL", RefusalReason.NO_PRICE),
-    (changed("price", 0.0), "ATM_CALL", RefusalReason.NO_PRICE),
-    (changed("oi", 0.0), "ATM_CALL", RefusalReason.NO_CONTRACT),
-    (changed("bid", 95.0), "ATM_CALL", RefusalReason.SPREAD_TOO_WIDE),
-    (snapshot(), "ATM_PUT", RefusalReason.BAD_LEVELS),
-])
+@pytest.mark.parametrize(
+    ("snap", "text", "reason"),
+    [
+        (snapshot(strikes=np.array([])), "ATM_CALL", RefusalReason.NO_CHAIN),
+        (snapshot(missing=("stale",)), "ATM_CALL", RefusalReason.STALE_DATA),
+        (snapshot(atm_strike=NAN), "ATM_CALL", RefusalReason.NO_CONTRACT),
+        (snapshot(), "OTM_CALL_4", RefusalReason.NO_CONTRACT),
+        (snapshot(), "ITM_CALL_4", RefusalReason.NO_CONTRACT),
+        (snapshot(delta=np.full((2, 7), NAN)), "DELTA_CALL_0.4", RefusalReason.NO_CONTRACT),
+        (snapshot(price=np.full((2, 7), NAN)), "RANKED_CALL", RefusalReason.NO_CONTRACT),
+        (changed("price", NAN), "ATM_CALL", RefusalReason.NO_PRICE),
+        (changed("price", 0.0), "ATM_CALL", RefusalReason.NO_PRICE),
+        (changed("oi", 0.0), "ATM_CALL", RefusalReason.NO_CONTRACT),
+        (changed("bid", 95.0), "ATM_CALL", RefusalReason.SPREAD_TOO_WIDE),
+        (snapshot(), "ATM_PUT", RefusalReason.BAD_LEVELS),
+    ],
+)
 def test_every_refusal(snap, text, reason):
     got = choose(text, snap=snap)
     assert isinstance(got, Refusal)
@@ -104,7 +116,13 @@ def test_a_stop_on_the_wrong_side_is_refused():
 def test_the_underlying_and_its_future():
     got = select(signal(selection="UNDERLYING"), None, SelectionSettings())
     assert (got.instrument, got.kind, got.side, got.entry, got.stop, got.target) == (
-        INDEX, "INDEX", Side.BUY, 24510.0, 24480.0, 24570.0)
+        INDEX,
+        "INDEX",
+        Side.BUY,
+        24510.0,
+        24480.0,
+        24570.0,
+    )
     got = select(signal(selection="UNDERLYING", **(SHORT | {"stop": NAN, "target": NAN})), None, SelectionSettings())
     assert got.side is Side.SELL
     assert math.isnan(got.stop)
@@ -118,7 +136,12 @@ def test_the_plan_holds_it_all():
     made = plan(signal(flip=True), choose("ATM_CALL"), quantity=150, lot_size=75)
     assert (made.plan_id, made.signal_id, made.quantity, made.lot_size, made.flip) == ("s-p", "s", 150, 75, True)
     assert (made.entry, made.stop, made.target, made.index_stop, made.index_target) == (
-        100.05, 85.95, 133.65, 24480.0, 24570.0)
+        100.05,
+        85.95,
+        133.65,
+        24480.0,
+        24570.0,
+    )
     assert (made.right, made.delta, made.bid, made.ask, made.regime) == (Right.CE, 0.5, 99.95, 100.05, "BULLISH")
 
 

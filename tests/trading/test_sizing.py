@@ -3,8 +3,18 @@ import pytest
 from sos_actors.messages import NAN, RefusalReason, Side
 from sos_actors.trading.sizing import SizingSettings, margin_per_unit, size
 
-BASE = {"kind": "OPT", "side": Side.BUY, "entry": 100.0, "stop": 90.0, "spot": 24500.0, "lot_size": 75,
-        "freeze_quantity": 1800, "quantity_mod": 1.0, "equity": 1_000_000.0, "free_cash": 1_000_000.0}
+BASE = {
+    "kind": "OPT",
+    "side": Side.BUY,
+    "entry": 100.0,
+    "stop": 90.0,
+    "spot": 24500.0,
+    "lot_size": 75,
+    "freeze_quantity": 1800,
+    "quantity_mod": 1.0,
+    "equity": 1_000_000.0,
+    "free_cash": 1_000_000.0,
+}
 
 
 def units(settings=None, **changes):
@@ -35,16 +45,19 @@ def test_lots_freeze_and_margin_cut():
     assert units({"cash_fraction": 0.5}, free_cash=16_000.0).quantity == 75
 
 
-@pytest.mark.parametrize(("changes", "reason"), [
-    ({"stop": 100.0}, RefusalReason.SIZE_ZERO),
-    ({"equity": 70_000.0}, RefusalReason.SIZE_ZERO),
-    ({"equity": -5.0}, RefusalReason.SIZE_ZERO),
-    ({"quantity_mod": 0.0}, RefusalReason.SIZE_ZERO),
-    ({"freeze_quantity": 74}, RefusalReason.SIZE_ZERO),
-    ({"stop": NAN, "side": Side.SELL}, RefusalReason.SIZE_ZERO),
-    ({"free_cash": 7_499.0}, RefusalReason.MARGIN),
-    ({"free_cash": -1.0}, RefusalReason.MARGIN),
-])
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"stop": 100.0}, RefusalReason.SIZE_ZERO),
+        ({"equity": 70_000.0}, RefusalReason.SIZE_ZERO),
+        ({"equity": -5.0}, RefusalReason.SIZE_ZERO),
+        ({"quantity_mod": 0.0}, RefusalReason.SIZE_ZERO),
+        ({"freeze_quantity": 74}, RefusalReason.SIZE_ZERO),
+        ({"stop": NAN, "side": Side.SELL}, RefusalReason.SIZE_ZERO),
+        ({"free_cash": 7_499.0}, RefusalReason.MARGIN),
+        ({"free_cash": -1.0}, RefusalReason.MARGIN),
+    ],
+)
 def test_nothing_says_why(changes, reason):
     got = units(**changes)
     assert (got.quantity, got.reason) == (0, reason)

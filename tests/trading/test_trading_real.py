@@ -32,8 +32,9 @@ def bars_of_the_day():
     for row in rows:
         start = int(row["ts"].replace(tzinfo=zone).timestamp()) * 1_000_000_000
         name = option_id("NIFTY", row["expiry"], row["strike"], Right(row["right"]))
-        bars.append(Bar(name, start, start + MINUTE, row["open"], row["high"], row["low"], row["close"],
-                        float(row["volume"])))
+        bars.append(
+            Bar(name, start, start + MINUTE, row["open"], row["high"], row["low"], row["close"], float(row["volume"]))
+        )
     return sorted(bars, key=lambda item: (item.start, item.instrument))
 
 
@@ -54,9 +55,19 @@ def run_day(bars):
         if number + 1 == len(bars) or bars[number + 1].start != item.start:
             world.send(desk.on_minute(item.end))
         if number % 7 == 0 and ns_of_day(item.end) < clock_ns("15:00"):
-            world.send(desk.on_intent(intent(
-                f"i{number}", item.end, instrument=item.instrument, entry=item.close, signal_id=f"s{number}",
-                stop=round(item.close * 0.9 / 0.05) * 0.05, target=round(item.close * 1.15 / 0.05) * 0.05)))
+            world.send(
+                desk.on_intent(
+                    intent(
+                        f"i{number}",
+                        item.end,
+                        instrument=item.instrument,
+                        entry=item.close,
+                        signal_id=f"s{number}",
+                        stop=round(item.close * 0.9 / 0.05) * 0.05,
+                        target=round(item.close * 1.15 / 0.05) * 0.05,
+                    )
+                )
+            )
     return world, checked
 
 

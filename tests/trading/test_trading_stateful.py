@@ -34,44 +34,77 @@ class TradingMachine(RuleBasedStateMachine):
     """Two contracts, two strategies, walks of bars, entries, flips, flattening, nights."""
 
     @initialize(
-        slippage=st.sampled_from([0.0, 1.0, 3.0]), half=st.sampled_from([0.0, 0.004]), cap=st.sampled_from([0.0, 0.1]),
-        rest=st.booleans(), even=st.sampled_from([None, 0.3]), trailing=st.sampled_from([None, 1.0]),
+        slippage=st.sampled_from([0.0, 1.0, 3.0]),
+        half=st.sampled_from([0.0, 0.004]),
+        cap=st.sampled_from([0.0, 0.1]),
+        rest=st.booleans(),
+        even=st.sampled_from([None, 0.3]),
+        trailing=st.sampled_from([None, 1.0]),
         entry=st.sampled_from([OrderType.MARKET, OrderType.LIMIT]),
     )
     def begin(self, *, slippage, half, cap, rest, even, trailing, entry):
         exits = ExitSettings(break_even_at=even, trailing=trailing, time_stop_min=7, square_off=None)
-        self.desk = OrderDesk(DeskSettings(exits=exits, rest_target=rest, entry_order=entry, entry_patience_s=120),
-                              Ledger(START, StatedCharges()))
-        self.paper = PaperExchange(PaperSettings(slippage_ticks=slippage, half_spread=half, volume_cap=cap),
-                                   lambda _: LOT)
+        self.desk = OrderDesk(
+            DeskSettings(exits=exits, rest_target=rest, entry_order=entry, entry_patience_s=120),
+            Ledger(START, StatedCharges()),
+        )
+        self.paper = PaperExchange(
+            PaperSettings(slippage_ticks=slippage, half_spread=half, volume_cap=cap), lambda _: LOT
+        )
         self.world = Floor(self.desk, self.paper)
         self.half, self.slip = half, slippage * 0.05
         self.now, self.count = 0, 0
         self.prices = {CALL: 100.0, PUT: 100.0}
         self.checked = 0
 
-    @rule(instrument=st.sampled_from([CALL, PUT]), buy=st.booleans(), lots=st.integers(1, 3), flip=st.booleans(),
-          strategy=st.sampled_from(["a", "b"]), wide=st.integers(1, 60))
+    @rule(
+        instrument=st.sampled_from([CALL, PUT]),
+        buy=st.booleans(),
+        lots=st.integers(1, 3),
+        flip=st.booleans(),
+        strategy=st.sampled_from(["a", "b"]),
+        wide=st.integers(1, 60),
+    )
     def enter(self, *, instrument, buy, lots, flip, strategy, wide):
         price, width = self.prices[instrument], wide * 0.05
         sign = 1 if buy else -1
         self.count += 1
-        self.world.send(self.desk.on_intent(intent(
-            f"i{self.count}", OPEN_TS + self.now * MINUTE, strategy=strategy, instrument=instrument, flip=flip,
-            side=Side.BUY if buy else Side.SELL, direction=Direction.LONG if buy else Direction.SHORT,
-            quantity=lots * LOT, lot_size=LOT, entry=price, stop=price - sign * width, target=price + sign * 2 * width,
-            signal_id=f"s{self.count}")))
+        self.world.send(
+            self.desk.on_intent(
+                intent(
+                    f"i{self.count}",
+                    OPEN_TS + self.now * MINUTE,
+                    strategy=strategy,
+                    instrument=instrument,
+                    flip=flip,
+                    side=Side.BUY if buy else Side.SELL,
+                    direction=Direction.LONG if buy else Direction.SHORT,
+                    quantity=lots * LOT,
+                    lot_size=LOT,
+                    entry=price,
+                    stop=price - sign * width,
+                    target=price + sign * 2 * width,
+                    signal_id=f"s{self.count}",
+                )
+            )
+        )
 
-    @rule(gap=st.integers(-40, 40), up=st.integers(0, 60), down=st.integers(0, 60), where=st.floats(0, 1),
-          volume=st.sampled_from([0, 300, 1000, 10_000]))
+    @rule(
+        gap=st.integers(-40, 40),
+        up=st.integers(0, 60),
+        down=st.integers(0, 60),
+        where=st.floats(0, 1),
+        volume=st.sampled_from([0, 300, 1000, 10_000]),
+    )
     def minute(self, *, gap, up, down, where, volume):
         for instrument in (CALL, PUT):
             sign = 1 if instrument == CALL else -1
             first = max(round(self.prices[instrument] / 0.05) + sign * gap, 200)
             high, low = first + up, first - down
             close = round(low + where * (high - low))
-            bar_ = bar(self.now, first * 0.05, high * 0.05, low * 0.05, close * 0.05, instrument=instrument,
-                       volume=volume)
+            bar_ = bar(
+                self.now, first * 0.05, high * 0.05, low * 0.05, close * 0.05, instrument=instrument, volume=volume
+            )
             before = len(self.world.said)
             self.world.hear(self.paper.open(bar_))
             self.world.hear(self.paper.range(bar_))
@@ -140,8 +173,10 @@ class TradingMachine(RuleBasedStateMachine):
             filled[fill.order_id] += fill.quantity
             target = opened if order.role is OrderRole.ENTRY else closed
             target[order.intent_id] += fill.quantity
-        assert all(quantity <= orders[order_id].quantity or orders[order_id].role is not OrderRole.ENTRY
-                   for order_id, quantity in filled.items())
+        assert all(
+            quantity <= orders[order_id].quantity or orders[order_id].role is not OrderRole.ENTRY
+            for order_id, quantity in filled.items()
+        )
         assert all(quantity <= opened[intent_id] for intent_id, quantity in closed.items())
         assert "OVERFILL" not in self.desk.anomaly_counts
         assert "LATE_FILL" not in self.desk.anomaly_counts
@@ -171,5 +206,9 @@ class TradingMachine(RuleBasedStateMachine):
 
 TestTradingMachine = TradingMachine.TestCase
 TestTradingMachine.settings = settings(
-    max_examples=200, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck),
-    phases=(Phase.explicit, Phase.generate))  # shrinking a whole day takes minutes
+    max_examples=200,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate),
+)  # shrinking a whole day takes minutes

@@ -39,22 +39,50 @@ def bar(minute: int, o: float, h: float, low: float, c: float, *, instrument: st
     return Bar(instrument, OPEN_TS + minute * MINUTE, OPEN_TS + (minute + 1) * MINUTE, o, h, low, c, volume)
 
 
-def order(order_id: str = "o", side: Side = Side.BUY, quantity: int = 75, kind: OrderType = OrderType.MARKET, *,
-          price: float = NAN, trigger: float = NAN, oco: str = "", instrument: str = CALL, ts: int = OPEN_TS,
-          role: OrderRole = OrderRole.ENTRY) -> SubmitOrder:
+def order(
+    order_id: str = "o",
+    side: Side = Side.BUY,
+    quantity: int = 75,
+    kind: OrderType = OrderType.MARKET,
+    *,
+    price: float = NAN,
+    trigger: float = NAN,
+    oco: str = "",
+    instrument: str = CALL,
+    ts: int = OPEN_TS,
+    role: OrderRole = OrderRole.ENTRY,
+) -> SubmitOrder:
     return SubmitOrder(order_id, "i", ts, instrument, side, quantity, kind, role, price, trigger, oco)
 
 
-def fill(fill_id: str, side: Side, quantity: int, price: float, *, order_id: str = "o", ts: int = OPEN_TS,
-         instrument: str = CALL) -> Fill:
+def fill(
+    fill_id: str,
+    side: Side,
+    quantity: int,
+    price: float,
+    *,
+    order_id: str = "o",
+    ts: int = OPEN_TS,
+    instrument: str = CALL,
+) -> Fill:
     return Fill(fill_id, order_id, ts, instrument, side, quantity, price)
 
 
 def trade_plan(**changes) -> TradePlan:
     fields = {
-        "plan_id": "p", "signal_id": "s", "strategy": "gate", "underlying": "NIFTY", "ts": OPEN_TS,
-        "direction": Direction.LONG, "instrument": CALL, "side": Side.BUY, "quantity": 75, "lot_size": 75,
-        "entry": 100.0, "stop": 90.0, "target": 120.0,
+        "plan_id": "p",
+        "signal_id": "s",
+        "strategy": "gate",
+        "underlying": "NIFTY",
+        "ts": OPEN_TS,
+        "direction": Direction.LONG,
+        "instrument": CALL,
+        "side": Side.BUY,
+        "quantity": 75,
+        "lot_size": 75,
+        "entry": 100.0,
+        "stop": 90.0,
+        "target": 120.0,
     }
     return TradePlan(**(fields | changes))
 
@@ -65,8 +93,16 @@ def intent(intent_id: str = "i", ts: int = OPEN_TS, **changes) -> OrderIntent:
 
 def signal(**changes) -> Signal:
     fields = {
-        "signal_id": "s", "strategy": "gate", "underlying": "NIFTY", "ts": OPEN_TS, "direction": Direction.LONG,
-        "entry": 24510.0, "stop": 24480.0, "target": 24570.0, "regime": Regime.BULLISH, "quantity_mod": 1.0,
+        "signal_id": "s",
+        "strategy": "gate",
+        "underlying": "NIFTY",
+        "ts": OPEN_TS,
+        "direction": Direction.LONG,
+        "entry": 24510.0,
+        "stop": 24480.0,
+        "target": 24570.0,
+        "regime": Regime.BULLISH,
+        "quantity_mod": 1.0,
         "selection": "ATM_CALL",
     }
     return Signal(**(fields | changes))
@@ -81,10 +117,26 @@ def snapshot(**changes) -> ChainSnapshot:
     oi = np.vstack([np.array([1.0, 2.0, 3.0, 7.0, 6.0, 5.0, 4.0])] * 2) * 75_000
     same = np.ones((2, 7))
     fields = dict.fromkeys(ChainSnapshot.__struct_fields__, NAN) | {
-        "underlying": "NIFTY", "expiry": dt.date(2025, 9, 2), "ts": OPEN_TS, "spot": 24510.0, "atm_strike": 24500.0,
-        "smart_trend": "", "regime": Regime.BULLISH, "missing": (), "strikes": strikes, "price": price,
-        "bid": price - 0.05, "ask": price + 0.05, "iv": same * 0.12, "delta": delta, "gamma": same * 0.002,
-        "theta": same * -5.0, "vega": same, "rho": same, "oi": oi, "oi_change": oi / 10.0,
+        "underlying": "NIFTY",
+        "expiry": dt.date(2025, 9, 2),
+        "ts": OPEN_TS,
+        "spot": 24510.0,
+        "atm_strike": 24500.0,
+        "smart_trend": "",
+        "regime": Regime.BULLISH,
+        "missing": (),
+        "strikes": strikes,
+        "price": price,
+        "bid": price - 0.05,
+        "ask": price + 0.05,
+        "iv": same * 0.12,
+        "delta": delta,
+        "gamma": same * 0.002,
+        "theta": same * -5.0,
+        "vega": same,
+        "rho": same,
+        "oi": oi,
+        "oi_change": oi / 10.0,
         "buildup": np.zeros((2, 7), dtype=np.int8),
     }
     return ChainSnapshot(**(fields | changes))
