@@ -44,6 +44,7 @@ class Request:
     charges: ChargeModel | None = None
     on_trade: Callable[[TradeClosed], None] | None = None
     on_day: Callable[[dt.date], None] | None = None
+    on_end: Callable[[Runtime], None] | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +111,9 @@ def run(request: Request) -> RunRecord:
         started = time.perf_counter()  # nondeterministic: as above
         runtime.run()
         ended = time.perf_counter()  # nondeterministic: as above
+        if request.on_end is not None:
+            runtime.publish_snapshots()
+            request.on_end(runtime)
         return RunRecord(
             run_hash=recorder.run_hash,
             config_hash=request.config.fingerprint(),

@@ -131,4 +131,4 @@ class FeedActor(Actor):
 
     def inspect(self) -> dict[str, Any]:
         """Say how far the day is played and which contracts are followed."""
-        return {"played": self._next, "of": len(self._tape.times), "followed": sorted(self._followed)}
+        return {"played": self._next, "followed": ", ".join(sorted(self._followed))}

@@ -132,7 +132,7 @@ def export(
     config: options.ConfigOption = None,
     home: options.HomeOption = None,
 ) -> None:
-    """Write stored or computed data to a file, so that anyone can check the figures elsewhere."""
+    """Write stored or computed data to a file."""
     from sos_actors.storage import export as files  # noqa: PLC0415
 
     (name,) = options.parse_symbols(symbol)[:1]
@@ -160,7 +160,10 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SELECT over the tables `bars` and `chain` (see docs/data.md)")],
     home: options.HomeOption = None,
 ) -> None:
-    """Ask the market database in SQL; prints tab-separated values."""
+    """Ask the market database in SQL.
+
+    Prints tab-separated values under the names of the columns.
+    """
     from sos_actors.storage.sql import query as ask  # noqa: PLC0415
 
     path = options.home_folder(home) / "market.db"

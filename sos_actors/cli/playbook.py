@@ -15,7 +15,10 @@ def validate(
     paths: Annotated[list[Path] | None, typer.Argument(help="Strategy files or folders; else strategies/")] = None,
     config: options.ConfigOption = None,
 ) -> None:
-    """Check strategies and configuration; every fault names file, phase, expression and column."""
+    """Check strategies and configuration.
+
+    Every fault names file, phase, expression and column.
+    """
     settings = options.configuration(config)
     playbook = load_playbook(paths or [options.ROOT / "strategies"])
     for warning in playbook.warnings:

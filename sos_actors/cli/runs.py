@@ -20,6 +20,7 @@ from sos_actors.errors import InputError
 if TYPE_CHECKING:
     from sos_actors.backtest import Request
     from sos_actors.config import Config
+    from sos_actors.runtime import Runtime
     from sos_actors.sources.source import HistorySource
 
 StrategiesOption = Annotated[str, typer.Option("--strategies", help="Names, comma-separated; all when not given")]
@@ -39,7 +40,10 @@ def demo(
     json: JsonOption = None,
     trades: TradesOption = 12,
 ) -> None:
-    """Backtest the whole playbook on the built-in simulated market. Needs no data and no account."""
+    """Backtest the playbook on a simulated market.
+
+    Needs no data and no account.
+    """
     from sos_actors.backtest import Request, days_with_data  # noqa: PLC0415 - imports cost; each command pays its own
     from sos_actors.market.calendar import INDIA  # noqa: PLC0415
 
@@ -76,8 +80,9 @@ def backtest(
     json: JsonOption = None,
     trades: TradesOption = 0,
     trades_out: TradesOutOption = None,
+    actors: Annotated[bool, typer.Option("--actors", help="Show the cast on stderr when the run has ended")] = False,
 ) -> None:
-    """Run strategies over stored (or simulated) history and report what they came to."""
+    """Run strategies over history and report."""
     from sos_actors.backtest import Request  # noqa: PLC0415 - imports cost; each command pays for its own
 
     symbols = options.parse_symbols(symbol)
@@ -92,8 +97,15 @@ def backtest(
         history=_history(source, home, settings, seed),
         resolution=resolution,
         stage=stage,
+        on_end=_show_cast if actors else None,
     )
     _run(request, seed, json, trades, trades_out)
+
+
+def _show_cast(runtime: Runtime) -> None:
+    from sos_actors.reports.cast import print_cast  # noqa: PLC0415
+
+    print_cast(runtime.stats(), runtime.snapshots, runtime.dead_letters, sys.stderr)
 
 
 def _history(source: str, home: Path | None, config: Config, seed: int | None) -> HistorySource:

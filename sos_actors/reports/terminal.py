@@ -171,7 +171,7 @@ def _print_figures(console: Console, figures: Mapping[str, Any]) -> None:
         table.add_row(*left, *right)
     _section(console, "Figures (rupees; net is after charges)", table)
     if figures["trades"] and figures["days"] < ENOUGH_DAYS:
-        console.print(f"Sharpe and Sortino of {figures['days']} days mean nothing yet; {ENOUGH_DAYS} are few.")
+        console.print(f"Sharpe and Sortino of {figures['days']} day(s) mean nothing yet; {ENOUGH_DAYS} are few.")
 
 
 def _groups_table(name: str, groups: Mapping[str, Mapping[str, Any]]) -> Table:
