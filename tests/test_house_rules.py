@@ -86,7 +86,19 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 NO_SUBJECT = {"utils", "util", "helpers", "helper", "misc", "common"}
 #: First words of commands; every other message is an event: past tense, or one of the nouns.
-IMPERATIVES = {"Advance", "Cancel", "Flatten", "Modify", "Set", "Settle", "Submit", "Subscribe", "Unsubscribe"}
+IMPERATIVES = {
+    "Advance",
+    "Cancel",
+    "Flatten",
+    "Modify",
+    "Read",
+    "Send",
+    "Set",
+    "Settle",
+    "Submit",
+    "Subscribe",
+    "Unsubscribe",
+}
 NOUNS = {
     "Bar",
     "ChainFrame",
@@ -103,7 +115,21 @@ NOUNS = {
     "Tick",
     "TradePlan",
 }
-IRREGULAR_PAST = ("Begun", "Gone", "Held", "Kept", "Left", "Lost", "Made", "Met", "Sent", "Set", "Won")
+IRREGULAR_PAST = (
+    "Begun",
+    "Chosen",
+    "Gone",
+    "Held",
+    "Kept",
+    "Left",
+    "Lost",
+    "Made",
+    "Met",
+    "Read",
+    "Sent",
+    "Set",
+    "Won",
+)
 
 # --- text -------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ class Tick(Message, frozen=True, gc=False):
     """One trade or quote update of one instrument. FeedActor -> BarActor, OrderActor, paper broker.
 
     `ts` is the exchange's trade time (`ltt`), `ts_recv` when it reached us. `day_volume` is the running
-    total of the day (`vtt`) in units; -1 where the feed has none (an index).
+    total of the day (`vtt`) in units; -1 where the feed has none (an index). Where a mailbox was full, several ticks
+    became one: `high` and `low` are then the extremes of all of them (else NaN), `merged` says how many more it was.
     """
 
     instrument: str
@@ -33,6 +34,9 @@ class Tick(Message, frozen=True, gc=False):
     oi: float = NAN
     bid: float = NAN
     ask: float = NAN
+    high: float = NAN
+    low: float = NAN
+    merged: int = 0
 
 
 class Bar(Message, frozen=True, gc=False):
@@ -209,6 +213,21 @@ class Unsubscribe(Message, frozen=True, gc=False):
 
     instrument: str
     reason: str = ""
+
+
+class ContractsChosen(Message, frozen=True, gc=False):
+    """Which contracts of an underlying are followed from now on. SubscriptionActor -> ChainActor, FeedActor, observers.
+
+    `instruments` are the options of the `expiry` whose chain is analysed; `others` what else is followed (index,
+    near future, later expiries). It replaces what was chosen before.
+    """
+
+    underlying: str
+    ts: int
+    expiry: dt.date
+    instruments: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    future: str = ""
 
 
 class DayLoaded(Message, frozen=True, gc=False):
