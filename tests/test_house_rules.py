@@ -40,7 +40,7 @@ FLOORS: dict[str, set[str]] = {
     "sandbox": BELOW_EDGES,
     "upstox": BELOW_EDGES | {"logs"},
     "control": GROUND,
-    "reports": BELOW_EDGES,
+    "reports": BELOW_EDGES | {"control"},
     "sources": BELOW_EDGES | {"storage", "sandbox", "upstox"},
     "web": BELOW_EDGES | {"storage", "reports"},
     "config": CORE | {"sandbox"},
