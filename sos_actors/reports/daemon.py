@@ -21,9 +21,7 @@ def print_status(data: Any, file: TextIO) -> None:
         console.print(f"session {status.session}, started {status.started}, broker: {status.broker or NOTHING}")
         if status.token_until:
             console.print(f"access token until {status.token_until}")
-        console.print(
-            f"equity {rupees(status.equity)}  cash {rupees(status.cash)}  realised {rupees(status.realised)}"
-        )
+        console.print(f"equity {rupees(status.equity)}  cash {rupees(status.cash)}  realised {rupees(status.realised)}")
         for difference in status.differences:
             console.print(f"DIFFERS FROM THE BROKER: {difference}", style="bold red")
         for title, table in _tables(status):
