@@ -19,6 +19,8 @@ from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
 from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
+from sos_actors.runtime.settings import RuntimeSettings
+from sos_actors.runtime.walltime import ClockSettings
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.trading.debounce import DebounceSettings
 from sos_actors.trading.flow import DeskSettings
@@ -58,15 +60,6 @@ class BacktestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             raise ValueError("backtest: write warmup_days and seed of 0 or more, bar_grace_s from 0 to 59")
 
 
-class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Threads of the live stage."""
-
-    groups: dict[str, str] = msgspec.field(
-        default_factory=lambda: {"strategy": "strategies", "feed": "feed", "broker": "broker", "recorder": "recorder"}
-    )
-    """First part of an actor's path -> the group (thread) it runs in; what is not listed runs in `core`."""
-
-
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration."""
 
@@ -83,6 +76,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     paper: PaperSettings = PaperSettings()
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    clock: ClockSettings = ClockSettings()
     upstox: UpstoxSettings = UpstoxSettings()
     login: LoginSettings = LoginSettings()
     logs: LogSettings = LogSettings()
@@ -99,7 +93,7 @@ def load_config(path: Path | None) -> Config:
         return Config()
     try:
         written = _read_yaml(path.read_bytes())
-        config = Config() if written is None else msgspec.convert(written, Config, builtin_types=(dt.date,))
+        config = Config() if written is None else msgspec.convert(written, Config, builtin_types=(dt.date, dt.datetime))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; give the file with --config") from None
     except msgspec.ValidationError as error:

@@ -51,6 +51,9 @@ class BarBuilder:
       new day is less than that of a snapshot from the day before is no fall;
     - repeated snapshots of one trade, also quote-only updates minutes later: they carry the old trade time and so
       touch no other bar than that trade's; only the open interest is taken from them;
+    - merged ticks (a mailbox was full): their extremes count; the mailbox merges none across a minute's end and none
+      that begins a minute, so bars of whole minutes are what the single ticks would have made. Time in which they
+      waited can look like silence, never the other way round;
     - silence: a bar that overlaps more than `hole_s` without any message of this instrument, or a hole the feed
       reported through `mark_hole`, or the moment listening began, is marked `complete=False`.
 
@@ -119,11 +122,21 @@ class BarBuilder:
             bar.high = price
         elif price < bar.low:
             bar.low = price
+        if tick.merged:
+            self._widen(bar, tick)
         bar.close = price
         if day_volume >= 0:
             bar.volume += day_volume - self._day_volume if self._day_volume >= 0 else tick.quantity
             self._day_volume = day_volume
             self._volume_day = ts // DAY_NS
+
+    @staticmethod
+    def _widen(bar: _Open, tick: Tick) -> None:
+        """Take in the extremes of ticks that became one on their way."""
+        if tick.high > bar.high:  # never of NaN
+            bar.high = tick.high
+        if tick.low < bar.low:
+            bar.low = tick.low
 
     def close(self, end: int) -> Bar | None:
         """Close the interval [end - interval, end) and give its bar; None when nothing traded in it."""

@@ -66,7 +66,7 @@ from sos_actors.messages.orders import (
     SubmitOrder,
     TradeClosed,
 )
-from sos_actors.messages.system import ActorBenched, ActorFailed, Terminated
+from sos_actors.messages.system import ActorBenched, ActorFailed, ClockStepped, Terminated
 
 __all__ = [
     "CE",
@@ -87,6 +87,7 @@ __all__ = [
     "CancelOrder",
     "ChainFrame",
     "ChainSnapshot",
+    "ClockStepped",
     "CommandAnswered",
     "ContractsChosen",
     "DayLoaded",

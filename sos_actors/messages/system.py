@@ -28,3 +28,14 @@ class ActorBenched(Message, frozen=True, gc=False):
     path: str
     ts: int
     reason: str
+
+
+class ClockStepped(Message, frozen=True, gc=False):
+    """The system's clock was set by `by` ns. Runtime -> RiskActor, observers.
+
+    `followed`: the live clock went ahead with it. It never goes back; of a clock that was set back it is ahead.
+    """
+
+    ts: int
+    by: int
+    followed: bool
