@@ -34,6 +34,7 @@ from sos_actors.messages.decision import (
     TradePlan,
     TradingState,
 )
+from sos_actors.messages.feed import CheckFeed, SegmentStatusChanged, StreamChanged
 from sos_actors.messages.market import (
     CE,
     CHAIN_FIELDS,
@@ -87,6 +88,7 @@ __all__ = [
     "CancelOrder",
     "ChainFrame",
     "ChainSnapshot",
+    "CheckFeed",
     "CommandAnswered",
     "ContractsChosen",
     "DayLoaded",
@@ -120,6 +122,7 @@ __all__ = [
     "Refused",
     "Regime",
     "Right",
+    "SegmentStatusChanged",
     "SendCancel",
     "SendModify",
     "SendPlace",
@@ -129,6 +132,7 @@ __all__ = [
     "Side",
     "Signal",
     "Stage",
+    "StreamChanged",
     "Studies",
     "SubmitOrder",
     "Subscribe",
