@@ -18,7 +18,7 @@ class Drop(enum.StrEnum):
 
     LOST = "lost"
     CLOSED = "closed by the server"
-    DEAD_TOKEN = "token refused"  # noqa: S105 - words, no secret
+    DEAD_TOKEN = "token refused"
     FORBIDDEN = "forbidden"
     HTTP = "handshake refused"
     TLS = "TLS failed"

@@ -215,18 +215,20 @@ def cause_of(error: Exception) -> tuple[Drop, str]:
     """Classify what a socket reported. The text is one line, without headers, addresses or tokens."""
     status = getattr(error, "status_code", None)
     if isinstance(error, websocket.WebSocketBadStatusException):
-        if status == 401:
-            return Drop.DEAD_TOKEN, "the broker refuses the token (401): log in again"
-        if status == 403:
-            advice = "too many connections of this user, or the broker refuses this network or kind of token"
-            return Drop.FORBIDDEN, f"the broker refuses the connection (403): {advice}"
-        return Drop.HTTP, f"the handshake was answered with HTTP {status}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Drop.TLS, f"the server's certificate is not trusted: {error.verify_message}; see feed ca_file"
+        return _refusal(status)
     if isinstance(error, ssl.SSLError):
-        return Drop.TLS, f"TLS failed: {error.reason or type(error).__name__}"
+        why = getattr(error, "verify_message", "") or error.reason or type(error).__name__
+        return Drop.TLS, f"TLS failed: {why}; a stand-in's own authority is named by ca_file"
     if isinstance(error, websocket.WebSocketConnectionClosedException) and status is not None:
         return Drop.CLOSED, f"the server closed the connection (code {status})"
-    if isinstance(error, OSError) and error.strerror:
-        return Drop.LOST, error.strerror
-    return Drop.LOST, f"connection lost ({type(error).__name__})"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    return Drop.LOST, f"connection lost ({text})"
+
+
+def _refusal(status: int | None) -> tuple[Drop, str]:
+    if status == 401:
+        return Drop.DEAD_TOKEN, "the broker refuses the token (401): log in again"
+    if status == 403:
+        advice = "too many connections of this user, or the broker refuses this network or kind of token"
+        return Drop.FORBIDDEN, f"the broker refuses the connection (403): {advice}"
+    return Drop.HTTP, f"the handshake was answered with HTTP {status}"

@@ -259,9 +259,6 @@ class SupervisedStream:
 
     def _ended(self, attempt: _Attempt) -> None:
         self._attempt = None
-        attempt.close()
-        if attempt.socket is not None and not attempt.socket.join(_JOIN_S):
-            logger.warning("{}: the old connection's thread still hangs; it is left behind", self.name)
         reason, detail = attempt.cause or (Drop.LOST, "connection lost")
         self._drops[reason.value] += 1
         news = self._keeper.ended(self._clock(), reason, delivered=attempt.delivered)
@@ -269,6 +266,9 @@ class SupervisedStream:
             detail = f"{detail}; next try in {self._keeper.delay_s:.1f} s"
         if news:
             self._say(live=False, detail=detail)
+        attempt.close()
+        if attempt.socket is not None and not attempt.socket.join(_JOIN_S):
+            logger.warning("{}: the old connection's thread still hangs; it is left behind", self.name)
 
     def _say(self, *, live: bool, detail: str) -> None:
         self._detail = detail
