@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import exp
 from typing import Any
 
 from sos_actors.market.day import DayStats
 from sos_actors.market.frames import FrameBuilder
-from sos_actors.market.ids import index_id, near_future
+from sos_actors.market.ids import index_id, near_future, parse_id
 from sos_actors.messages import (
     NAN,
     Bar,
     ChainFrame,
     ChainSnapshot,
+    ContractsChosen,
     DayLoaded,
     MinuteClosed,
     Phase,
@@ -36,8 +37,9 @@ PreviousDay = Callable[[dt.date], DayStats | None]
 class ChainActor(Actor):
     """Turns frames into snapshots: Greeks, sentiment, regime; one snapshot a minute, also when nothing came.
 
-    Frames come whole from history, or are put together here from the bars of the contracts. On a day whose data has
-    no index its bars are made from the chain's parity forward, one price a minute, and published under its id.
+    Frames come whole from history, or are put together here from the bars of the contracts, which may change while
+    the day goes on (`ContractsChosen`). On a day whose data has no index its bars are made from the chain's parity
+    forward, one price a minute, and published under its id.
     """
 
     def __init__(
@@ -73,11 +75,15 @@ class ChainActor(Actor):
         self.subscribe(MinuteClosed)
         self.subscribe(SessionPhase)
         self.subscribe(DayLoaded, self._underlying)
+        self.subscribe(ContractsChosen, self._underlying)
         if contracts is not None:
-            self.subscribe(Bar, self._index)
-            self.subscribe(Bar, near_future(self._underlying))
-            for instrument in contracts.instruments:
-                self.subscribe(Bar, instrument)
+            self._hear_bars(contracts.instruments)
+
+    def _hear_bars(self, instruments: Iterable[str]) -> None:
+        self.subscribe(Bar, self._index)
+        self.subscribe(Bar, near_future(self._underlying))
+        for instrument in instruments:
+            self.subscribe(Bar, instrument)
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
@@ -94,6 +100,21 @@ class ChainActor(Actor):
         """Note whether the index has prices of its own today."""
         self._derive_index = not message.index
 
+    @handles(ContractsChosen)
+    def on_chosen(self, message: ContractsChosen) -> None:
+        """Follow these contracts from now on; of those that stay, what is known stays too."""
+        if not message.instruments:
+            return
+        before = self._contracts
+        old = () if before is None else before.instruments
+        chosen = message.instruments
+        self._contracts = FrameBuilder(chosen) if before is None else before.successor(chosen)
+        kept = dict.fromkeys(self._contracts.instruments)
+        for instrument in old:
+            if instrument not in kept:
+                self.unsubscribe(Bar, instrument)
+        self._hear_bars(kept)
+
     @handles(ChainFrame)
     def on_frame(self, message: ChainFrame) -> None:
         """Keep the minute's frame until the minute is over."""
@@ -104,7 +125,9 @@ class ChainActor(Actor):
         """Take a contract's bar into the frame being built, or note the index's and the future's price."""
         if message.instrument == self._index:
             self._index_bar = message
-        elif self._contracts is not None and not self._contracts.add(message):
+        elif self._contracts is None or self._contracts.add(message):
+            return
+        elif parse_id(message.instrument).kind == "FUT":  # else a contract that was given up a moment ago
             self._future = message
 
     @handles(MinuteClosed)

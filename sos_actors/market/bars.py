@@ -52,7 +52,7 @@ class BarBuilder:
     - repeated snapshots of one trade, also quote-only updates minutes later: they carry the old trade time and so
       touch no other bar than that trade's; only the open interest is taken from them;
     - silence: a bar that overlaps more than `hole_s` without any message of this instrument, or a hole the feed
-      reported through `mark_hole`, or the moment listening began, is marked `complete=False`.
+      reported through `mark_hole` or `lose`, or the moment listening began, is marked `complete=False`.
 
     Times of arrival are by our own clock, which may be off; the largest (trade time - arrival) seen is what turns
     them into exchange time.
@@ -60,7 +60,7 @@ class BarBuilder:
 
     __slots__ = (
         "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval", "_joined",
-        "_last_recv", "_oi", "_open", "_since", "_skew", "_volume_day", "late", "stale",
+        "_last_recv", "_lost_since", "_oi", "_open", "_since", "_skew", "_volume_day", "late", "stale",
     )  # fmt: skip
 
     def __init__(self, instrument: str, interval_s: int = 60, settings: BarSettings | None = None) -> None:
@@ -72,6 +72,7 @@ class BarBuilder:
         self.late = 0
         self.stale = 0
         self._has_volume = False
+        self._lost_since: int | None = None
         self.start_day()
 
     def start_day(self, listening_since: int | None = None) -> None:
@@ -94,6 +95,18 @@ class BarBuilder:
     def mark_hole(self, start: int, end: int) -> None:
         """Say that the feed was silent in [start, end), UTC ns by the exchange's clock."""
         self._holes.append((start, end))
+
+    def lose(self, since: int) -> None:
+        """Say that the feed cannot be trusted since then (UTC ns by our clock), and until `regain`."""
+        if self._lost_since is None:
+            self._lost_since = since
+
+    def regain(self, at: int) -> None:
+        """Say that the feed can be trusted again since then (UTC ns by our clock)."""
+        if self._lost_since is not None:
+            skew = self._skew or 0
+            self.mark_hole(self._lost_since + skew, at + skew)
+            self._lost_since = None
 
     def tick(self, tick: Tick) -> None:
         """Take one message. Nothing is said until the interval is closed."""
@@ -173,6 +186,8 @@ class BarBuilder:
 
     def _in_hole(self, start: int, end: int) -> bool:
         if any(hole_start < end and hole_end > start for hole_start, hole_end in self._holes):
+            return True
+        if self._lost_since is not None and self._lost_since + (self._skew or 0) < end:
             return True
         if self._skew is None:
             return False

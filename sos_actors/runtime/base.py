@@ -99,8 +99,11 @@ class Runtime:
         policy: RestartPolicy = RESTART,
         **kwargs: Any,
     ) -> Ref:
-        """Make and start an actor under a path that is its name for ever; raises ValueError if it is taken."""
-        if path in self._cast:
+        """Make and start an actor under a path; raises ValueError if an actor is at work there.
+
+        Where one has stopped another may follow.
+        """
+        if path in self._cast and not self._cast[path].actor.closed:
             raise ValueError(f"there is an actor '{path}' already")
         dispatcher = self.dispatcher_for(group)
         actor = construct(kind, self, path, dispatcher, args, kwargs)

@@ -26,8 +26,8 @@ class FeedDecoder:
     """Reads the frames of one connection and gives out their ticks as it reads.
 
     `instruments` maps the broker's keys to our ids and may be replaced at any time. `now` (UTC ns) stamps the ticks;
-    `heard` says when each key last came, by `clock`, also without a tick. What cannot be read is counted and skipped: `malformed` frames, `unknown`
-    keys, `priceless` records (no trade yet).
+    `heard` says when each key last came, by `clock`, also without a tick. What cannot be read is counted and skipped:
+    `malformed` frames, `unknown` keys, `priceless` records (no trade yet).
     """
 
     def __init__(

@@ -60,7 +60,7 @@ class MarketConnection:
         self._ledger.want(keys)
         self.stream.wake()
 
-    def _changed(self, live: bool, detail: str) -> None:  # noqa: FBT001 - the stream's callback
+    def _changed(self, live: bool, detail: str) -> None:
         if live:
             self._ledger.connected()
         self._on_change(StreamChanged(self._name, self._now(), live, detail))
@@ -95,7 +95,7 @@ class MarketConnection:
             "ticks": decoder.ticks,
             "malformed": decoder.malformed,
             "priceless": decoder.priceless,
-            "unknown_keys": dict(decoder.unknown.most_common(_NAMED)),
+            "unknown_keys": dict(sorted(dict(decoder.unknown).items(), key=lambda item: -item[1])[:_NAMED]),
         }
 
 
