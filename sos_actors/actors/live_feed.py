@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 from loguru import logger
 
 from sos_actors.actors.broker import exchange_key
-from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS
+from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date
 from sos_actors.market.freshness import FreshnessJudge, FreshnessSettings, Verdict
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import (
@@ -94,7 +95,8 @@ class LiveFeedActor(Actor):
         self._verdicts: dict[str, Verdict] = {}
         self._up: dict[str, int] = {}
         self._down: dict[str, str] = {"market": "not connected yet"}
-        self._day = ""
+        self._phase: SessionPhase | None = None
+        self._loaded: dict[str, dt.date | None] = dict.fromkeys(underlyings)
         self._open_since = 0
         self._checking = False
         self._status = self.topic(FeedStatus)
@@ -157,6 +159,7 @@ class LiveFeedActor(Actor):
         if before is not None and before.expiry != message.expiry:
             self._pulses[message.underlying, "OPT"].at = 0  # ticks of the expiry before are no sign of this one
         self._want()
+        self._load_day(message.underlying)
 
     def _want(self) -> None:
         """Tell the stream what is wanted: what is held or asked for by name first, then indices, then the chains."""
@@ -192,25 +195,29 @@ class LiveFeedActor(Actor):
         market_open = message.phase is Phase.OPEN
         self._open_since = message.ts if market_open else 0
         self._stream.session(market_open=market_open)
-        day = message.day.isoformat()
-        if day != self._day:
-            self._day = day
+        if self._phase is None or message.day != self._phase.day:
+            self._phase = message
             self._want()  # the instruments' keys may be others today
-            self._load_day(message)
+            for name in self._underlyings:
+                self._load_day(name)
         self._check()
         if message.phase is not Phase.CLOSED and not self._checking:
             self._check_later()
         elif message.phase is Phase.CLOSED:
             self._checking = False
 
-    def _load_day(self, message: SessionPhase) -> None:
-        """Say what the day's data will be. What traded before a start in mid-session is not known."""
+    def _load_day(self, underlying: str) -> None:
+        """Say once a day what its data will be, when its contracts are known too.
+
+        What traded before a start in mid-session is not known.
+        """
+        phase, chosen = self._phase, self._chosen.get(underlying)
+        if phase is None or chosen is None or ist_date(chosen.ts) != phase.day or self._loaded[underlying] == phase.day:
+            return
+        self._loaded[underlying] = phase.day
         now = self.clock.now
-        since = now if now > message.ts + 2 * MINUTE_NS else 0
-        for name in self._underlyings:
-            chosen = self._chosen.get(name)
-            future = chosen.future if chosen is not None else ""
-            self.publish(DayLoaded(name, message.day, True, False, future, True, since=since), name)
+        since = now if now > phase.ts + 2 * MINUTE_NS else 0
+        self.publish(DayLoaded(underlying, phase.day, True, False, chosen.future, True, since=since), underlying)
 
     @handles(CheckFeed)
     def on_check(self, _: CheckFeed) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sos_actors.actors.bar import BarActor
 from sos_actors.market.bars import BarBuilder, BarSettings
+from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.market.following import Choice, ContractWindow, FollowSettings
 from sos_actors.market.ids import index_id, near_future, parse_id
 from sos_actors.market.instruments import InstrumentTable
@@ -71,13 +72,15 @@ class SubscriptionActor(Actor):
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
         """At the first phase of a day take its instruments, and choose around what price is known."""
-        self._morning = message if message.phase is Phase.PRE_OPEN else None
+        early = message.phase is Phase.PRE_OPEN and self.clock.now < message.ts + MINUTE_NS
+        self._morning = message if early else None
         if message.day == self._day:
             return
         self._day = message.day
         self._window.start_day(self._table_of(message.day), message.day)
         close = self._previous_close(message.day)
-        self._choose(self._window.on_price(close, self.clock.now) or self._window.unpriced())
+        price = close if close == close else self._last_price
+        self._choose(self._window.on_price(price, self.clock.now) or self._window.unpriced())
 
     @handles(Tick)
     def on_tick(self, message: Tick) -> None:
