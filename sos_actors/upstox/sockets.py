@@ -30,7 +30,7 @@ from upstox_client.feeder.portfolio_data_streamer import PortfolioDataStreamer
 from sos_actors.upstox.feed_settings import SDK_BASE, FeedEndpoint
 from sos_actors.upstox.keeper import Drop
 
-#: Longest wait for the server's answer to our own close.
+#: Longest wait for our own goodbye to go out.
 _CLOSE_TIMEOUT_S = 1
 
 
@@ -75,6 +75,7 @@ class _Link:
     events: SocketEvents
     timeout_s: float
     thread: threading.Thread | None = None
+    _opened_link: Any = None
 
     def _connect_to(self, sdk_url: str) -> None:
         if self.thread is not None:
@@ -84,7 +85,7 @@ class _Link:
         self.ws = websocket.WebSocketApp(
             self.endpoint.url(sdk_url),
             header={"Authorization": self.api_client.configuration.auth_settings()["OAUTH2"]["value"]},
-            on_open=self.on_open,
+            on_open=self._opened,
             on_message=self.on_message,
             on_error=self.on_error,
             on_close=self.on_close,
@@ -94,23 +95,35 @@ class _Link:
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
 
+    def _opened(self, ws: Any) -> None:
+        self._opened_link = ws.sock  # the library forgets it, unclosed, when the server closes first
+        self.on_open(ws)
+
     def _run(self) -> None:
         try:
             self.ws.run_forever(sslopt={"context": tls_context(self.endpoint.ca_file)})
         except Exception as error:  # noqa: BLE001 - whatever ends the thread is reported, and the keeper reconnects
             self.events.failed(error)
         finally:
+            if self._opened_link is not None:
+                self._opened_link.shutdown()
             self.events.ended()
 
     def disconnect(self) -> None:
-        """Close politely, then for certain: a handshake that hangs is cut off too."""
-        if self.ws is None:
+        """Say goodbye and cut the connection; also a handshake that hangs. The thread that reads sees it and ends.
+
+        The library's own `close` would free the file descriptor under the reading thread, which then may sleep on.
+        """
+        link = self._opened_link or getattr(self.ws, "sock", None)
+        if link is None:
             return
-        link = self.ws.sock
+        self.ws.keep_running = False
         with contextlib.suppress(Exception):
-            self.ws.close(status=1000, timeout=_CLOSE_TIMEOUT_S)
-        with contextlib.suppress(OSError, AttributeError):
-            link.sock.shutdown(socket.SHUT_RDWR)
+            if link.connected:
+                link.sock.settimeout(_CLOSE_TIMEOUT_S)
+                link.send_close(1000)
+        with contextlib.suppress(OSError, TypeError):
+            socket.socket.shutdown(link.sock, socket.SHUT_RDWR)
 
 
 class _MarketFeeder(_Link, MarketDataFeederV3):  # type: ignore[misc]  # the SDK has no types
