@@ -62,6 +62,8 @@ class ChainActor(Actor):
         self._previous_day = previous_day
         self._rate = rate
         self._contracts = contracts
+        self._younger_bars = False
+        self._settled_once = False
         self._derive_index = False
         self._index = index_id(self._underlying)
         self._future: Bar | None = None
@@ -105,6 +107,7 @@ class ChainActor(Actor):
         """Follow these contracts from now on; of those that stay, what is known stays too."""
         if not message.instruments:
             return
+        self._younger_bars = True
         before = self._contracts
         old = () if before is None else before.instruments
         chosen = message.instruments
@@ -137,7 +140,15 @@ class ChainActor(Actor):
 
     @handles(Settle)
     def on_settled(self, message: Settle) -> None:
-        """Publish what the chain says of the minute; what it said before, marked stale, if nothing came."""
+        """Publish what the chain says of the minute; what it said before, marked stale, if nothing came.
+
+        Bar actors that were started after this one hear of the minute's end after it: their bars are a round later.
+        """
+        if self._younger_bars and not self._settled_once:
+            self._settled_once = True
+            self.actor_ref.tell(message)
+            return
+        self._settled_once = False
         if self._contracts is not None:
             self._build_frame(self._contracts, message.ts)
         snapshot = self._snapshot(message.ts)

@@ -41,7 +41,9 @@ def api_client(token: str = "good") -> upstox_client.ApiClient:
 def table(strikes: int = 5, *, step: float = 50.0, middle: float = 25_000.0, first_token: int = 1) -> InstrumentTable:
     """NIFTY, its future, India VIX, and a ladder of options of two expiries."""
     rows = [
-        Instrument(id=index_id(n), upstox_key=INDEX_KEYS[n], exchange="NSE", kind="INDEX", underlying=n, trading_symbol=n)
+        Instrument(
+            id=index_id(n), upstox_key=INDEX_KEYS[n], exchange="NSE", kind="INDEX", underlying=n, trading_symbol=n
+        )
         for n in ("NIFTY", "INDIAVIX")
     ]
     token = first_token
@@ -78,14 +80,18 @@ class Client:
         self.ticks: list[Tick] = []
         self.changes: list[Any] = []
         self.on_tick = self.ticks.append
+        chosen = FeedSettings(**{"market": stream or quick(), "silent_s": 30.0, **settings})
         self.feed = UpstoxMarketFeed(
-            self.api, FeedEndpoint(base, ca_file), FeedSettings(**{"market": stream or quick(), "silent_s": 30.0, **settings}),
+            self.api, FeedEndpoint(base, ca_file), chosen,
             lambda: self.table, now=time.time_ns, rng=random.Random(7),
         )  # fmt: skip
 
     def __enter__(self) -> Client:
-        self.feed.start(lambda tick: self.on_tick(tick), self.changes.append)
+        self.feed.start(self._on_tick, self.changes.append)
         return self
+
+    def _on_tick(self, tick: Tick) -> None:
+        self.on_tick(tick)  # a test may replace it at any time
 
     def __exit__(self, *_: object) -> None:
         self.feed.stop()

@@ -45,7 +45,9 @@ def responses(draw):
         if mode in {"full_d5", "full_d30"}:
             record = feed.fullFeed.marketFF
             for _ in range(draw(st.integers(0, 30 if mode == "full_d30" else 5))):
-                record.marketLevel.bidAskQuote.add(bidQ=draw(counts), bidP=draw(prices), askQ=draw(counts), askP=draw(prices))
+                record.marketLevel.bidAskQuote.add(
+                    bidQ=draw(counts), bidP=draw(prices), askQ=draw(counts), askP=draw(prices)
+                )
             record.marketOHLC.ohlc.add(interval="1d", open=1.0, ts=draw(times))
         elif mode == "greeks":
             record = feed.firstLevelWithGreeks
@@ -72,9 +74,8 @@ def the_sdks_way(response):
             continue
         if "marketFF" in full or "firstLevelWithGreeks" in feed:
             levels = record.get("marketLevel", {}).get("bidAskQuote") or [record.get("firstDepth", {})]
-            rest = (
-                int(record.get("vtt", 0)), record.get("oi", 0.0), levels[0].get("bidP", np.nan), levels[0].get("askP", np.nan),
-            )  # fmt: skip
+            bid, ask = (levels[0].get(name, np.nan) for name in ("bidP", "askP"))
+            rest = (int(record.get("vtt", 0)), record.get("oi", 0.0), bid, ask)
         else:
             rest = (-1, np.nan, np.nan, np.nan)
         found[f"our {key}"] = (price, ts * MS, int(ltpc.get("ltq", 0)), *rest)
@@ -157,7 +158,17 @@ def test_bars_of_recorded_ticks_survive_the_wire():
         ltt, now[0] = ns(row["ltt"]), ns(row["recv_ts"])
         made.decode(frame_of(row, ltt // MS))
         direct.tick(
-            Tick("X", ltt, now[0], float(row["ltp"]), row["ltq"], row["vtt"], row["oi"], float(row["bid1"]), float(row["ask1"]))
+            Tick(
+                "X",
+                ltt,
+                now[0],
+                float(row["ltp"]),
+                row["ltq"],
+                row["vtt"],
+                row["oi"],
+                float(row["bid1"]),
+                float(row["ask1"]),
+            )
         )
         wired.tick(got[-1])
     assert len(got) == len(rows)

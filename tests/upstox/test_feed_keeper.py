@@ -1,5 +1,6 @@
 """The keeper's decisions, with a clock that the test holds."""
 
+import itertools
 import random
 
 import pytest
@@ -60,7 +61,7 @@ def test_attempts_of_an_open_then_die_loop_are_bounded(lives_ms, seed):
         k.opened(now)
         now += life * 1_000_000
         k.ended(now, Drop.CLOSED, delivered=True)
-    gaps = [(b - a) / S for a, b in zip(starts, starts[1:], strict=False)]
+    gaps = [(b - a) / S for a, b in itertools.pairwise(starts)]
     least = [min(30.0, 0.5 * 2**n) * 0.5 for n in range(len(gaps))]
     assert all(gap >= wait - 1e-6 for gap, wait in zip(gaps, least, strict=True))
 

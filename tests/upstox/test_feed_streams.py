@@ -37,7 +37,10 @@ def test_what_is_wanted_is_asked_for_and_its_ticks_come(server):
         assert index.day_volume == -1
         assert index.oi != index.oi
         modes = {r["data"]["mode"]: r["data"]["instrumentKeys"] for r in server.requests}
-        assert modes == {"ltpc": ["NSE_INDEX|Nifty 50", "NSE_INDEX|India VIX"], "full": [client.table.by_id(CALL).upstox_key]}
+        assert modes == {
+            "ltpc": ["NSE_INDEX|Nifty 50", "NSE_INDEX|India VIX"],
+            "full": [client.table.by_id(CALL).upstox_key],
+        }
         assert len({r["guid"] for r in server.requests}) == len(server.requests)
         market = next(c for c in client.changes if isinstance(c, SegmentStatusChanged))
         assert dict(market.segments) == {"NSE_FO": "NORMAL_OPEN", "NSE_INDEX": "NORMAL_OPEN"}
@@ -92,7 +95,9 @@ def test_a_keys_dropped_while_disconnected_is_not_asked_for_again(server):
 
 def test_a_server_that_accepts_and_drops_is_not_hammered(server):
     server.drop_at_open = 0
-    with Client(server.base, stream=quick(settled_s=5.0, backoff_first_s=0.1, backoff_cap_s=0.8, backoff_jitter=0.0)) as client:
+    with Client(
+        server.base, stream=quick(settled_s=5.0, backoff_first_s=0.1, backoff_cap_s=0.8, backoff_jitter=0.0)
+    ) as client:
         wait_for(lambda: len(server.handshakes) >= 5)
         times = [at for at, _, _ in server.handshakes[:5]]
         gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
@@ -339,7 +344,13 @@ def test_addresses():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"option_mode": "full_d30"}, {"index_mode": "option_greeks"}, {"connections": 3}, {"chunk": 0}, {"future_mode": "x"}],
+    [
+        {"option_mode": "full_d30"},
+        {"index_mode": "option_greeks"},
+        {"connections": 3},
+        {"chunk": 0},
+        {"future_mode": "x"},
+    ],
 )
 def test_settings_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="feed"):
