@@ -62,6 +62,7 @@ class SubscriptionActor(Actor):
         self._asked: dict[str, Counter[str]] = {}
         self._bars: dict[str, Ref] = {}
         self._stopping: set[str] = set()
+        self._near = ""
         self._started = self._stopped = self._choices = 0
         self._chosen = self.topic(ContractsChosen, underlying)
         self.subscribe(SessionPhase)
@@ -129,23 +130,27 @@ class SubscriptionActor(Actor):
             ContractsChosen(self._underlying, self.clock.now, choice.expiry, choice.chain, others, choice.future)
         )
 
-    def _wanted(self) -> dict[str, None]:
-        choice = self._choice
-        chosen = () if choice is None else (*choice.others, *self._extras, *choice.chain)
-        return dict.fromkeys((*chosen, *self._asked))
+    def _wanted(self, choice: Choice) -> dict[str, None]:
+        return dict.fromkeys((*choice.others, *self._extras, *choice.chain, *self._asked))
 
     def _keep_bars(self) -> None:
-        """Have exactly one bar actor for each instrument that is wanted."""
-        wanted = self._wanted()
+        """Have exactly one bar actor for each instrument that is wanted, once the day's contracts are chosen."""
+        choice = self._choice
+        if choice is None:
+            return
+        if choice.future in self._bars and choice.future != self._near:
+            self._stop_bars(choice.future)  # its successor publishes under the near future's key too
+        wanted = self._wanted(choice)
         for instrument in [name for name in self._bars if name not in wanted]:
             self._stop_bars(instrument)
         for instrument in wanted:
             if instrument not in self._bars and instrument not in self._stopping:
-                self._start_bars(instrument)
+                self._start_bars(instrument, near=instrument == choice.future)
 
-    def _start_bars(self, instrument: str) -> None:
-        future = self._choice is not None and instrument == self._choice.future
-        keys = (instrument, near_future(self._underlying)) if future else (instrument,)
+    def _start_bars(self, instrument: str, *, near: bool) -> None:
+        keys = (instrument, near_future(self._underlying)) if near else (instrument,)
+        if near:
+            self._near = instrument
         builder = BarBuilder(instrument, settings=self._bar_settings)
         path = f"bar/{instrument}"
         bars = self.runtime.spawn(BarActor, path, instrument, builder, keys, group=self.dispatcher.name)

@@ -50,7 +50,7 @@ class BarBuilder:
     - messages overtaken by newer ones (the day volume falls): dropped, `stale` counts them; that the volume of a
       new day is less than that of a snapshot from the day before is no fall;
     - repeated snapshots of one trade, also quote-only updates minutes later: they carry the old trade time and so
-      touch no other bar than that trade's; only the open interest is taken from them;
+      touch no other bar than that trade's; only open interest and quotes are taken from them;
     - silence: a bar that overlaps more than `hole_s` without any message of this instrument, or a hole the feed
       reported through `mark_hole` or `lose`, or the moment listening began, is marked `complete=False`.
 
@@ -59,8 +59,8 @@ class BarBuilder:
     """
 
     __slots__ = (
-        "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval", "_joined",
-        "_last_recv", "_lost_since", "_oi", "_open", "_since", "_skew", "_volume_day", "late", "stale",
+        "_ask", "_bid", "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval",
+        "_joined", "_last_recv", "_lost_since", "_oi", "_open", "_since", "_skew", "_volume_day", "late", "stale",
     )  # fmt: skip
 
     def __init__(self, instrument: str, interval_s: int = 60, settings: BarSettings | None = None) -> None:
@@ -83,7 +83,7 @@ class BarBuilder:
         self._since = listening_since
         self._open: dict[int, _Open] = {}
         self._closed = 0
-        self._oi = NAN
+        self._oi = self._bid = self._ask = NAN
         self._skew: int | None = None
         self._last_recv = 0
         self._joined = 0
@@ -113,6 +113,7 @@ class BarBuilder:
         self._arrived(tick)
         if tick.oi == tick.oi:  # not NaN, without a call
             self._oi = tick.oi
+        self._bid, self._ask = tick.bid, tick.ask
         ts, day_volume = tick.ts, tick.day_volume
         if self._since is not None and ts < self._since:
             return
@@ -161,6 +162,8 @@ class BarBuilder:
             oi=self._oi,
             volume_source=VolumeSource.EXCHANGE if self._has_volume else VolumeSource.NONE,
             complete=complete,
+            bid=self._bid,
+            ask=self._ask,
         )
 
     def _is_stale(self, ts: int, day_volume: int) -> bool:

@@ -135,6 +135,29 @@ def test_what_is_held_outside_the_window_gets_a_bar_actor():
     assert call(26_000.0) in follow.bars()
 
 
+def test_a_future_that_becomes_the_near_one_is_published_as_such():
+    follow = Follow((Bar, near_future("NIFTY")))
+    october = dt.date(2025, 10, 28)
+    follow.table = listed(EXPIRY, NEXT, october, futures=(MONTH, october))
+    follow.phase()
+    follow.publish(Subscribe("NSE|FUT|NIFTY|2025-10-28", "held"))
+    day = MONTH + dt.timedelta(days=1)
+    follow.phase(day=day)
+    assert follow.heard[-1].future == "NSE|FUT|NIFTY|2025-10-28"
+    at = ist("09:15", day) + NS
+    follow.publish(Tick("NSE|FUT|NIFTY|2025-10-28", at, at, 100.0, 75, 75), "NSE|FUT|NIFTY|2025-10-28")
+    follow.publish(MinuteClosed(ist("09:16", day)))
+    assert [m.instrument for m in follow.heard if isinstance(m, Bar)] == ["NSE|FUT|NIFTY|2025-10-28"]
+
+
+def test_what_is_held_before_the_day_begins_gets_its_bar_actor_with_the_day():
+    follow = Follow()
+    follow.publish(Subscribe(FUTURE, "held"))
+    assert follow.bars() == set()
+    follow.phase()
+    assert FUTURE in follow.bars()
+
+
 def test_the_chain_rolls_on_the_day_after_expiry():
     follow = Follow()
     follow.phase(day=DAY)
