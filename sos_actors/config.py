@@ -14,8 +14,11 @@ import msgspec
 import yaml
 
 from sos_actors.errors import InputError
+from sos_actors.logs import LogSettings
 from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
+from sos_actors.market.following import FollowSettings
+from sos_actors.market.freshness import FreshnessSettings
 from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
 from sos_actors.sandbox.settings import MarketSettings
@@ -25,6 +28,9 @@ from sos_actors.trading.limits import RiskSettings
 from sos_actors.trading.matching import PaperSettings
 from sos_actors.trading.selection import SelectionSettings
 from sos_actors.trading.sizing import SizingSettings
+from sos_actors.upstox.feed_settings import FeedSettings
+from sos_actors.upstox.login import LoginSettings
+from sos_actors.upstox.settings import UpstoxSettings
 
 
 class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +86,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     paper: PaperSettings = PaperSettings()
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    upstox: UpstoxSettings = UpstoxSettings()
+    feed: FeedSettings = FeedSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
+    follow: dict[str, FollowSettings] = msgspec.field(
+        default_factory=lambda: {name: FollowSettings() for name in ("NIFTY", "BANKNIFTY", "SENSEX")}
+    )
+    """Underlying -> what of its chain is followed live."""
+    login: LoginSettings = LoginSettings()
+    logs: LogSettings = LogSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)
 
     def fingerprint(self) -> str:

@@ -7,8 +7,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: Needed though nothing imports them: data zoneinfo reads; the versions of what the broker's SDK stands on.
-NOT_IMPORTED = {"protobuf", "tzdata", "urllib3"}
+#: Needed though nothing imports them: data zoneinfo reads; what the broker's SDK decodes its feed with.
+NOT_IMPORTED = {"protobuf", "tzdata"}
 
 
 def named(file):
