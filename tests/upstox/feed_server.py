@@ -42,6 +42,8 @@ class FeedServer:
         self.drop_at_open: int | None = None
         self.swallow_subs = 0
         self.deaf_keys: set[str] = set()
+        self.index_price = 100.0
+        self.trade_ms = 1_795_000_000_000
         self.handshakes: list[tuple[float, str, int]] = []
         self.most_open = 0
         self.requests: list[dict[str, Any]] = []
@@ -138,7 +140,8 @@ class FeedServer:
             self.swallow_subs -= 1
             return
         keys = [key for key in request["data"]["instrumentKeys"] if key not in self.deaf_keys]
-        await socket.send_bytes(snapshot(keys))
+        await socket.send_bytes(snapshot([k for k in keys if "INDEX" in k], self.index_price, self.trade_ms))
+        await socket.send_bytes(snapshot([k for k in keys if "INDEX" not in k], 100.0, self.trade_ms))
 
     async def _end(self, socket: web.WebSocketResponse, code: int) -> None:
         """Close with a code; 0: cut the TCP connection without a word."""
