@@ -17,6 +17,8 @@ from sos_actors.errors import InputError
 from sos_actors.logs import LogSettings
 from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
+from sos_actors.market.following import FollowSettings
+from sos_actors.market.freshness import FreshnessSettings
 from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
 from sos_actors.runtime.settings import RuntimeSettings
@@ -28,6 +30,7 @@ from sos_actors.trading.limits import RiskSettings
 from sos_actors.trading.matching import PaperSettings
 from sos_actors.trading.selection import SelectionSettings
 from sos_actors.trading.sizing import SizingSettings
+from sos_actors.upstox.feed_settings import FeedSettings
 from sos_actors.upstox.login import LoginSettings
 from sos_actors.upstox.settings import UpstoxSettings
 
@@ -78,6 +81,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     runtime: RuntimeSettings = RuntimeSettings()
     clock: ClockSettings = ClockSettings()
     upstox: UpstoxSettings = UpstoxSettings()
+    feed: FeedSettings = FeedSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
+    follow: dict[str, FollowSettings] = msgspec.field(
+        default_factory=lambda: {name: FollowSettings() for name in ("NIFTY", "BANKNIFTY", "SENSEX")}
+    )
+    """Underlying -> what of its chain is followed live."""
     login: LoginSettings = LoginSettings()
     logs: LogSettings = LogSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)

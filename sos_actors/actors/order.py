@@ -152,7 +152,7 @@ class OrderActor(Actor):
             self._hearing.discard(instrument)
             self.unsubscribe(Bar, instrument)
             self.unsubscribe(Tick, instrument)
-            self.publish(Unsubscribe(instrument, "flat"))
+            self.publish(Unsubscribe(instrument, "held"))
 
     def inspect(self) -> dict[str, Any]:
         """Say the desk's state: cash, positions, trades."""

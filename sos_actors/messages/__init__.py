@@ -34,6 +34,7 @@ from sos_actors.messages.decision import (
     TradePlan,
     TradingState,
 )
+from sos_actors.messages.feed import CheckFeed, SegmentStatusChanged, StreamChanged
 from sos_actors.messages.market import (
     CE,
     CHAIN_FIELDS,
@@ -87,6 +88,7 @@ __all__ = [
     "CancelOrder",
     "ChainFrame",
     "ChainSnapshot",
+    "CheckFeed",
     "ClockStepped",
     "CommandAnswered",
     "ContractsChosen",
@@ -121,6 +123,7 @@ __all__ = [
     "Refused",
     "Regime",
     "Right",
+    "SegmentStatusChanged",
     "SendCancel",
     "SendModify",
     "SendPlace",
@@ -130,6 +133,7 @@ __all__ = [
     "Side",
     "Signal",
     "Stage",
+    "StreamChanged",
     "Studies",
     "SubmitOrder",
     "Subscribe",
