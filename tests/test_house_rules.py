@@ -91,6 +91,7 @@ NO_SUBJECT = {"utils", "util", "helpers", "helper", "misc", "common"}
 IMPERATIVES = {
     "Advance",
     "Cancel",
+    "Check",
     "Flatten",
     "Modify",
     "Read",

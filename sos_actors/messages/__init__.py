@@ -7,6 +7,7 @@ from sos_actors.messages.broker import (
     BrokerOrderChanged,
     BrokerPosition,
     BrokerTrade,
+    CheckOrders,
     CommandAnswered,
     FundsRead,
     OrdersRead,
@@ -55,6 +56,7 @@ from sos_actors.messages.market import (
 from sos_actors.messages.orders import (
     AccountMarked,
     CancelOrder,
+    DeskChanged,
     ExitReason,
     Fill,
     ModifyOrder,
@@ -66,7 +68,7 @@ from sos_actors.messages.orders import (
     SubmitOrder,
     TradeClosed,
 )
-from sos_actors.messages.system import ActorBenched, ActorFailed, Terminated
+from sos_actors.messages.system import ActorBenched, ActorFailed, AlertLevel, AlertRaised, Terminated
 
 __all__ = [
     "CE",
@@ -78,6 +80,8 @@ __all__ = [
     "ActorBenched",
     "ActorFailed",
     "Advance",
+    "AlertLevel",
+    "AlertRaised",
     "Bar",
     "BrokerOrder",
     "BrokerOrderChanged",
@@ -87,9 +91,11 @@ __all__ = [
     "CancelOrder",
     "ChainFrame",
     "ChainSnapshot",
+    "CheckOrders",
     "CommandAnswered",
     "ContractsChosen",
     "DayLoaded",
+    "DeskChanged",
     "Direction",
     "ExchangeBar",
     "ExitReason",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sos_actors.messages.base import Message
+from sos_actors.messages.base import Message, Word
 
 
 class ActorFailed(Message, frozen=True, gc=False):
@@ -28,3 +28,20 @@ class ActorBenched(Message, frozen=True, gc=False):
     path: str
     ts: int
     reason: str
+
+
+class AlertLevel(Word):
+    """How loud an alert is. INFO: worth knowing; WARNING: look when you can; CRITICAL: look now."""
+
+    INFO = "INFO"
+    WARNING = "WARNING"
+    CRITICAL = "CRITICAL"
+
+
+class AlertRaised(Message, frozen=True, gc=False):
+    """Somebody should know. Any actor -> NotifierActor, recorder, observers. `text` is one line, without secrets."""
+
+    ts: int
+    level: AlertLevel
+    source: str
+    text: str
