@@ -15,7 +15,6 @@ import msgspec
 from sos_actors.market.clocktime import SECOND_NS, ist_date
 from sos_actors.messages import (
     AlertLevel,
-    BrokerOrder,
     BrokerOrderChanged,
     CancelOrder,
     CommandAnswered,
@@ -35,6 +34,7 @@ from sos_actors.messages import (
 from sos_actors.trading.gateway.account import Account
 from sos_actors.trading.gateway.changing import Changer
 from sos_actors.trading.gateway.gate import EntryGate
+from sos_actors.trading.gateway.intake import Intake
 from sos_actors.trading.gateway.order import PREFIX_LENGTH, Child, GatewayOrder, Placed
 from sos_actors.trading.gateway.placing import Placer
 from sos_actors.trading.gateway.pricing import first_terms
@@ -78,6 +78,7 @@ class OrderGateway:
         self._placer = Placer(table, self._teller, self._gate)
         self._changer = Changer(table, self._teller, self._placer, self._gate)
         self._reader = Reader(table)
+        self._intake = Intake(table, self._teller, self._placer, self._changer, self._reader)
         self._account = Account(table, self._gate, self._reader)
         self._restorer = Restorer(table, self._placer, self._changer)
         self._day: dt.date | None = None
@@ -100,7 +101,7 @@ class OrderGateway:
         self._account.start()
         self._reader.want(Book.ORDERS, Book.TRADES, Book.POSITIONS, Book.FUNDS)
         for order in tuple(table.active.values()):
-            self._touch(order)
+            self._intake.touch(order)
         return self._finish()
 
     def on_phase(self, phase: Phase, day: dt.date, now: int) -> Out:
@@ -148,7 +149,7 @@ class OrderGateway:
             contract, quote = table.contract(order.instrument), table.fresh_quote(order.instrument)
             taken = GatewayOrder(order, first_terms(order, contract, quote, table.settings))
             self._placer.take(taken)
-            self._touch(taken)
+            self._intake.touch(taken)
         return self._finish()
 
     def modify(self, wish: ModifyOrder, now: int) -> Out:
@@ -161,7 +162,7 @@ class OrderGateway:
                 self._teller.note(order, f"modify refused: quantity {wish.quantity} is not a multiple of the lot {lot}")
             else:
                 self._changer.modify(order, wish)
-                self._touch(order)
+                self._intake.touch(order)
         return self._finish()
 
     def cancel(self, wish: CancelOrder, now: int) -> Out:
@@ -170,7 +171,7 @@ class OrderGateway:
         order = self._working(wish.order_id, "cancel")
         if order is not None:
             self._changer.cancel(order)
-            self._touch(order)
+            self._intake.touch(order)
         return self._finish()
 
     def _working(self, order_id: str, what: str) -> GatewayOrder | None:
@@ -193,15 +194,15 @@ class OrderGateway:
             child = self._changer.answered(answer)
             order = child.owner if child is not None else None
         if order is not None:
-            self._touch(order)
+            self._intake.touch(order)
         return self._finish()
 
     def on_change(self, message: BrokerOrderChanged, now: int) -> Out:
         """Take what the order stream says of an order."""
         self._begin(now)
-        child = self._show(message.order, 0)
+        child = self._intake.show(message.order, 0)
         if child.owner is not None:
-            self._touch(child.owner)
+            self._intake.touch(child.owner)
         return self._finish()
 
     def on_stream(self, message: OrderStreamChanged, now: int) -> Out:
@@ -218,43 +219,15 @@ class OrderGateway:
         reading = self._reader.answered(message.request_id, ok=message.ok)
         if reading is not None:
             self._gate.proved()
-            for shown in message.orders:
-                self._show(shown, reading.began)
-            if not reading.tag:
-                self._note_missing({shown.broker_id for shown in message.orders}, reading.began)
-            self._placer.looked(reading.began, reading.tag)
-            shown_orders = (child.owner for child in map(table.children.get, (o.broker_id for o in message.orders))
-                            if child is not None and child.owner is not None)  # fmt: skip
-            owners = {order.submit.order_id: order for order in (*table.active.values(), *shown_orders)}
-            for order in owners.values():
-                self._touch(order)
+            self._intake.orders(message.orders, reading)
         return self._finish()
-
-    def _note_missing(self, shown: set[str], began: int) -> None:
-        for order in self._table.active.values():
-            for child in order.live:
-                if child.broker_id in shown:
-                    child.missing_since = 0
-                elif not child.missing_since and began > child.priced_ts:
-                    child.missing_since = began
 
     def on_trades(self, message: TradesRead, now: int) -> Out:
         """Take the trade book: what was executed, to the paisa."""
         table = self._begin(now)
         if self._reader.answered(message.request_id, ok=message.ok) is not None:
             self._gate.proved()
-            met: dict[str, Child] = {}
-            for trade in message.trades:
-                child = table.children.get(trade.broker_id)
-                if child is not None and trade.trade_id not in child.trades:
-                    child.trades[trade.trade_id] = (trade.ts, trade.quantity, round(trade.price * 100.0))
-                    child.filled = max(child.filled, sum(units for _, units, _ in child.trades.values()))
-                    met[child.broker_id] = child
-            for child in met.values():
-                if child.owner is not None:
-                    self._touch(child.owner)
-                else:
-                    self._teller.tell_fills(child)
+            self._intake.trades(message.trades)
         return self._finish()
 
     def on_positions(self, message: PositionsRead, now: int) -> Out:
@@ -284,7 +257,7 @@ class OrderGateway:
             return []
         for order in stops:
             self._changer.chase(order)
-            self._touch(order)
+            self._intake.touch(order)
         return self._finish() if table.out else []
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -301,7 +274,7 @@ class OrderGateway:
                 else:
                     self._placer.retry(order)
             self._changer.chase(order)
-            self._touch(order)
+            self._intake.touch(order)
         for child in table.children.values():
             if child.owner is None or child.owner.ended:
                 self._look_after(child)
@@ -388,37 +361,3 @@ class OrderGateway:
         reader.every(settings.settle_s / 2.0 if self._account.unsettled else settings.idle_read_s, Book.POSITIONS)
         reader.every(settings.idle_read_s, Book.TRADES)
         reader.every(settings.funds_read_s, Book.FUNDS)
-
-    def _show(self, shown: BrokerOrder, began: int) -> Child:
-        """Take one order as the broker shows it; `began` is when the read of it did, 0 for the stream."""
-        table = self._table
-        child = table.children.get(shown.broker_id)
-        if child is None:
-            placement = table.by_tag.get(shown.tag) if shown.tag else None
-            child = table.external(shown) if placement is None else self._placer.attach(placement, shown.broker_id)
-        child.merge(shown)
-        if child.placement is not None:
-            self._placer.found(child.placement)
-        if began:
-            self._changer.compare(child, shown, began)
-        if child.owner is None and self._teller.tell_fills(child):
-            self._reader.want(Book.TRADES)
-        return child
-
-    def _touch(self, order: GatewayOrder) -> None:
-        """Draw the consequences of what is known of an order: fills, commands, where it stands, its end."""
-        held = False
-        for child in order.children:
-            self._changer.triggered(child)
-            held |= self._teller.tell_fills(child)
-        if held:
-            self._reader.want(Book.TRADES)
-        if order.ended:
-            for child in order.live:
-                self._changer.drive_child(order, child)
-            return
-        self._changer.drive(order)
-        if order.undecided or order.live or order.retry_at:
-            self._teller.status(order)
-        elif not held:
-            self._teller.finish(order)

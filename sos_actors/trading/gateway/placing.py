@@ -1,8 +1,8 @@
-"""Placing: an order leaves once, and what became of it is found out, never guessed.
+r"""Placing: an order leaves once, and what became of it is found out, never guessed.
 
     SENT --confirmed--> TAKEN          SENT --rejected, refused--> NEVER
-      \\--unknown, no answer--> DOUBT --found by tag--> TAKEN
-                                     \\--not found by enough reads over enough time--> ABSENT
+      \--unknown, no answer--> DOUBT --found by tag--> TAKEN
+                                     \--not found by enough reads over enough time--> ABSENT
 
 A request in doubt is never sent again. One that is proved not to have been taken may be followed by another, with a
 tag of its own, where it is an exit and the reason will pass.

@@ -108,18 +108,17 @@ class Restorer:
         if child.owner is not None or is_ours(fill.instrument):
             self._again.append(fill)
 
-    def _uncertain(self, order: GatewayOrder) -> None:
+    @staticmethod
+    def _uncertain(order: GatewayOrder) -> None:
         """Note what the records cannot say: how far a change had come, and an exit that waited to be sent again."""
-        table = self._table
         if order.ended:
             return
-        decided = all(placement.state is Placed.NEVER for placement in order.placements)
-        if decided and order.submit.role is OrderRole.ENTRY:
-            order.cancelling = True  # it was refused, or had not left: an old reason is not acted on
-        elif decided and not order.cancelling:
-            order.retry_at = 1
-        elif order.submit.role is not OrderRole.ENTRY and order.quantity != order.submit.quantity:
-            stands_for = sum(
-                placement.send.quantity for placement in order.placements if placement.state is not Placed.NEVER
-            )
-            order.unapplied = order.quantity - stands_for
+        sent = [placement for placement in order.placements if placement.state is not Placed.NEVER]
+        if not sent:
+            # An entry that never left is not sent now: its reason is old. An exit is still wanted.
+            order.cancelling |= order.submit.role is OrderRole.ENTRY
+            order.retry_at = 0 if order.cancelling else 1
+            return
+        change = order.quantity - sum(placement.send.quantity for placement in sent)
+        if change and len(order.children) == 1:
+            order.children[0].want += change  # what it has there already, the book will say

@@ -46,7 +46,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     stop_offset: float = 0.10
     #: The least such distance, in ticks.
     stop_offset_ticks: int = 20
-    #: Furthest a price may lie from the last one where that is above 50 rupees, as a fraction (the exchange refuses 0.4).
+    #: Furthest a price may lie from the last one above 50 rupees, as a fraction (the exchange refuses 0.4).
     price_reach: float = 0.35
     #: The same where the last price is 50 rupees or less, in rupees (the exchange refuses 20).
     price_reach_low: float = 18.0
