@@ -215,7 +215,7 @@ class OrderGateway:
 
     def on_orders(self, message: OrdersRead, now: int) -> Out:
         """Take the order book, or the orders of one tag."""
-        table = self._begin(now)
+        self._begin(now)
         reading = self._reader.answered(message.request_id, ok=message.ok)
         if reading is not None:
             self._gate.proved()
@@ -224,7 +224,7 @@ class OrderGateway:
 
     def on_trades(self, message: TradesRead, now: int) -> Out:
         """Take the trade book: what was executed, to the paisa."""
-        table = self._begin(now)
+        self._begin(now)
         if self._reader.answered(message.request_id, ok=message.ok) is not None:
             self._gate.proved()
             self._intake.trades(message.trades)
