@@ -254,15 +254,19 @@ class Changer:
             order.urgent = True
             child.priced_ts = self._table.now
 
+    def resting(self, order: GatewayOrder) -> list[Child]:
+        """Give those of an exit's orders that wait to be filled, all of which may be priced anew."""
+        if not order.urgent or order.cancelling:
+            return []
+        return [child for child in order.live if child.command is None and not child.unsure_since and not child.stray]
+
     def chase(self, order: GatewayOrder) -> None:
         """Price an exit anew that has rested unfilled for too long."""
         table, submit = self._table, order.submit
-        if not order.urgent or order.cancelling or not order.children:
-            self._overtaken(order)
-            return
+        resting = self.resting(order)
         patience = round(table.settings.chase_s * SECOND_NS)
-        resting = [child for child in order.live if child.command is None and not child.unsure_since]
         if not resting or any(table.now - child.priced_ts < patience for child in resting):
+            self._overtaken(order)
             return
         order.chases += 1
         contract, quote = table.contract(submit.instrument), table.fresh_quote(submit.instrument)

@@ -299,8 +299,9 @@ class OrderGateway:
             if order.retry_at:
                 times.append(order.retry_at)
             times += (p.sent_ts + answer for p in order.placements if p.state is Placed.SENT)
-            if order.urgent and not order.cancelling:
-                times += (child.priced_ts + chase for child in order.live)
+            resting = self._changer.resting(order)
+            if resting:
+                times.append(max(child.priced_ts for child in resting) + chase)
         wait = round(settings.trades_wait_s * SECOND_NS)
         for child in table.children.values():
             if child.command is not None:
