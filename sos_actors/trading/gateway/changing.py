@@ -54,7 +54,8 @@ class Changer:
         )  # the wish is kept before anything follows from it
         if wish.quantity and wish.quantity != order.quantity:
             order.asked_before, order.quantity = order.quantity, wish.quantity
-            order.unapplied += order.quantity - order.asked_before
+            if not order.recount:
+                order.unapplied += order.quantity - order.asked_before
         self.wish(order, wish.price, wish.trigger, kind)
 
     def wish(self, order: GatewayOrder, price: float, trigger: float, kind: OrderType | None) -> None:
@@ -86,7 +87,7 @@ class Changer:
         """Take an order back, as soon as it is known where it is."""
         if not order.cancelling:
             order.cancelling = True
-            order.retry_at = 0
+            order.retry_at = order.retry_units = 0
             self._table.out.append(OrderAsked(order.submit.order_id, cancel=True))
 
     # -- to the broker ------------------------------------------------------------------------------------------------
@@ -112,7 +113,9 @@ class Changer:
 
     def _resize(self, order: GatewayOrder) -> None:
         """Share out a wished change of size among the orders that work; what none can hold becomes another one."""
-        if not order.unapplied or order.cancelling or order.undecided or order.retry_at:
+        if order.cancelling or order.undecided or order.retry_at or not (order.unapplied or order.recount):
+            return
+        if order.recount and not self._recounted(order):
             return
         live = [child for child in order.live if not child.stray]
         if any(child.command is not None or child.unsure_since or not child.quantity for child in live):
@@ -127,6 +130,17 @@ class Changer:
             change -= step
         if change > 0:
             self._placer.place(order, change)
+
+    @staticmethod
+    def _recounted(order: GatewayOrder) -> bool:
+        """After a restart: find what is still to change from what the book shows, once it shows all of it."""
+        if any(child.unsure_since or child.command is not None or not child.quantity for child in order.children):
+            return False
+        for child in order.children:
+            child.want = child.quantity
+        order.unapplied = order.quantity - sum(child.quantity for child in order.children)
+        order.recount = False
+        return True
 
     def _send_cancel(self, child: Child, order: GatewayOrder) -> None:
         request_id = self._ask(child, Command(None, 0, self._table.now))
@@ -213,7 +227,8 @@ class Changer:
         """Compare what the book shows (read from `began` on) with what we believe holds there; the book is right."""
         order = child.owner
         if order is None or child.ended or child.command is not None:
-            child.unsure_since = 0 if child.ended else child.unsure_since
+            if child.ended and child.unsure_since:
+                child.unsure_since, child.quantity = 0, shown.quantity or child.quantity
             return
         if child.unsure_since:
             if began >= child.unsure_since:

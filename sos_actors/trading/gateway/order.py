@@ -149,7 +149,8 @@ class GatewayOrder:
     """An order of the desk. `quantity` and `asked_before` are the totals it asked for last and before that.
 
     `terms` is how it is to stand at the broker now; `urgent` that it is to fill at once and is chased. `unapplied` are
-    units by which its size is still to change there. `retry_at` is when a request that was not taken goes out again.
+    units by which its size is still to change there. `retry_at` is when `retry_units` that were not
+    taken are asked for again. `recount` says that, after a restart, `unapplied` is to be found from the book.
     """
 
     __slots__ = (
@@ -160,7 +161,9 @@ class GatewayOrder:
         "ended",
         "placements",
         "quantity",
+        "recount",
         "retry_at",
+        "retry_units",
         "submit",
         "terms",
         "told_status",
@@ -173,8 +176,8 @@ class GatewayOrder:
         self.quantity = self.asked_before = submit.quantity
         self.terms = terms
         self.urgent = submit.role is OrderRole.EXIT
-        self.cancelling = False
-        self.unapplied = self.retry_at = self.chases = 0
+        self.cancelling = self.recount = False
+        self.unapplied = self.retry_at = self.retry_units = self.chases = 0
         self.placements: list[Placement] = []
         self.children: list[Child] = []
         self.told_status: OrderStatus | None = None

@@ -44,7 +44,7 @@ class Placer:
         if fault:
             self._teller.end(order, OrderStatus.REJECTED, fault)
         elif self._gate.night():
-            order.retry_at = self._gate.morning()
+            order.retry_at, order.retry_units = self._gate.morning(), order.quantity
         else:
             self.place(order, min(order.quantity, self._most(order)))
 
@@ -80,7 +80,7 @@ class Placer:
             protection=table.settings.protection,
             exits=order.exits,
         )
-        order.retry_at = 0
+        order.retry_at = order.retry_units = 0
         placement = self.enter(order, send, table.now)
         self._asked[send.request_id] = placement
         table.out += (PlaceSent(submit.order_id, send, table.now), send)
@@ -102,8 +102,14 @@ class Placer:
             order.terms = market_terms(submit.side, contract, quote, table.settings, order.chases)
         elif order.submit.order_type is not OrderType.STOP:
             order.terms = first_terms(submit, contract, quote, table.settings)
-        order.unapplied = 0
-        self.place(order, min(order.quantity - order.filled, self._most(order)))
+        units = order.retry_units
+        if not order.live:
+            units, order.unapplied = units + order.unapplied, 0
+        units = min(units, order.quantity - order.filled, self._most(order))
+        if units > 0:
+            self.place(order, units)
+        else:
+            order.retry_at = order.retry_units = 0
 
     # -- back ---------------------------------------------------------------------------------------------------------
 
@@ -157,6 +163,7 @@ class Placer:
         detail = f"{answer.code} {answer.detail}".strip() or verdict.value
         live_or_filled = any(child.filled or not child.ended for child in order.children)
         if order.exits and not order.cancelling and (verdict in _PASSING or answer.retry_after_s > 0.0):
+            order.retry_units += placement.send.quantity
             order.retry_at = self._table.after(max(answer.retry_after_s, 0.0) or settings.exit_retry_s)
         elif not live_or_filled:
             status = OrderStatus.CANCELLED if order.cancelling else OrderStatus.REJECTED

@@ -117,8 +117,6 @@ class Restorer:
         if not sent:
             # An entry that never left is not sent now: its reason is old. An exit is still wanted.
             order.cancelling |= order.submit.role is OrderRole.ENTRY
-            order.retry_at = 0 if order.cancelling else 1
+            order.retry_at, order.retry_units = (0, 0) if order.cancelling else (1, order.quantity)
             return
-        change = order.quantity - sum(placement.send.quantity for placement in sent)
-        if change and len(order.children) == 1:
-            order.children[0].want += change  # what it has there already, the book will say
+        order.recount = order.submit.role is OrderRole.STOP and order.quantity != order.submit.quantity

@@ -99,7 +99,7 @@ class Teller:
         """Tell an order's end."""
         table = self._table
         order.ended = True
-        order.retry_at = order.unapplied = 0
+        order.retry_at = order.retry_units = order.unapplied = 0
         table.active.pop(order.submit.order_id, None)
         table.out.append(OrderEnded(order.submit.order_id, table.now, status, detail))
         self._update(order, status, detail)
