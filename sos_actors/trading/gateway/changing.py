@@ -112,17 +112,22 @@ class Changer:
                 self._send_modify(child, order)
 
     def _resize(self, order: GatewayOrder) -> None:
-        """Share out a wished change of size among the orders that work; what none can hold becomes another one."""
-        if order.cancelling or order.undecided or order.retry_at or not (order.unapplied or order.recount):
+        """Share out a change of size among the orders that work; what none of them can hold becomes another one.
+
+        It grows by what the desk asked for and no more, and shrinks whenever it stands for more than is wanted.
+        """
+        if order.cancelling or order.undecided or order.retry_at:
+            return
+        live = [child for child in order.live if not child.stray]
+        if not live or any(child.command is not None or child.unsure_since or not child.quantity for child in live):
             return
         if order.recount and not self._recounted(order):
             return
-        live = [child for child in order.live if not child.stray]
-        if any(child.command is not None or child.unsure_since or not child.quantity for child in live):
+        stands_for = sum(child.filled if child.ended else max(child.want, child.filled) for child in order.children)
+        room = order.quantity - stands_for
+        change, order.unapplied = min(room, max(order.unapplied, 0)), 0
+        if not change:
             return
-        if not live:
-            return
-        change, order.unapplied = order.unapplied, 0
         largest = self._table.contract(order.submit.instrument).largest
         for child in live if change > 0 else reversed(live):
             step = min(change, max(largest - child.want, 0)) if change > 0 else max(change, child.filled - child.want)
