@@ -149,8 +149,7 @@ class BarBuilder:
         """Take in the extremes of ticks that became one on their way."""
         if tick.high > bar.high:  # never of NaN
             bar.high = tick.high
-        if tick.low < bar.low:
-            bar.low = tick.low
+        bar.low = min(bar.low, tick.low)
 
     def close(self, end: int) -> Bar | None:
         """Close the interval [end - interval, end) and give its bar; None when nothing traded in it."""

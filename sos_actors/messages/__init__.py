@@ -7,6 +7,7 @@ from sos_actors.messages.broker import (
     BrokerOrderChanged,
     BrokerPosition,
     BrokerTrade,
+    CheckOrders,
     CommandAnswered,
     FundsRead,
     OrdersRead,
@@ -56,6 +57,7 @@ from sos_actors.messages.market import (
 from sos_actors.messages.orders import (
     AccountMarked,
     CancelOrder,
+    DeskChanged,
     ExitReason,
     Fill,
     ModifyOrder,
@@ -67,7 +69,14 @@ from sos_actors.messages.orders import (
     SubmitOrder,
     TradeClosed,
 )
-from sos_actors.messages.system import ActorBenched, ActorFailed, ClockStepped, Terminated
+from sos_actors.messages.system import (
+    ActorBenched,
+    ActorFailed,
+    AlertLevel,
+    AlertRaised,
+    ClockStepped,
+    Terminated,
+)
 
 __all__ = [
     "CE",
@@ -79,6 +88,8 @@ __all__ = [
     "ActorBenched",
     "ActorFailed",
     "Advance",
+    "AlertLevel",
+    "AlertRaised",
     "Bar",
     "BrokerOrder",
     "BrokerOrderChanged",
@@ -89,10 +100,12 @@ __all__ = [
     "ChainFrame",
     "ChainSnapshot",
     "CheckFeed",
+    "CheckOrders",
     "ClockStepped",
     "CommandAnswered",
     "ContractsChosen",
     "DayLoaded",
+    "DeskChanged",
     "Direction",
     "ExchangeBar",
     "ExitReason",

@@ -74,13 +74,17 @@ class SubmitOrder(Message, frozen=True, gc=False):
 
 
 class ModifyOrder(Message, frozen=True, gc=False):
-    """Change a working order's prices or quantity. OrderActor -> BrokerActor. NaN, 0: leave as is."""
+    """Change a working order's prices, quantity or type. OrderActor -> BrokerActor. NaN, 0, None: leave as is.
+
+    A resting stop made MARKET leaves at once: one order all the way, so the units are never without one.
+    """
 
     order_id: str
     ts: int
     price: float = NAN
     trigger: float = NAN
     quantity: int = 0
+    order_type: OrderType | None = None
 
 
 class CancelOrder(Message, frozen=True, gc=False):
@@ -160,3 +164,16 @@ class AccountMarked(Message, frozen=True, gc=False):
     cash_paise: int
     equity_paise: int
     open_positions: int
+
+
+class DeskChanged(Message, frozen=True, gc=False):
+    """The order desk's whole state, to be kept before what it sends next. OrderActor -> GatewayActor.
+
+    `state` is what `OrderDesk.checkpoint()` gave; `working` the ids of the orders it counts as working. It goes to the
+    gateway ahead of the orders that follow from it, so that no order is ever sent of which the desk knows nothing
+    after a restart.
+    """
+
+    ts: int
+    state: bytes
+    working: tuple[str, ...] = ()
