@@ -142,7 +142,7 @@ class Worker:
             self._failed(port, message, error)
 
     def _failed(self, port: Port, message: Any, error: BaseException) -> None:
-        if not self.live and self.group.worker is not self:
+        if not self.live:
             logger.warning("{}: came back from a message it was given up for ({!r})", port.actor.path, error)
         elif isinstance(error, Exception):
             self.runtime.failed(port.actor, message, error)
