@@ -146,9 +146,8 @@ class BarBuilder:
 
     @staticmethod
     def _widen(bar: _Open, tick: Tick) -> None:
-        """Take in the extremes of ticks that became one on their way."""
-        if tick.high > bar.high:  # never of NaN
-            bar.high = tick.high
+        """Take in the extremes of ticks that became one on their way; NaN counts for nothing."""
+        bar.high = max(bar.high, tick.high)
         bar.low = min(bar.low, tick.low)
 
     def close(self, end: int) -> Bar | None:

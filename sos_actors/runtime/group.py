@@ -175,19 +175,17 @@ class Group:
         self.worker.thread.join(timeout)
         return not self.worker.thread.is_alive()
 
-    def abandon(self, worker: Worker, delivered: int) -> bool:
-        """Give up a thread that is still handling message number `delivered`; false when it has gone on meanwhile.
+    def give_up(self, worker: Worker, delivered: int) -> bool:
+        """Take a thread off the mailbox that is still handling message number `delivered`; false: it has gone on.
 
-        The thread is told to leave before it is looked at once more: if it still has not gone on, it cannot take
-        another message.
+        It is told to leave before it is looked at once more: if it still has not gone on, it cannot take another
+        message. `replace` then lets the group work again.
         """
         worker.live = False
         if worker.delivered != delivered:
             worker.live = True  # should it have seen the order to leave, the watchdog finds it gone
             return False
-        self.replace(worker)
         self.abandoned += 1
-        worker.interrupt()
         return True
 
     def replace(self, worker: Worker) -> None:

@@ -215,7 +215,7 @@ class LiveRuntime(Runtime):
             self._escalate(f"{what} and holds up the rest")
             return
         try:
-            if not group.abandon(worker, delivered):
+            if not group.give_up(worker, delivered):
                 return
             logger.error("{}: benched, its thread is given up", what)
             self.dead_letters.add(DeadLetter(path, message, "hung", self.clock.now))
@@ -224,6 +224,8 @@ class LiveRuntime(Runtime):
             pykka.ActorRegistry.unregister(actor.actor_ref)
             member.benched = True
             self.actor_stopped(actor, "benched")
+            group.replace(worker)  # only now: what waits for the actor must find it benched
+            worker.interrupt()
             self.publish(ActorBenched(path, self.clock.now, what))
         finally:
             self._lock.release()

@@ -43,7 +43,7 @@ class Worker:
     as long as `delivered` stands still and the mailbox does not become empty.
     """
 
-    __slots__ = ("_now", "_stamped", "delivered", "entry", "group", "live", "origin", "runtime", "thread")
+    __slots__ = ("_now", "_stamp", "delivered", "entry", "group", "live", "origin", "runtime", "thread")
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -53,17 +53,17 @@ class Worker:
         self.entry: Any = None
         #: When (monotonic ns) that came in from outside which led to the message now handled.
         self.origin = 0
-        self._stamped = False
+        self._stamp = -1
         self._now = 0
         self.thread = threading.Thread(
             target=self._measured if group.measured else self._plain, name=f"sos-{group.name}", daemon=True
         )
 
     def now(self, wall: WallTime) -> int:
-        """Give the time of the present delivery: read once, the same for as long as it lasts."""
-        if not self._stamped:
+        """Give the time of the present delivery: read once, the same until `delivered` grows."""
+        if self._stamp != self.delivered:
             self._now = wall.now()
-            self._stamped = True
+            self._stamp = self.delivered
         return self._now
 
     def _plain(self) -> None:
@@ -72,7 +72,6 @@ class Worker:
         take = self.group.queue.get
         while self.live:
             self.entry = port, message = take()
-            self._stamped = False
             port.handled += 1
             handle = port.handle
             try:
@@ -101,7 +100,6 @@ class Worker:
         kind = type(message)
         figures = group.figures.get(port) or group.figures_of(port, kind)
         began = runtime.monotonic()
-        self._stamped = False
         if kind is Tick and message.ts_recv > 0:
             wall = runtime.wall
             if wall is not None:
@@ -137,7 +135,6 @@ class Worker:
             self._timed(port, message, put_at, origin)
             return
         self.entry = (port, message)
-        self._stamped = False
         port.handled += 1
         try:
             port.handle(message)
@@ -145,7 +142,7 @@ class Worker:
             self._failed(port, message, error)
 
     def _failed(self, port: Port, message: Any, error: BaseException) -> None:
-        if not self.live and self.group.worker is not self:
+        if not self.live:
             logger.warning("{}: came back from a message it was given up for ({!r})", port.actor.path, error)
         elif isinstance(error, Exception):
             self.runtime.failed(port.actor, message, error)
