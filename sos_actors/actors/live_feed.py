@@ -94,7 +94,7 @@ class LiveFeedActor(Actor):
         self._pulses = {(name, kind): _Pulse() for name in underlyings for kind in ("INDEX", "OPT")}
         self._verdicts: dict[str, Verdict] = {}
         self._up: dict[str, int] = {}
-        self._down: dict[str, str] = {"market": "not connected yet"}
+        self._down: dict[str, str] = {"": "not connected yet"}  # until a connection says of itself what it is
         self._phase: SessionPhase | None = None
         self._loaded: dict[str, dt.date | None] = dict.fromkeys(underlyings)
         self._open_since = 0
@@ -175,7 +175,7 @@ class LiveFeedActor(Actor):
     @handles(StreamChanged)
     def on_stream(self, message: StreamChanged) -> None:
         """Note that a connection came or went; say at once what that means."""
-        self._down.pop("market", None)
+        self._down.pop("", None)
         if message.live:
             self._up[message.name] = message.ts
             self._down.pop(message.name, None)

@@ -33,8 +33,7 @@ _SLOW_NS = SECOND_NS
 class _Attempt:
     """One socket from its making to its end. Its reports count only while it is the stream's present one."""
 
-    def __init__(self, stream: SupervisedStream, token: str) -> None:
-        self.token = token
+    def __init__(self, stream: SupervisedStream) -> None:
         self.cause: tuple[Drop, str] | None = None
         self.delivered = False
         self.socket: StreamSocket | None = None
@@ -122,10 +121,6 @@ class SupervisedStream:
     def wake(self) -> None:
         """Let the supervising thread have a round now."""
         self._events.put((None, "wake"))
-
-    def reconnect(self, detail: str) -> None:
-        """Drop the connection, if there is one, and make a new one."""
-        self._events.put((None, f"reconnect {detail}"))
 
     def status(self) -> dict[str, Any]:
         """Say how the stream does, as plain data. Ages and waits in seconds."""
@@ -221,11 +216,9 @@ class SupervisedStream:
             self._detail = "waiting for a token: log in"
 
     def _take(self, attempt: _Attempt | None, what: str) -> None:
-        if attempt is None:
-            verb, _, detail = what.partition(" ")
-            if verb == "reconnect" and self._attempt is not None:
-                self._drop(Drop.ASKED, detail)
-        elif attempt is not self._attempt:
+        if attempt is None:  # only a call to wake up
+            return
+        if attempt is not self._attempt:
             if what == "opened":  # given up long ago, and connected after all
                 attempt.close()
         elif what == "opened":
@@ -237,7 +230,7 @@ class SupervisedStream:
             self._ended(attempt)
 
     def _connect(self, now: int, token: str) -> None:
-        attempt = _Attempt(self, token)
+        attempt = _Attempt(self)
         self._keeper.connecting(now, token)
         self._attempts += 1
         self._detail = "connecting"
