@@ -244,6 +244,17 @@ def test_bars_of_an_untrusted_time_are_incomplete():
     assert [bar.complete for bar in stage.heard if bar.start >= ist("09:15")] == [True, False, True, True]
 
 
+def test_bars_before_a_late_first_connection_are_incomplete():
+    stage = Stage((Bar, CALL))
+    stage.runtime.spawn(BarActor, f"bar/{CALL}", CALL, BarBuilder(CALL), (CALL,))
+    ticks = [act for minute in range(17, 20) for act in stage.ticking(f"09:{minute}", 60, NIFTY, CALL)]
+    late = [act for act in ticks if act[:2] > ("09:17", 5)]
+    stage.play(
+        ("09:14", 0, lambda: stage.runtime.publish(chosen(CALL), "NIFTY")), ("09:17", 5, stage.stream.up), *late,
+    )  # fmt: skip
+    assert [bar.complete for bar in stage.heard] == [False, True, True]
+
+
 def test_another_expirys_ticks_are_no_sign_of_life():
     stage = Stage((FeedStatus, ""))
     other = dt.date(2025, 9, 9)
