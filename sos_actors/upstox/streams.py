@@ -94,7 +94,7 @@ class SupervisedStream:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._last_life = 0
-        self._busy_since = 0
+        self._busy = False
         self._detail = "not started"
         self._drops: Counter[str] = Counter()
         self._connects = self._attempts = self._frames = self._bytes = self._pings = 0
@@ -160,16 +160,17 @@ class SupervisedStream:
         attempt.delivered = True
         self._frames += 1
         self._bytes += len(data)
-        self._busy_since = began = self._last_life = self._clock()
+        self._busy = True
+        began = self._last_life = self._clock()
         try:
             self._on_message(data)
         except Exception as error:  # noqa: BLE001 - a listener's mistake must not end the stream
             self._complain("message", error)
-        finally:
-            self._busy_since = 0
-        if self._clock() - began > _SLOW_NS:
+        ended = self._last_life = self._clock()  # what waits to be read now has not been silent
+        self._busy = False
+        if ended - began > _SLOW_NS:
             self._slow += 1
-            logger.warning("{}: a frame took {:.1f} s to handle", self.name, (self._clock() - began) / SECOND_NS)
+            logger.warning("{}: a frame took {:.1f} s to handle", self.name, (ended - began) / SECOND_NS)
 
     # -- the supervising thread --------------------------------------------------------------------------------
 
@@ -198,15 +199,14 @@ class SupervisedStream:
             return
         now, keeper = self._clock(), self._keeper
         # While a listener is at work nothing can be read: that silence is ours, not the server's.
-        life = now if self._busy_since else self._last_life
+        life = now if self._busy else self._last_life
         token = self._token()
         step = keeper.step(now, token, life, market_open=self.market_open)
         if step is Step.CONNECT:
             self._connect(now, token)
         elif step is Step.DROP_STALE:
-            self._drop(
-                Drop.STALE, f"nothing came for {(now - max(life, keeper.since)) / SECOND_NS:.0f} s, no ping either"
-            )
+            silent_s = (now - max(life, keeper.since)) / SECOND_NS
+            self._drop(Drop.STALE, f"neither frame nor ping for {silent_s:.1f} s")
         elif step is Step.DROP_NO_ANSWER:
             self._drop(Drop.NO_ANSWER, "the handshake was never answered")
         elif keeper.state is State.OPEN and self._on_round is not None and self._attempt is not None:
