@@ -7,8 +7,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: Needed though nothing imports them: data zoneinfo reads; what the broker's SDK decodes its feed with.
-NOT_IMPORTED = {"protobuf", "tzdata"}
+#: Needed though nothing imports them: data zoneinfo reads, the script of the charts, what the SDK decodes its feed with.
+NOT_IMPORTED = {"plotly", "protobuf", "tzdata"}
 
 
 def named(file):
