@@ -50,6 +50,7 @@ def test_what_is_wanted_is_asked_for_and_its_ticks_come(server):
         assert status["frames"] >= 3
         assert status["bytes"] > 0
         assert server.handshakes[0][1] == "good"
+        assert server.agents == ["sos-actors/test"]
 
 
 def test_what_is_wanted_no_longer_is_taken_back(server):
