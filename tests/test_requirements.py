@@ -7,7 +7,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: Needed though nothing imports them: data zoneinfo reads, the script of the charts, what the SDK decodes its feed with.
+#: Needed though nothing imports them: data zoneinfo reads, the script of the charts, the SDK's feed messages.
 NOT_IMPORTED = {"plotly", "protobuf", "tzdata"}
 
 

@@ -94,7 +94,7 @@ class LiveFeedActor(Actor):
         self._pulses = {(name, kind): _Pulse() for name in underlyings for kind in ("INDEX", "OPT")}
         self._verdicts: dict[str, Verdict] = {}
         self._up: dict[str, int] = {}
-        self._down: dict[str, str] = {"market": "not connected yet"}
+        self._down: dict[str, str] = {"": "not connected yet"}  # until a connection says of itself what it is
         self._phase: SessionPhase | None = None
         self._loaded: dict[str, dt.date | None] = dict.fromkeys(underlyings)
         self._open_since = 0
@@ -160,6 +160,7 @@ class LiveFeedActor(Actor):
             self._pulses[message.underlying, "OPT"].at = 0  # ticks of the expiry before are no sign of this one
         self._want()
         self._load_day(message.underlying)
+        self._say(message.underlying, anew=True)
 
     def _want(self) -> None:
         """Tell the stream what is wanted: what is held or asked for by name first, then indices, then the chains."""
@@ -175,7 +176,7 @@ class LiveFeedActor(Actor):
     @handles(StreamChanged)
     def on_stream(self, message: StreamChanged) -> None:
         """Note that a connection came or went; say at once what that means."""
-        self._down.pop("market", None)
+        self._down.pop("", None)
         if message.live:
             self._up[message.name] = message.ts
             self._down.pop(message.name, None)
@@ -232,17 +233,24 @@ class LiveFeedActor(Actor):
         self.clock.schedule(at, Stage.TIMER, self, CheckFeed(at))
 
     def _check(self) -> None:
-        """Publish every underlying's status; to the bar actors where it changed."""
-        now = self.clock.now
+        """Publish every underlying's status."""
         for name in self._underlyings:
-            verdict = self._verdict(name, now)
-            status = FeedStatus(name, now, verdict.live, verdict.detail, verdict.since)
-            self._status.publish(status)
-            before = self._verdicts.get(name)
-            if before is None or before.live != verdict.live:
-                self._verdicts[name] = verdict
-                (logger.info if verdict.live else logger.warning)("{}: market data {}", name, verdict.detail or "live")
-                self.publish(status, name)
+            self._say(name)
+
+    def _say(self, underlying: str, *, anew: bool = False) -> None:
+        """Publish one underlying's status; to its bar actors where it changed, or (`anew`) some of them are new."""
+        now = self.clock.now
+        verdict = self._verdict(underlying, now)
+        status = FeedStatus(underlying, now, verdict.live, verdict.detail, verdict.since)
+        self._status.publish(status)
+        before = self._verdicts.get(underlying)
+        changed = before is None or before.live != verdict.live
+        self._verdicts[underlying] = verdict
+        if changed:
+            say = logger.info if verdict.live else logger.warning
+            say("{}: market data {}", underlying, verdict.detail or "live")
+        if changed or anew:
+            self.publish(status, underlying)
 
     def _verdict(self, underlying: str, now: int) -> Verdict:
         index_at = self._pulses[underlying, "INDEX"].at

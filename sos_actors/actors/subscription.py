@@ -161,8 +161,10 @@ class SubscriptionActor(Actor):
         self._started += 1
 
     def _stop_bars(self, instrument: str) -> None:
-        self._stopping.add(instrument)
-        self._bars.pop(instrument).stop(block=False)
+        bars = self._bars.pop(instrument)
+        if bars.is_alive():
+            self._stopping.add(instrument)
+            bars.stop(block=False)
         self._stopped += 1
 
     def inspect(self) -> dict[str, Any]:

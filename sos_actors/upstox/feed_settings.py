@@ -48,6 +48,13 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError(f"stream: backoff_jitter is {self.backoff_jitter}: write a share from 0 to below 1")
 
 
+class OrderStreamSettings(StreamSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The same for the order stream, on which nothing but pings may come for hours."""
+
+    stale_open_s: float = 90.0
+    """While the market is open: without a frame or a ping for this long a connection is dead."""
+
+
 class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is asked of the broker's market feed, and how both of its streams are kept."""
 
@@ -66,7 +73,9 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     silent_s: float = 5.0
     """Seconds after which a key that was asked for and stays silent is asked for again (then 10, 20, ...)."""
     market: StreamSettings = StreamSettings()
-    orders: StreamSettings = StreamSettings(stale_open_s=90.0)
+    """How the connections of market data are kept."""
+    orders: OrderStreamSettings = OrderStreamSettings()
+    """How the order stream is kept."""
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

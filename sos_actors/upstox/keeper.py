@@ -24,7 +24,6 @@ class Drop(enum.StrEnum):
     TLS = "TLS failed"
     STALE = "silent"
     NO_ANSWER = "no answer"
-    ASKED = "asked for"
 
 
 class State(enum.StrEnum):

@@ -1,11 +1,12 @@
 """The SDK's two streamers, with their connecting put right.
 
 What is redirected and how: the SDK writes `wss://api.upstox.com` and `CERT_NONE` into the `connect` of its two Feeder
-classes. Here both are subclassed and `connect` is theirs no longer: the same `WebSocketApp` with the same headers (the
-token is read from the ApiClient's configuration at each connect) goes to `FeedEndpoint.base`, certificates and host
-names are verified, ping frames are reported (the SDK cannot see them), and the thread is a daemon, so that no socket
-keeps the process alive. The two Streamer classes are subclassed only to make these feeders and to hand every frame on
-as it came (`MarketDataStreamerV3` would turn it into a dict, twenty times as slow). Their own reconnecting is off.
+classes. Here both are subclassed and `connect` is theirs no longer: the same `WebSocketApp` goes to
+`FeedEndpoint.base`, with the same token (read from the ApiClient's configuration at each connect) and the ApiClient's
+User-Agent; certificates and host names are verified, ping frames are reported (the SDK cannot see them), and the
+thread is a daemon, so that no socket keeps the process alive. The two Streamer classes are subclassed only to make
+these feeders and to hand every frame on as it came (`MarketDataStreamerV3` would turn it into a dict, twenty times as
+slow). Their own reconnecting is off.
 
 A redirect of the handshake is followed by websocket-client; it must keep the scheme (wss to wss).
 """
@@ -84,7 +85,10 @@ class _Link:
         websocket.setdefaulttimeout(self.timeout_s)
         self.ws = websocket.WebSocketApp(
             self.endpoint.url(sdk_url),
-            header={"Authorization": self.api_client.configuration.auth_settings()["OAUTH2"]["value"]},
+            header={
+                "Authorization": self.api_client.configuration.auth_settings()["OAUTH2"]["value"],
+                "User-Agent": self.api_client.user_agent,  # the library sends none, which the broker's front may refuse
+            },
             on_open=self._opened,
             on_message=self.on_message,
             on_error=self.on_error,

@@ -33,8 +33,7 @@ _SLOW_NS = SECOND_NS
 class _Attempt:
     """One socket from its making to its end. Its reports count only while it is the stream's present one."""
 
-    def __init__(self, stream: SupervisedStream, token: str) -> None:
-        self.token = token
+    def __init__(self, stream: SupervisedStream) -> None:
         self.cause: tuple[Drop, str] | None = None
         self.delivered = False
         self.socket: StreamSocket | None = None
@@ -95,7 +94,7 @@ class SupervisedStream:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._last_life = 0
-        self._busy_since = 0
+        self._busy = False
         self._detail = "not started"
         self._drops: Counter[str] = Counter()
         self._connects = self._attempts = self._frames = self._bytes = self._pings = 0
@@ -122,10 +121,6 @@ class SupervisedStream:
     def wake(self) -> None:
         """Let the supervising thread have a round now."""
         self._events.put((None, "wake"))
-
-    def reconnect(self, detail: str) -> None:
-        """Drop the connection, if there is one, and make a new one."""
-        self._events.put((None, f"reconnect {detail}"))
 
     def status(self) -> dict[str, Any]:
         """Say how the stream does, as plain data. Ages and waits in seconds."""
@@ -165,16 +160,17 @@ class SupervisedStream:
         attempt.delivered = True
         self._frames += 1
         self._bytes += len(data)
-        self._busy_since = began = self._last_life = self._clock()
+        self._busy = True
+        began = self._last_life = self._clock()
         try:
             self._on_message(data)
         except Exception as error:  # noqa: BLE001 - a listener's mistake must not end the stream
             self._complain("message", error)
-        finally:
-            self._busy_since = 0
-        if self._clock() - began > _SLOW_NS:
+        ended = self._last_life = self._clock()  # what waits to be read now has not been silent
+        self._busy = False
+        if ended - began > _SLOW_NS:
             self._slow += 1
-            logger.warning("{}: a frame took {:.1f} s to handle", self.name, (self._clock() - began) / SECOND_NS)
+            logger.warning("{}: a frame took {:.1f} s to handle", self.name, (ended - began) / SECOND_NS)
 
     # -- the supervising thread --------------------------------------------------------------------------------
 
@@ -203,15 +199,14 @@ class SupervisedStream:
             return
         now, keeper = self._clock(), self._keeper
         # While a listener is at work nothing can be read: that silence is ours, not the server's.
-        life = now if self._busy_since else self._last_life
+        life = now if self._busy else self._last_life
         token = self._token()
         step = keeper.step(now, token, life, market_open=self.market_open)
         if step is Step.CONNECT:
             self._connect(now, token)
         elif step is Step.DROP_STALE:
-            self._drop(
-                Drop.STALE, f"nothing came for {(now - max(life, keeper.since)) / SECOND_NS:.0f} s, no ping either"
-            )
+            silent_s = (now - max(life, keeper.since)) / SECOND_NS
+            self._drop(Drop.STALE, f"neither frame nor ping for {silent_s:.1f} s")
         elif step is Step.DROP_NO_ANSWER:
             self._drop(Drop.NO_ANSWER, "the handshake was never answered")
         elif keeper.state is State.OPEN and self._on_round is not None and self._attempt is not None:
@@ -221,11 +216,9 @@ class SupervisedStream:
             self._detail = "waiting for a token: log in"
 
     def _take(self, attempt: _Attempt | None, what: str) -> None:
-        if attempt is None:
-            verb, _, detail = what.partition(" ")
-            if verb == "reconnect" and self._attempt is not None:
-                self._drop(Drop.ASKED, detail)
-        elif attempt is not self._attempt:
+        if attempt is None:  # only a call to wake up
+            return
+        if attempt is not self._attempt:
             if what == "opened":  # given up long ago, and connected after all
                 attempt.close()
         elif what == "opened":
@@ -237,7 +230,7 @@ class SupervisedStream:
             self._ended(attempt)
 
     def _connect(self, now: int, token: str) -> None:
-        attempt = _Attempt(self, token)
+        attempt = _Attempt(self)
         self._keeper.connecting(now, token)
         self._attempts += 1
         self._detail = "connecting"

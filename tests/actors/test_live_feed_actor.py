@@ -16,8 +16,10 @@ from sos_actors.messages import (
     ContractsChosen,
     DayLoaded,
     FeedStatus,
+    Phase,
     Right,
     SegmentStatusChanged,
+    SessionPhase,
     StreamChanged,
     Subscribe,
     Tick,
@@ -242,6 +244,20 @@ def test_bars_of_an_untrusted_time_are_incomplete():
         ("09:14", 0, lambda: stage.runtime.publish(chosen(CALL), "NIFTY")), ends="09:19",
     )  # fmt: skip
     assert [bar.complete for bar in stage.heard if bar.start >= ist("09:15")] == [True, False, True, True]
+
+
+def test_bars_born_while_the_feed_is_down_learn_of_it():
+    stage = Stage((Bar, CALL))
+
+    def born():
+        bars = stage.runtime.spawn(BarActor, f"bar/{CALL}", CALL, BarBuilder(CALL), (CALL,))
+        bars.tell(SessionPhase(BEFORE, DAY, Phase.PRE_OPEN))
+        stage.runtime.publish(chosen(CALL), "NIFTY")
+
+    ticks = [act for minute in range(17, 20) for act in stage.ticking(f"09:{minute}", 60, NIFTY, CALL)]
+    late = [act for act in ticks if act[:2] > ("09:17", 5)]
+    stage.play(("09:14", 2, born), ("09:17", 5, stage.stream.up), *late)
+    assert [bar.complete for bar in stage.heard] == [False, True, True]
 
 
 def test_another_expirys_ticks_are_no_sign_of_life():

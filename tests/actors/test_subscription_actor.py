@@ -158,6 +158,21 @@ def test_what_is_held_before_the_day_begins_gets_its_bar_actor_with_the_day():
     assert FUTURE in follow.bars()
 
 
+def test_a_benched_bar_actor_that_is_dropped_can_come_back():
+    follow = Follow()
+    follow.phase()
+    follow.runtime.strict = False
+    path = f"bar/{call(24_500.0)}"
+    for _ in range(4):
+        follow.runtime.tell(path, Tick("broken", follow.runtime.clock.now, 0, 1.0, 0, "no number"))
+        follow.runtime.drain()
+    assert follow.runtime.actor(path).closed
+    follow.runtime.dead_letters = type(follow.runtime.dead_letters)()
+    follow.price(25_500.0)
+    follow.price(24_500.0)
+    assert call(24_500.0) in follow.bars()
+
+
 def test_the_chain_rolls_on_the_day_after_expiry():
     follow = Follow()
     follow.phase(day=DAY)

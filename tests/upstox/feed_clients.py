@@ -35,6 +35,7 @@ def api_client(token: str = "good") -> upstox_client.ApiClient:
     """An ApiClient with a token."""
     api = upstox_client.ApiClient(upstox_client.Configuration())
     api.configuration.access_token = token
+    api.user_agent = "sos-actors/test"
     return api
 
 

@@ -49,6 +49,7 @@ class FeedServer:
         self.requests: list[dict[str, Any]] = []
         self.sockets: list[web.WebSocketResponse] = []
         self.queries: list[str] = []
+        self.agents: list[str] = []
         self._codes: set[str] = set()
         self._count = 0
         self._loop = asyncio.new_event_loop()
@@ -101,6 +102,7 @@ class FeedServer:
         self._count += 1
         code = f"code-{self._count}"
         self._codes.add(code)
+        self.agents.append(request.headers.get("User-Agent", ""))
         self.queries.append(request.rel_url.raw_query_string)
         return web.Response(status=302, headers={"Location": f"{self.base}/feeds?requestId=r&code={code}"})
 
