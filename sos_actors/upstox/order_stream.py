@@ -74,18 +74,17 @@ class UpdateReader:
             logger.warning("order stream: {} messages could not be read so far; {}", self.counts["malformed"], why)
 
 
-def broker_stream(
-    client: UpstoxClient, settings: StreamSettings, *, token: Callable[[], str], rng: random.Random
-) -> OpenStream:
-    """Give what opens the broker's own order stream; `token()` is the present access token or ''."""
-    where = client.settings
+def broker_stream(client: UpstoxClient, settings: StreamSettings, rng: random.Random) -> OpenStream:
+    """Give what opens the broker's own order stream, with the client's present token at each connect."""
+    where, api = client.settings, client.api
     opened = portfolio_socket(
-        client.api, FeedEndpoint(base=where.feed_base, ca_file=where.ca_file), settings.connect_timeout_s
+        api, FeedEndpoint(base=where.feed_base, ca_file=where.ca_file), settings.connect_timeout_s
     )
 
     def make(on_message: Callable[[Any], None], on_change: Callable[[bool, str], None]) -> OrderStream:
         return SupervisedStream(
-            "orders", opened, settings, token=token, on_message=on_message, on_change=on_change, rng=rng
-        )
+            "orders", opened, settings, token=lambda: api.configuration.access_token or "", on_message=on_message,
+            on_change=on_change, rng=rng,
+        )  # fmt: skip
 
     return make
