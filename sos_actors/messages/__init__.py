@@ -56,7 +56,6 @@ from sos_actors.messages.market import (
 from sos_actors.messages.orders import (
     AccountMarked,
     CancelOrder,
-    DeskChanged,
     ExitReason,
     Fill,
     ModifyOrder,
@@ -65,6 +64,7 @@ from sos_actors.messages.orders import (
     OrderType,
     OrderUpdate,
     PositionChanged,
+    StateChanged,
     SubmitOrder,
     TradeClosed,
 )
@@ -95,7 +95,6 @@ __all__ = [
     "CommandAnswered",
     "ContractsChosen",
     "DayLoaded",
-    "DeskChanged",
     "Direction",
     "ExchangeBar",
     "ExitReason",
@@ -135,6 +134,7 @@ __all__ = [
     "Side",
     "Signal",
     "Stage",
+    "StateChanged",
     "Studies",
     "SubmitOrder",
     "Subscribe",

@@ -129,7 +129,12 @@ class Broker:
             return "UDAPI100041"
         if send.quantity <= order.filled:
             return "UDAPI1029"
-        order.quantity, order.kind, order.price, order.trigger = send.quantity, send.order_type, send.price, send.trigger
+        order.quantity, order.kind, order.price, order.trigger = (
+            send.quantity,
+            send.order_type,
+            send.price,
+            send.trigger,
+        )
         order.status = "trigger pending" if order.kind is OrderType.STOP else "open"
         order.revision += 1
         self._say(order, now)

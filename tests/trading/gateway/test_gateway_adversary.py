@@ -224,5 +224,9 @@ class Adversary(RuleBasedStateMachine):
 
 TestAdversary = Adversary.TestCase
 TestAdversary.settings = settings(
-    max_examples=1500, stateful_step_count=18, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck)
+    max_examples=1500,
+    stateful_step_count=18,
+    deadline=None,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
 )

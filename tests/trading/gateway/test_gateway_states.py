@@ -2,7 +2,17 @@
 
 from gateway_model import CALL, LOT, SECOND, START, Wire
 
-from sos_actors.messages import CommandAnswered, OrderRole, OrderStatus, OrderType, Outcome, SendCancel, SendModify, SendPlace, Side
+from sos_actors.messages import (
+    CommandAnswered,
+    OrderRole,
+    OrderStatus,
+    OrderType,
+    Outcome,
+    SendCancel,
+    SendModify,
+    SendPlace,
+    Side,
+)
 
 
 def ready(**kwargs) -> Wire:
