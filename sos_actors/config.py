@@ -20,7 +20,8 @@ from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.trading.debounce import DebounceSettings
-from sos_actors.trading.flow import DeskSettings
+from sos_actors.trading.desk_settings import DeskSettings
+from sos_actors.trading.gateway.settings import GatewaySettings
 from sos_actors.trading.limits import RiskSettings
 from sos_actors.trading.matching import PaperSettings
 from sos_actors.trading.selection import SelectionSettings
@@ -77,6 +78,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     debounce: DebounceSettings = DebounceSettings()
     risk: RiskSettings = RiskSettings()
     orders: DeskSettings = DeskSettings()
+    gateway: GatewaySettings = GatewaySettings()
     paper: PaperSettings = PaperSettings()
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
