@@ -25,9 +25,10 @@ from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.walltime import ClockSettings
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.trading.debounce import DebounceSettings
-from sos_actors.trading.flow import DeskSettings
-from sos_actors.trading.limits import RiskSettings
+from sos_actors.trading.desk_settings import DeskSettings
+from sos_actors.trading.gateway.settings import GatewaySettings
 from sos_actors.trading.matching import PaperSettings
+from sos_actors.trading.risk_settings import RiskSettings
 from sos_actors.trading.selection import SelectionSettings
 from sos_actors.trading.sizing import SizingSettings
 from sos_actors.upstox.feed_settings import FeedSettings
@@ -76,6 +77,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     debounce: DebounceSettings = DebounceSettings()
     risk: RiskSettings = RiskSettings()
     orders: DeskSettings = DeskSettings()
+    gateway: GatewaySettings = GatewaySettings()
     paper: PaperSettings = PaperSettings()
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()

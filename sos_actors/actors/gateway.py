@@ -14,7 +14,6 @@ from sos_actors.messages import (
     CancelOrder,
     CheckOrders,
     CommandAnswered,
-    DeskChanged,
     FundsRead,
     ModifyOrder,
     OrderIntent,
@@ -28,6 +27,7 @@ from sos_actors.messages import (
     SessionPhase,
     SetTradingState,
     Stage,
+    StateChanged,
     SubmitOrder,
     Tick,
     TradesRead,
@@ -36,7 +36,7 @@ from sos_actors.messages import (
 from sos_actors.runtime import Actor, Topic, handles
 from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.gateway.reading import NEVER
-from sos_actors.trading.gateway.records import DeskSaved, Record
+from sos_actors.trading.gateway.records import Record, StateSaved
 from sos_actors.trading.gateway.settings import Quote
 
 _SENDS = (SendPlace, SendModify, SendCancel)
@@ -94,10 +94,10 @@ class GatewayActor(Actor):
         """Keep the plan of a trade."""
         self._do(self._gateway.on_intent(message, self.clock.now))
 
-    @handles(DeskChanged)
-    def on_desk(self, message: DeskChanged) -> None:
-        """Keep the desk's state; it is safe before anything the desk sends after it."""
-        self._store.append(DeskSaved(message.ts, message.state, message.working))
+    @handles(StateChanged)
+    def on_state_changed(self, message: StateChanged) -> None:
+        """Keep a state; it is safe before anything that its actor sends after it leaves."""
+        self._store.append(StateSaved(message.ts, message.part, message.state, message.working))
 
     @handles(SubmitOrder)
     def on_submit(self, message: SubmitOrder) -> None:

@@ -57,7 +57,6 @@ from sos_actors.messages.market import (
 from sos_actors.messages.orders import (
     AccountMarked,
     CancelOrder,
-    DeskChanged,
     ExitReason,
     Fill,
     ModifyOrder,
@@ -66,6 +65,7 @@ from sos_actors.messages.orders import (
     OrderType,
     OrderUpdate,
     PositionChanged,
+    StateChanged,
     SubmitOrder,
     TradeClosed,
 )
@@ -105,7 +105,6 @@ __all__ = [
     "CommandAnswered",
     "ContractsChosen",
     "DayLoaded",
-    "DeskChanged",
     "Direction",
     "ExchangeBar",
     "ExitReason",
@@ -146,6 +145,7 @@ __all__ = [
     "Side",
     "Signal",
     "Stage",
+    "StateChanged",
     "StreamChanged",
     "Studies",
     "SubmitOrder",

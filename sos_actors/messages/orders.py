@@ -166,14 +166,14 @@ class AccountMarked(Message, frozen=True, gc=False):
     open_positions: int
 
 
-class DeskChanged(Message, frozen=True, gc=False):
-    """The order desk's whole state, to be kept before what it sends next. OrderActor -> GatewayActor.
+class StateChanged(Message, frozen=True, gc=False):
+    """An actor's whole state, kept before what it says next. OrderActor, RiskActor -> GatewayActor.
 
-    `state` is what `OrderDesk.checkpoint()` gave; `working` the ids of the orders it counts as working. It goes to the
-    gateway ahead of the orders that follow from it, so that no order is ever sent of which the desk knows nothing
-    after a restart.
+    `part` names whose it is ('desk', 'risk'), `working` the orders the desk counts as working. It goes to the gateway
+    ahead of the orders that follow from it, so that after a restart no order is found of which the desk knows nothing.
     """
 
     ts: int
+    part: str
     state: bytes
     working: tuple[str, ...] = ()

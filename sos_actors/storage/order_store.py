@@ -15,13 +15,14 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from sos_actors.errors import StorageError
-from sos_actors.trading.gateway.records import AnyRecord, DayBegun, DeskSaved, Record
+from sos_actors.trading.gateway.records import AnyRecord, DayBegun, Record, StateSaved
 
 _MAGIC, _VERSION = b"SOSORDER", 1
 _HEADER = struct.Struct("<8sI")
@@ -34,10 +35,10 @@ _decoder = msgspec.msgpack.Decoder(AnyRecord)
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a record file says: its records, the desk's last state, and what was cut off its end ('' for nothing)."""
+    """What a record file says: its records, the last state of each part, what was cut off its end ('': nothing)."""
 
     records: tuple[Record, ...] = ()
-    desk: DeskSaved | None = None
+    states: Mapping[str, StateSaved] = field(default_factory=dict)
     cut: str = ""
 
 
@@ -52,26 +53,26 @@ class OrderStore:
         self._file = -1
         self._path = folder
         self._dirty = False
-        self._desk: DeskSaved | None = None
+        self._states: dict[str, StateSaved] = {}
         self.recovery = Recovery()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             found = sorted(folder.glob("orders-*.log"))
             if found:
                 self.recovery = self._open(found[-1])
-                self._desk = self.recovery.desk
+                self._states.update(self.recovery.states)
         except OSError as error:
             raise StorageError(f"{self._path}: {error.strerror}: check the folder's rights and the disk") from None
 
     def append(self, record: Record) -> None:
-        """Write one record; a DayBegun begins a new file, which takes over the desk's last state."""
+        """Write one record; a DayBegun begins a new file, which takes over the last states."""
         try:
             if isinstance(record, DayBegun):
                 self._begin(record)
             elif self._file < 0:
                 raise StorageError(f"{self._folder}: nothing can be kept before a day has begun")
-            elif isinstance(record, DeskSaved):
-                self._desk = record
+            elif isinstance(record, StateSaved):
+                self._states[record.part] = record
             self._write(self._file, record)
             self._dirty = True
         except OSError as error:
@@ -102,10 +103,10 @@ class OrderStore:
         fresh = self._path.with_suffix(".new")
         file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         os.write(file, _HEADER.pack(_MAGIC, _VERSION))
-        if self._desk is not None:
-            self._write(file, self._desk)
+        for state in self._states.values():
+            self._write(file, state)
         os.fsync(file)
-        fresh.rename(self._path)  # a file that is there has its header and the desk's state
+        fresh.rename(self._path)  # a file that is there has its header and the states
         folder = os.open(self._folder, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
@@ -135,9 +136,9 @@ class OrderStore:
             cut = f"{path}: the last {len(raw) - end} bytes were cut short by a crash and dropped"
             os.ftruncate(self._file, end)
             os.fsync(self._file)
-        desk = next((record for record in reversed(records) if isinstance(record, DeskSaved)), None)
-        kept = tuple(record for record in records if not isinstance(record, DeskSaved))
-        return Recovery(kept, desk, cut)
+        states = {record.part: record for record in records if isinstance(record, StateSaved)}
+        kept = tuple(record for record in records if not isinstance(record, StateSaved))
+        return Recovery(kept, states, cut)
 
 
 def _read(path: Path, raw: bytes) -> tuple[list[Record], int]:

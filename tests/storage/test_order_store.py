@@ -10,7 +10,6 @@ from sos_actors.storage.order_store import OrderStore
 from sos_actors.trading.gateway.records import (
     ChildFound,
     DayBegun,
-    DeskSaved,
     FillBooked,
     OrderAsked,
     OrderEnded,
@@ -18,6 +17,7 @@ from sos_actors.trading.gateway.records import (
     PlaceEnded,
     PlaceSent,
     PositionFound,
+    StateSaved,
 )
 
 DAY = DayBegun(dt.date(2026, 11, 20), (("X", 65),))
@@ -54,7 +54,7 @@ def test_what_was_kept_is_read_again(tmp_path):
     write(tmp_path)
     recovery = OrderStore(tmp_path).recovery
     assert same(list(recovery.records), RECORDS)
-    assert (recovery.desk, recovery.cut) == (None, "")
+    assert (recovery.states, recovery.cut) == ({}, "")
 
 
 def test_an_empty_folder_has_nothing_to_recover(tmp_path):
@@ -120,14 +120,18 @@ def test_other_files_and_newer_ones_are_refused(tmp_path):
 def test_a_new_day_begins_a_new_file_with_the_desk_as_it_was(tmp_path):
     store = OrderStore(tmp_path)
     store.append(DAY)
-    store.append(DeskSaved(5, b"old", ("a",)))
-    store.append(DeskSaved(6, b"state", ("i-s",)))
+    store.append(StateSaved(5, "desk", b"old", ("a",)))
+    store.append(StateSaved(5, "risk", b"risk"))
+    store.append(StateSaved(6, "desk", b"state", ("i-s",)))
     store.append(DayBegun(dt.date(2026, 11, 23)))
     store.append(OrderTaken(SUBMIT))
     store.close()
     recovery = OrderStore(tmp_path).recovery
     assert same(list(recovery.records), [DayBegun(dt.date(2026, 11, 23)), OrderTaken(SUBMIT)])
-    assert recovery.desk == DeskSaved(6, b"state", ("i-s",))
+    assert recovery.states == {
+        "desk": StateSaved(6, "desk", b"state", ("i-s",)),
+        "risk": StateSaved(5, "risk", b"risk"),
+    }
     assert len(list(tmp_path.glob("orders-*.log"))) == 2
 
 

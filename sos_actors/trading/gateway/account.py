@@ -45,32 +45,37 @@ class Account:
         theirs: dict[str, int] = {}
         for position in positions:
             theirs[position.instrument] = theirs.get(position.instrument, 0) + position.quantity
-        if not self._adopted:
-            if self._reader.done.get(Book.ORDERS, -1) < self._started:
-                return  # what was done by hand today is not known before the order book is
-            self._adopted = True
-            self._adopt(theirs)
         ours = table.positions()
         found: dict[str, tuple[int, int, int]] = {}
         for instrument in dict.fromkeys((*ours, *theirs)):
             pair = (ours.get(instrument, 0), theirs.get(instrument, 0))
             if pair[0] != pair[1]:
                 before = self._differing.get(instrument)
-                since = before[0] if before is not None and before[1:] == pair else began
+                since = before[0] if before is not None and before[1:] == pair else table.now
                 found[instrument] = (since, *pair)
+        if not self._adopted and self._reader.done.get(Book.ORDERS, -1) >= self._started:
+            self._adopt(found, began)
         self._differing = found
 
-    def _adopt(self, theirs: dict[str, int]) -> None:
-        """Count as not ours what is held of instruments we have had nothing to do with: it was there before us."""
+    def _adopt(self, found: dict[str, tuple[int, int, int]], began: int) -> None:
+        """Count as not ours what is held of instruments we have had nothing to do with: it was there before us.
+
+        Only what an order book read since the difference was first seen does not explain: an order made by hand
+        meanwhile explains itself.
+        """
         table = self._table
-        ours = table.positions()
         touched = {child.instrument for child in table.children.values() if child.owner is not None}
-        for instrument, quantity in theirs.items():
-            if quantity != ours.get(instrument, 0) and instrument not in touched and instrument not in table.base:
-                extra = quantity - ours.get(instrument, 0)
-                table.base[instrument] = extra
-                table.out.append(PositionFound(instrument, extra))
-                table.alert(AlertLevel.WARNING, f"{extra} units of {instrument} are held that are not ours: left alone")
+        strange = [name for name in found if name not in touched and name not in table.base]
+        for instrument in strange:
+            since, ours, theirs = found[instrument]
+            if min(began, self._reader.done[Book.ORDERS]) <= since:
+                continue
+            del found[instrument]
+            table.base[instrument] = theirs - ours
+            table.out.append(PositionFound(instrument, theirs - ours))
+            text = f"{theirs - ours} units of {instrument} are held that are not ours: left alone"
+            table.alert(AlertLevel.WARNING, text)
+        self._adopted = not any(name in found for name in strange)
 
     def refresh(self) -> None:
         """Say what differs, whenever that has changed."""

@@ -13,6 +13,7 @@ from sos_actors.messages import (
     BrokerOrder,
     CommandAnswered,
     ModifyOrder,
+    OrderRole,
     OrderType,
     Outcome,
     SendCancel,
@@ -32,6 +33,8 @@ LIMIT, MARKET, STOP = OrderType.LIMIT, OrderType.MARKET, OrderType.STOP
 WORKING = "open"
 #: Reads in a row that must show other terms than those we believe in.
 _MISMATCHES = 2
+#: Refusals after which a stop that is to become the exit is given up as one.
+_REFUSALS = 2
 
 
 class Changer:
@@ -214,6 +217,20 @@ class Changer:
             table.alert(AlertLevel.WARNING, f"{order.submit.order_id}: change refused: {what}")
             if not order.ended:
                 self._teller.note(order, f"modify refused: {what}")
+                self._count_refusal(order)
+
+    def _count_refusal(self, order: GatewayOrder) -> None:
+        """Take a stop back that the broker will not make the exit: then the desk sends one."""
+        order.refusals += 1
+        if (
+            order.urgent
+            and order.submit.role is OrderRole.STOP
+            and order.refusals >= _REFUSALS
+            and not order.cancelling
+        ):
+            text = f"{order.submit.order_id}: the broker will not make this stop an exit: taken back, an exit follows"
+            self._table.alert(AlertLevel.WARNING, text)
+            self.cancel(order)
 
     def overdue(self) -> list[GatewayOrder]:
         """Give up waiting for answers that are too late; their orders."""

@@ -95,9 +95,9 @@ class OrderGateway:
         """Begin: tell the desk again all it may have missed, and hold entries until the broker's books are read."""
         table = self._begin(now)
         self._started = True
-        if self._day is None:
-            self._open_day(ist_date(now))
         self._restorer.tell_again()
+        if self._day != ist_date(now):
+            self._open_day(ist_date(now))
         self._account.start()
         self._reader.want(Book.ORDERS, Book.TRADES, Book.POSITIONS, Book.FUNDS)
         for order in tuple(table.active.values()):

@@ -151,6 +151,7 @@ class GatewayOrder:
     `terms` is how it is to stand at the broker now; `urgent` that it is to fill at once and is chased. `unapplied` are
     units by which its size is still to change there. `retry_at` is when `retry_units` that were not
     taken are asked for again. `recount` says that, after a restart, `unapplied` is to be found from the book.
+    `refusals` counts changes the broker would not make.
     """
 
     __slots__ = (
@@ -162,6 +163,7 @@ class GatewayOrder:
         "placements",
         "quantity",
         "recount",
+        "refusals",
         "retry_at",
         "retry_units",
         "submit",
@@ -177,7 +179,7 @@ class GatewayOrder:
         self.terms = terms
         self.urgent = submit.role is OrderRole.EXIT
         self.cancelling = self.recount = False
-        self.unapplied = self.retry_at = self.retry_units = self.chases = 0
+        self.refusals = self.unapplied = self.retry_at = self.retry_units = self.chases = 0
         self.placements: list[Placement] = []
         self.children: list[Child] = []
         self.told_status: OrderStatus | None = None

@@ -95,12 +95,13 @@ class PositionFound(Record, frozen=True):
     quantity: int
 
 
-class DeskSaved(Record, frozen=True):
-    """The desk's whole state and the orders it counts as working."""
+class StateSaved(Record, frozen=True):
+    """The whole state of the desk or of the risk book (`part`), and the orders the desk counts as working."""
 
     ts: int
+    part: str
     state: bytes
-    working: tuple[str, ...]
+    working: tuple[str, ...] = ()
 
 
 AnyRecord = (
@@ -114,5 +115,5 @@ AnyRecord = (
     | FillBooked
     | OrderEnded
     | PositionFound
-    | DeskSaved
+    | StateSaved
 )

@@ -12,7 +12,7 @@ _PREFIX = "UDAPI"
 
 #: The order is final or unknown at the broker: its own word on it must be read.
 _FINAL = frozenset({"100040", "100041", "100010"})
-_TOKEN = frozenset({"100050", "100067", "100073"})
+_TOKEN = frozenset({"100050"})
 _RATE = frozenset({"10005"})
 _NIGHT = frozenset({"100072", "100074"})
 #: The request itself is at fault: asking once more would be no better.

@@ -257,7 +257,7 @@ class Wire:
         elif isinstance(item, AccountDiffered):
             self.differences = item.differences
         else:
-            raise AssertionError(f"unexpected {item!r}")
+            raise TypeError(f"unexpected {item!r}")
 
     # -- from the desk --------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from sos_actors.messages import (
 PLACES = st.integers(0, 1_000)
 PRICES = st.integers(8_000, 12_000).map(lambda paise: paise // 5 * 5)
 SECONDS = st.sampled_from([0.1, 0.4, 1.0, 2.5, 7.0, 16.0, 31.0])
-REFUSALS = ("UDAPI10005", "UDAPI100050", "UDAPI1026", "UDAPI1037")
+REFUSALS = ("UDAPI10005", "UDAPI100050", "UDAPI1026", "UDAPI1037", "UDAPI9999", "")
 
 
 class Adversary(RuleBasedStateMachine):
@@ -224,9 +224,8 @@ class Adversary(RuleBasedStateMachine):
 
 TestAdversary = Adversary.TestCase
 TestAdversary.settings = settings(
-    max_examples=1500,
-    stateful_step_count=18,
-    deadline=None,
-    phases=(Phase.generate,),
+    max_examples=300,
+    stateful_step_count=40,
+    phases=(Phase.explicit, Phase.generate),  # an example that fails is replayed, not made smaller: that takes hours
     suppress_health_check=list(HealthCheck),
 )

@@ -13,6 +13,7 @@ from sos_actors.messages import (
     SendPlace,
     Side,
 )
+from sos_actors.trading.gateway.settings import GatewaySettings
 
 
 def ready(**kwargs) -> Wire:
@@ -371,6 +372,30 @@ def test_a_stop_the_broker_will_not_move_past_the_price_becomes_an_exit():
     assert wire.broker.orders["B2"].kind is not OrderType.STOP
 
 
+def test_a_stop_the_broker_will_not_make_the_exit_is_taken_back_so_that_an_exit_can_follow():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.modify("a-s", order_type=OrderType.MARKET)
+    for _ in range(2):
+        (change,) = wire.waiting
+        wire.waiting.clear()
+        assert isinstance(change, SendModify)
+        wire.answer(CommandAnswered(change.request_id, wire.now, Outcome.REJECTED, code="UDAPI1043", detail="no"))
+        while wire.reads or wire.broker.stream:
+            if wire.reads:
+                wire.read()
+        for _ in range(6):
+            wire.wait(1.0)
+            while wire.reads:
+                wire.read()
+    (cancel,) = wire.waiting
+    assert isinstance(cancel, SendCancel)
+    wire.settle(2.0)
+    assert wire.desk["a-s"].status is OrderStatus.CANCELLED
+    wire.check_quiet()
+
+
 def test_a_stop_grows_with_its_position_and_shrinks():
     wire = ready()
     held(wire, lots=3)
@@ -442,7 +467,7 @@ def test_a_price_that_an_average_does_not_tell_waits_for_the_trade_book():
 
 
 def test_a_lost_trade_book_does_not_hold_a_position_back():
-    wire = ready(settings=ready_settings(average_decimals=0))
+    wire = ready(settings=GatewaySettings(average_decimals=0))
     send = place(wire, lots=4)
     wire.answer(wire.carry(send))
     wire.broker.fill("B1", 3, 10_015, wire.now)
@@ -452,12 +477,6 @@ def test_a_lost_trade_book_does_not_hold_a_position_back():
     assert wire.filled("a-e") == 0
     wire.wait(1.1)
     assert wire.filled("a-e") == 4 * LOT
-
-
-def ready_settings(**changes):
-    from sos_actors.trading.gateway.settings import GatewaySettings
-
-    return GatewaySettings(**changes)
 
 
 def test_a_fill_after_the_end_counts():
