@@ -8,7 +8,7 @@ is cut short goes on at the contract where it stopped; no day ever looks whole t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -67,7 +67,7 @@ class DayStates:
                 ),
             )  # fmt: skip
 
-    def keep_fetched(self, underlying: str, instrument: str, rows: dict[dt.date, Sequence[Any]]) -> None:
+    def keep_fetched(self, underlying: str, instrument: str, rows: Mapping[dt.date, Sequence[Any]]) -> None:
         """Keep the rows of one contract as they came, by day; a day without rows is kept as such."""
         with self._store.transaction():
             self._db.executemany(
@@ -78,22 +78,24 @@ class DayStates:
                 ],
             )
 
-    def fetched(self, underlying: str, day: dt.date) -> dict[str, list[list[Any]]]:
-        """Give the rows kept of a day, by instrument."""
+    def fetched(self, underlying: str, day: dt.date, instrument: str | None = None) -> dict[str, list[list[Any]]]:
+        """Give the rows kept of a day, by instrument, or those of one instrument alone."""
         with storage_errors(self._store.path):
             found = self._db.execute(
-                "SELECT instrument, rows FROM fetched WHERE underlying = ? AND day = ? ORDER BY instrument",
-                (underlying, day.isoformat()),
+                "SELECT instrument, rows FROM fetched WHERE underlying = ?1 AND day = ?2 "
+                "AND instrument = coalesce(?3, instrument) ORDER BY instrument",
+                (underlying, day.isoformat(), instrument),
             )
             return {name: msgspec.json.decode(zstandard.decompress(rows)) for name, rows in found}
 
-    def fetched_of(self, underlying: str, day: dt.date) -> set[str]:
-        """Give the instruments whose rows of a day are kept."""
+    def is_fetched(self, underlying: str, day: dt.date, instrument: str) -> bool:
+        """Whether the rows of an instrument's day are kept."""
         with storage_errors(self._store.path):
             found = self._db.execute(
-                "SELECT instrument FROM fetched WHERE underlying = ? AND day = ?", (underlying, day.isoformat())
+                "SELECT 1 FROM fetched WHERE underlying = ? AND day = ? AND instrument = ?",
+                (underlying, day.isoformat(), instrument),
             )
-            return {name for (name,) in found}
+            return found.fetchone() is not None
 
     def drop_fetched(self, underlying: str, day: dt.date) -> None:
         """Forget the rows kept of a day."""
