@@ -20,6 +20,7 @@ from sos_actors.market.charges import ChargeSettings
 from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
 from sos_actors.sandbox.settings import MarketSettings
+from sos_actors.sources.data_settings import DataSettings
 from sos_actors.trading.debounce import DebounceSettings
 from sos_actors.trading.flow import DeskSettings
 from sos_actors.trading.limits import RiskSettings
@@ -83,6 +84,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     paper: PaperSettings = PaperSettings()
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    data: DataSettings = DataSettings()
     upstox: UpstoxSettings = UpstoxSettings()
     login: LoginSettings = LoginSettings()
     logs: LogSettings = LogSettings()
