@@ -79,7 +79,9 @@ def test_today_comes_from_intraday_alone(broker, client):
 
 
 def test_rows_that_are_none_are_kept_to_be_counted():
-    rows = CandleAnswer(data=Candles(candles=[["2026-11-20T09:16:00+05:30", 1], None, ["2026-11-20T09:15:00+05:30"]])).rows()
+    rows = CandleAnswer(
+        data=Candles(candles=[["2026-11-20T09:16:00+05:30", 1], None, ["2026-11-20T09:15:00+05:30"]])
+    ).rows()
     assert rows == [[], ["2026-11-20T09:15:00+05:30"], ["2026-11-20T09:16:00+05:30", 1]]
     assert CandleAnswer().rows() == CandleAnswer(data=Candles()).rows() == []
 
@@ -151,9 +153,14 @@ def test_no_strikes_no_chain(broker, client):
 
 def test_hours_and_state_of_a_segment(broker, client):
     start, end = ist_ns(TODAY, "09:15") // 10**6, ist_ns(TODAY, "15:40") // 10**6
-    hours = [{"exchange": "NSE", "start_time": start, "end_time": 1}, {"exchange": "NFO", "start_time": start, "end_time": end}]
+    hours = [
+        {"exchange": "NSE", "start_time": start, "end_time": 1},
+        {"exchange": "NFO", "start_time": start, "end_time": end},
+    ]
     broker.answers["/v2/market/timings"] = lambda _: web.json_response({"data": hours})
-    broker.answers["/v2/market/status"] = lambda _: web.json_response({"data": {"exchange": "NFO", "status": "NORMAL_OPEN"}})
+    broker.answers["/v2/market/status"] = lambda _: web.json_response(
+        {"data": {"exchange": "NFO", "status": "NORMAL_OPEN"}}
+    )
     info = MarketInfo(client)
     assert info.sessions("NFO", TODAY) == TradingCalendar().sessions("NSE", TODAY)
     assert info.sessions("CDS", TODAY) == ()
