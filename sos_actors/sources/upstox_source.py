@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 
+from sos_actors.errors import DataError
 from sos_actors.market.clocktime import MINUTE_NS, ist_date
 from sos_actors.market.instruments import InstrumentTable
 from sos_actors.sources.data_settings import DataSettings
@@ -16,10 +17,29 @@ from sos_actors.storage.day_states import DayStates
 from sos_actors.storage.market_store import MarketStore
 from sos_actors.upstox.client import UpstoxClient
 from sos_actors.upstox.expired import ExpiredContracts
-from sos_actors.upstox.history import CandleHistory
+from sos_actors.upstox.history import CandleHistory, Row
 
 #: First day of which the broker has minute candles (Upstox, "Historical Candle Data V3").
 FIRST_DAY = dt.date(2022, 1, 1)
+
+
+def minutes_of(
+    client: UpstoxClient, table: Callable[[dt.date], InstrumentTable], settings: DataSettings, now: Callable[[], int]
+) -> Callable[[str, dt.date], list[Row]]:
+    """Give the function (instrument id, day) -> its one-minute rows, for what is listed today: see `GapFiller`.
+
+    It raises BrokerError, and DataError for an instrument that is not listed.
+    """
+    candles = CandleHistory(client, patience_s=settings.patience_s)
+
+    def rows(instrument: str, day: dt.date) -> list[Row]:
+        today = ist_date(now())
+        listed = table(today).by_id(instrument)
+        if listed is None:
+            raise DataError(f"{instrument}: not in the instrument file of {today}")
+        return candles.today(listed.upstox_key) if day == today else candles.past(listed.upstox_key, day, day)
+
+    return rows
 
 
 class UpstoxSource:

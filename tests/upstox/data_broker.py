@@ -59,7 +59,7 @@ def error(code, message, status=400):
 
 
 class DataBroker:
-    """Runs in a thread of its own. `hits` counts requests by kind; `answers` maps a path prefix to a stand-in answer."""
+    """Runs in a thread of its own. `hits` counts requests by kind; `answers`: path prefix -> a stand-in answer."""
 
     def __init__(self, now=None):
         self.now = now or ist_ns(TODAY, "18:00")
@@ -128,7 +128,7 @@ class DataBroker:
         if key == NIFTY:
             return self.price, 0.2
         token = int(key.split("|")[1])
-        if token == 9001 or token == 9000:
+        if token in {9000, 9001}:
             return self.price + 40, 0.2
         return 100.0 + token % 97, 0.01
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiohttp import web
+from data_broker import EXPIRED, NIFTY, TODAY, DataBroker
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,12 +23,11 @@ from sos_actors.upstox.chain_snapshot import read_chain
 from sos_actors.upstox.client import UpstoxClient
 from sos_actors.upstox.errors import NotAllowedError, RateLimitedError, UnreadableAnswerError
 from sos_actors.upstox.expired import ContractRow, ExpiredContracts
-from sos_actors.upstox.history import CandleAnswer, Candles, CandleHistory, chunks
+from sos_actors.upstox.history import CandleAnswer, CandleHistory, Candles, chunks
 from sos_actors.upstox.instruments import MasterFiles, check_packed, downloader
 from sos_actors.upstox.limits import RateLimiter
 from sos_actors.upstox.market_info import MarketInfo
 from sos_actors.upstox.settings import UpstoxSettings
-from data_broker import EXPIRED, NIFTY, TODAY, DataBroker
 
 DATA = Path(os.environ.get("SOS_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 MASTER = DATA / "upstox_master_indices_2025-12_complete_nse_bse.json.gz"

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from aiohttp import web
-from data_broker import EXPIRED, NIFTY, TODAY, DataBroker, candles, error
+from data_broker import EXPIRED, TODAY, DataBroker, candles, error
 
 from sos_actors.cli import backfill, main
 from sos_actors.config import Config
