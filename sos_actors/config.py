@@ -24,6 +24,7 @@ from sos_actors.quant.structure import StructureSettings
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.walltime import ClockSettings
 from sos_actors.sandbox.settings import MarketSettings
+from sos_actors.sources.data_settings import DataSettings
 from sos_actors.trading.debounce import DebounceSettings
 from sos_actors.trading.desk_settings import DeskSettings
 from sos_actors.trading.gateway.settings import GatewaySettings
@@ -82,6 +83,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     clock: ClockSettings = ClockSettings()
+    data: DataSettings = DataSettings()
     upstox: UpstoxSettings = UpstoxSettings()
     feed: FeedSettings = FeedSettings()
     freshness: FreshnessSettings = FreshnessSettings()

@@ -43,7 +43,7 @@ FLOORS: dict[str, set[str]] = {
     "reports": BELOW_EDGES | {"control"},
     "sources": BELOW_EDGES | {"storage", "sandbox", "upstox"},
     "web": BELOW_EDGES | {"storage", "reports"},
-    "config": CORE | {"runtime", "sandbox", "upstox", "logs"},
+    "config": CORE | {"runtime", "sandbox", "sources", "upstox", "logs"},
     "assembly": BELOW_EDGES | {"config"},
     "snapshots": BELOW_EDGES | {"sources", "config", "assembly"},
     "backtest": BELOW_EDGES | {"sources", "reports", "config", "assembly"},

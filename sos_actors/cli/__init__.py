@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sos_actors.cli import compare, control, data, login, playbook, runs
+from sos_actors.cli import compare, control, data, instruments, login, maintenance, playbook, runs
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
 
@@ -23,6 +23,8 @@ app.command()(compare.compare)
 app.command()(data.ingest)
 app.command()(data.export)
 app.command()(data.sql)
+app.command()(instruments.instruments)
+app.command()(maintenance.maintenance)
 app.command()(playbook.validate)
 app.command()(login.login)
 app.command()(login.logout)

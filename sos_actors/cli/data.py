@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def ingest(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files or folders: CSV, CSV.gz, Parquet, or an older SOS database")
-    ],
+        list[Path] | None, typer.Argument(help="Files or folders: CSV, CSV.gz, Parquet, or an older SOS database")
+    ] = None,
     symbol: Annotated[str, typer.Option("--symbol", help="Underlying, where the file does not say")] = "",
     from_date: Annotated[str, typer.Option("--from-date", help="Leave out days before this")] = "",
     to_date: Annotated[str, typer.Option("--to-date", help="Leave out days after this")] = "",
@@ -29,14 +29,28 @@ def ingest(
         list[str] | None, typer.Option("--set", help="Replace a key of the layout, e.g. --set lot=75")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace stored days instead of merging")] = False,
+    source: Annotated[
+        Literal["files", "upstox"], typer.Option("--source", help="The files given, or the broker's history")
+    ] = "files",
+    full_options: Annotated[
+        bool, typer.Option("--full-options", help="--source upstox: every expiry and strike, not those near the money")
+    ] = False,
+    config: options.ConfigOption = None,
     home: options.HomeOption = None,
 ) -> None:
     """Bring history into the database. Running it again changes nothing."""
-    from sos_actors.market.calendar import INDIA  # noqa: PLC0415 - imports cost; each command pays for its own
-    from sos_actors.market.contracts import ContractRules, strike_step  # noqa: PLC0415
-    from sos_actors.market.expiries import next_expiry  # noqa: PLC0415
-    from sos_actors.sources.facts import CalendarFacts  # noqa: PLC0415
+    from sos_actors.cli import backfill  # noqa: PLC0415 - imports cost; each command pays for its own
     from sos_actors.sources.ingest import Request  # noqa: PLC0415
+
+    if source == "upstox":
+        if paths:
+            raise InputError("--source upstox: takes no files; leave the option out to ingest them")
+        backfill.ingest_upstox(symbol, from_date, to_date, home, config, force=force, every=full_options)
+        return
+    if full_options:
+        raise InputError("--full-options: goes with --source upstox")
+    if not paths:
+        raise InputError("nothing to ingest: give the paths of files, or --source upstox")
 
     request = Request(
         layout=layout or None,
@@ -45,7 +59,7 @@ def ingest(
         to_date=options.parse_date(to_date, "--to-date") if to_date else None,
         force=force,
         overrides=_overrides(set_ or []),
-        facts=CalendarFacts(INDIA.sessions, ContractRules().lot_size, next_expiry, strike_step),
+        facts=backfill.market_facts(),
     )
     with options.open_store(home) as store:
         _ingest_all(paths, store, request)

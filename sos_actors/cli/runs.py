@@ -76,6 +76,9 @@ def backtest(
     source: Annotated[
         Literal["database", "simulated"], typer.Option("--source", help="Where history comes from")
     ] = "database",
+    no_backfill: Annotated[
+        bool, typer.Option("--no-backfill", help="Read the database alone; fetch nothing that it lacks")
+    ] = False,
     stage: StageOption = "sim",
     seed: SeedOption = None,
     config: options.ConfigOption = None,
@@ -92,12 +95,17 @@ def backtest(
     symbols = options.parse_symbols(symbol)
     first, last = options.parse_dates(from_date, to_date)
     settings = options.configuration(config)
+    chosen = options.strategies(playbook, strategies, timeframe)
+    if source == "database" and resolution == "minute" and not no_backfill:
+        from sos_actors.cli.backfill import prepare  # noqa: PLC0415
+
+        prepare(symbols, first, last, home, settings)
     request = Request(
         symbols=symbols,
         from_date=first,
         to_date=last,
         config=settings,
-        playbook=options.strategies(playbook, strategies, timeframe),
+        playbook=chosen,
         history=_history(source, home, settings, seed),
         resolution=resolution,
         stage=stage,

@@ -31,8 +31,9 @@ Overrides = Mapping[tuple[str, dt.date], tuple[Session, ...]]
 class TradingCalendar:
     """Trading days and sessions of NSE and BSE index derivatives, from the tables and, over them, the broker's rows.
 
-    Immutable. A date in a year that neither the tables nor the broker's rows know raises InputError: guessing
-    that an unknown holiday is a trading day would make a backtest or an expiry silently wrong.
+    Nothing in it changes, except that the process's own calendar can `become` another at the start. A date in a year
+    that neither the tables nor the broker's rows know raises InputError: guessing that an unknown holiday is a trading
+    day would make a backtest or an expiry silently wrong.
     """
 
     def __init__(self, overrides: Overrides | None = None, extra_years: frozenset[int] = frozenset()) -> None:
@@ -74,6 +75,14 @@ class TradingCalendar:
         """Every trading day from `first` to `last`, both included."""
         span = (first + dt.timedelta(days=i) for i in range((last - first).days + 1))
         return tuple(day for day in span if self.is_trading_day(exchange, day))
+
+    def overridden(self, exchange: str) -> tuple[dt.date, ...]:
+        """Days of which the broker's rows decide, ascending."""
+        return tuple(sorted(day for name, day in self._overrides if name == exchange))
+
+    def become(self, other: TradingCalendar) -> None:
+        """Take over what another calendar knows. For `INDIA`, which every part reads, before anything has begun."""
+        self._overrides, self._years, self._cache = dict(other._overrides), other._years, {}
 
     def with_holidays(self, rows: Iterable[Mapping[str, Any]]) -> TradingCalendar:
         """Lay the broker's holiday rows over this calendar and give the new one.

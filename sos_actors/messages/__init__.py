@@ -25,6 +25,7 @@ from sos_actors.messages.broker import (
 )
 from sos_actors.messages.clock import Advance, MinuteClosed, Phase, SessionPhase, Settle, Stage
 from sos_actors.messages.codec import decode, encode
+from sos_actors.messages.data import GapsFilled, GapsSuspected
 from sos_actors.messages.decision import (
     Flatten,
     OrderIntent,
@@ -112,6 +113,8 @@ __all__ = [
     "Fill",
     "Flatten",
     "FundsRead",
+    "GapsFilled",
+    "GapsSuspected",
     "MarketStructure",
     "Message",
     "MinuteClosed",

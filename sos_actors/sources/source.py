@@ -1,4 +1,4 @@
-"""Where history comes from, in the order it is asked: the database first, and whatever stands behind it."""
+"""Where a run's history comes from: the database, or the simulated market. What fills the database: `fallback`."""
 
 from __future__ import annotations
 
@@ -61,48 +61,3 @@ class DatabaseSource:
     def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
         """Give the last stored day's figures."""
         return self._store.day_stats(underlying, before)
-
-
-class SourceChain:
-    """Sources asked in order; the first that knows the day answers.
-
-    What any but the first brought is kept in `store`, when one is given, and then the first is asked again, so that
-    the run that fetched a day sees exactly what later runs will see. Strict runs ('--no-backfill') simply have a chain
-    of the database alone.
-    """
-
-    def __init__(self, sources: Sequence[HistorySource], store: MarketStore | None = None) -> None:
-        self._sources, self._store = tuple(sources), store
-        self.name = "+".join(source.name for source in self._sources)
-
-    def days(self, underlying: str, candidates: Sequence[dt.date]) -> list[dt.date]:
-        """Give the candidates any source has."""
-        found: set[dt.date] = set()
-        for source in self._sources:
-            found.update(source.days(underlying, [day for day in candidates if day not in found]))
-        return sorted(found)
-
-    def load_day(self, underlying: str, day: dt.date) -> MarketDay | None:
-        """Give the day from the first source that has it; None when none has."""
-        for place, source in enumerate(self._sources):
-            found = source.load_day(underlying, day)
-            if found is None:
-                continue
-            if place > 0 and self._store is not None:
-                self._store.save_day(found)
-                return self._sources[0].load_day(underlying, day) or found  # as it will be the next time
-            return found
-        return None
-
-    def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
-        """Give the ticks from the first source that has them."""
-        return next((t for s in self._sources if (t := s.load_ticks(underlying, day)) is not None), None)
-
-    def quality(self, underlying: str, day: dt.date) -> DataQuality:
-        """Give what the first source that has the day says."""
-        return next((s.quality(underlying, day) for s in self._sources if s.days(underlying, [day])), DataQuality())
-
-    def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
-        """Give the latest figures any source has; of equally late ones the first source's."""
-        known = [stats for s in self._sources if (stats := s.day_stats(underlying, before)) is not None]
-        return max(known, key=lambda stats: stats.day, default=None)

@@ -213,6 +213,18 @@ class MarketStore:
             )
             return [dt.date.fromisoformat(day) for (day,) in rows]
 
+    def has_day(self, underlying: str, day: dt.date) -> bool:
+        """Whether `load_day` or `load_ticks` has something of a day."""
+        with storage_errors(self.path):
+            return bool(
+                self.db.execute(
+                    "SELECT EXISTS (SELECT 1 FROM bar_block WHERE underlying = ?1 AND day = ?2 AND interval_s < ?3)"
+                    " OR EXISTS (SELECT 1 FROM chain_block WHERE underlying = ?1 AND day = ?2)"
+                    " OR EXISTS (SELECT 1 FROM tick_block WHERE underlying = ?1 AND day = ?2)",
+                    (underlying, day.isoformat(), DAILY_S),
+                ).get
+            )
+
     def expiries(self, underlying: str, day: dt.date) -> list[dt.date]:
         """Give the expiries of which a chain is stored on `day`, nearest first."""
         with storage_errors(self.path):

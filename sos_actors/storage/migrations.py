@@ -42,6 +42,24 @@ CREATE TABLE data_quality (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+#: What a day fetched or recorded is worth, what of it was fetched already, and which recorded minutes had a hole.
+_DAYS = """
+CREATE TABLE day_state (
+    underlying TEXT NOT NULL, day TEXT NOT NULL,
+    complete INTEGER NOT NULL, every_option INTEGER NOT NULL, source TEXT NOT NULL, note TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (underlying, day)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fetched (
+    underlying TEXT NOT NULL, day TEXT NOT NULL, instrument TEXT NOT NULL, rows BLOB NOT NULL,
+    PRIMARY KEY (underlying, day, instrument)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE doubtful_minute (
+    underlying TEXT NOT NULL, day TEXT NOT NULL, instrument TEXT NOT NULL, start INTEGER NOT NULL,
+    PRIMARY KEY (underlying, day, instrument, start)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _DAYS)
 
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -1,0 +1,115 @@
+"""The days a daemon plays before it goes live: some to warm the indicators up, and today so far."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from sos_actors.errors import InputError, SosError
+from sos_actors.market.calendar import INDIA, TradingCalendar
+from sos_actors.market.clocktime import SECOND_NS, ist_date
+from sos_actors.market.day import BarColumns, ChainColumns, MarketDay
+from sos_actors.market.ids import EXCHANGE_OF
+from sos_actors.messages import GapsFilled, GapsSuspected
+from sos_actors.sources.fallback import Bringer, fill
+from sos_actors.storage.day_states import DayStates
+from sos_actors.storage.market_store import MarketStore
+from sos_actors.storage.recorded_days import LIVE
+
+log = logging.getLogger(__name__)
+
+
+class WarmStart:
+    """What to play before going live at `now` (UTC ns): `days`, and `load_day` as the FeedActor of history takes it.
+
+    Missing days are brought first; what cannot be had is left out, with a warning. Today is cut where it must be: of
+    what had not ended by `now` nothing is given.
+    """
+
+    def __init__(
+        self,
+        store: MarketStore,
+        symbols: Sequence[str],
+        now: int,
+        warmup_days: int,
+        *,
+        bringers: Sequence[Bringer] = (),
+        fill_gaps: Callable[[GapsSuspected], GapsFilled] | None = None,
+        calendar: TradingCalendar = INDIA,
+    ) -> None:
+        """`fill_gaps` fills what a daemon that died recorded of today; `bringers` fetch whole days."""
+        self._store, self._symbols, self._now, self._calendar = store, tuple(symbols), now, calendar
+        wanted = {symbol: self._wanted(symbol, warmup_days) for symbol in symbols}
+        for symbol, days in wanted.items():
+            self._bring(symbol, days, bringers, fill_gaps)
+        have = {symbol: [day for day in days if store.has_day(symbol, day)] for symbol, days in wanted.items()}
+        #: The days to play, oldest first.
+        self.days: tuple[dt.date, ...] = tuple(sorted({day for days in have.values() for day in days}))
+
+    def load_day(self, day: dt.date) -> list[MarketDay]:
+        """Give what is known of a day, of each underlying that has anything."""
+        found = (self._store.load_day(symbol, day, "front") for symbol in self._symbols)
+        return [cut for one in found if one is not None and (cut := before(one, self._now)) is not None]
+
+    def _wanted(self, symbol: str, count: int) -> list[dt.date]:
+        """Give the last trading days before today, and today once its session has begun; oldest first."""
+        exchange, today = EXCHANGE_OF[symbol], ist_date(self._now)
+        sessions = self._calendar.sessions(exchange, today)
+        found = [today] if sessions and sessions[0].open_ns < self._now else []
+        day = today
+        try:
+            for _ in range(count):
+                day = self._calendar.previous_trading_day(exchange, day)
+                found.append(day)
+        except InputError:  # the calendar ends there
+            pass
+        return found[::-1]
+
+    def _bring(
+        self,
+        symbol: str,
+        days: list[dt.date],
+        bringers: Sequence[Bringer],
+        fill_gaps: Callable[[GapsSuspected], GapsFilled] | None,
+    ) -> None:
+        today = ist_date(self._now)
+        state = DayStates(self._store).get(symbol, today)
+        recorded = state is not None and state.source == LIVE and self._store.has_day(symbol, today)
+        try:
+            if recorded and today in days and fill_gaps is not None:
+                fill_gaps(GapsSuspected(symbol, today, self._now))
+            rest = [day for day in days if not (recorded and day == today)]
+            for report in fill(self._store, bringers, symbol, rest):
+                if report.did in {"incomplete", "nothing"} and report.day != today:
+                    log.warning("warm-up: %s %s: %s", symbol, report.day, report.note or report.did)
+        except SosError as error:
+            log.warning("warm-up of %s goes on with what is stored: %s", symbol, error)
+
+
+def before(day: MarketDay, now: int) -> MarketDay | None:
+    """Give of a day what had ended by `now` (UTC ns); None when nothing had."""
+    index, future = _bars(day.index, now), _bars(day.future, now)
+    chains = tuple(_chain(chain, now) for chain in day.chains)
+    kept = tuple(chain for chain in chains if len(chain.start))
+    return replace(day, index=index, future=future, chains=kept) if _any(index, future, kept) else None
+
+
+def _any(*parts: object) -> bool:
+    return any(bool(part) if isinstance(part, tuple) else part is not None for part in parts)
+
+
+def _bars(bars: BarColumns | None, now: int) -> BarColumns | None:
+    if bars is None:
+        return None
+    end = int(np.searchsorted(bars.start, now - bars.interval_s * SECOND_NS, side="right"))
+    names: Iterable[str] = ("start", "open", "high", "low", "close", "volume", "oi")
+    return replace(bars, **{name: getattr(bars, name)[:end] for name in names}) if end else None
+
+
+def _chain(chain: ChainColumns, now: int) -> ChainColumns:
+    end = int(np.searchsorted(chain.start, now - chain.interval_s * SECOND_NS, side="right"))
+    return replace(chain, start=chain.start[:end], values=chain.values[:end])
