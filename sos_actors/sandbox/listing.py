@@ -95,6 +95,21 @@ def _contract(
 
 def _token(underlying: str, expiry: dt.date, strike: float | None, right: Right | None) -> int:
     """Number of a contract: the same on every day of its life, and reused years after, as the exchanges' are."""
-    place = 0 if strike is None else int(round(strike / 25.0)) % 8192
+    place = 0 if strike is None else round(strike / 25.0) % 8192
     side = 0 if right is Right.CE else 1
     return ((expiry.toordinal() % 512 * 8 + _UNDERLYINGS.index(underlying)) * 8192 + place) * 2 + side
+
+
+def contract_of(segment: str, token: int, expiry: dt.date, day: dt.date, schedule: Schedule) -> Instrument | None:
+    """Give the contract a number stands for, as traded on `day`; None when no contract of that expiry has it."""
+    rest, side = divmod(token, 2)
+    rest, place = divmod(rest, 8192)
+    number, index = divmod(rest, 8)
+    if number != expiry.toordinal() % 512 or index >= len(_UNDERLYINGS):
+        return None
+    underlying = _UNDERLYINGS[index]
+    if SEGMENT[EXCHANGE_OF[underlying]] != segment or underlying == "INDIAVIX":
+        return None
+    if place == 0:
+        return future_instrument(underlying, expiry, day, schedule)
+    return next(iter(list(option_instruments(underlying, expiry, (place * 25.0,), day, schedule))[side:]))
