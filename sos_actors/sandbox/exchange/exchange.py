@@ -1,0 +1,183 @@
+"""The simulated broker and exchange: one object with the broker's API as calls, and time as their argument.
+
+Every call carries `now` (UTC ns), which never goes back. Calls answer at once with an `Answer` that says when and how
+the server is to give it; what they cause later is collected by `advance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sos_actors.errors import InputError
+from sos_actors.market.calendar import TradingCalendar
+from sos_actors.market.instruments import InstrumentTable
+from sos_actors.sandbox.exchange.agenda import Agenda, Delays
+from sos_actors.sandbox.exchange.answers import Answer
+from sos_actors.sandbox.exchange.book import paise
+from sos_actors.sandbox.exchange.desk import Desk
+from sos_actors.sandbox.exchange.faults import FaultDice, FaultMenu
+from sos_actors.sandbox.exchange.gate import OWNER, Caller, Class, Gate
+from sos_actors.sandbox.exchange.orderapi import OrderApi
+from sos_actors.sandbox.exchange.reads import Reads
+from sos_actors.sandbox.exchange.settings import ExchangeSettings
+from sos_actors.sandbox.exchange.stream import StreamEvent
+from sos_actors.sandbox.exchange.user import User
+from sos_actors.sandbox.schedule import CALENDAR
+
+
+class Exchange:
+    """The broker, the exchange behind it, and the one account. See the module for time."""
+
+    def __init__(
+        self,
+        settings: ExchangeSettings,
+        instruments: InstrumentTable,
+        rng: np.random.Generator,
+        faults: FaultMenu | None = None,
+        calendar: TradingCalendar = CALENDAR,
+    ) -> None:
+        # Faults draw from a stream of their own, so that arming one changes nothing that came before it.
+        dice, delays, cuts = (np.random.default_rng(int(rng.integers(2**62))) for _ in range(3))
+        self.settings = settings
+        self.faults = FaultDice(faults or FaultMenu(), dice)
+        self._agenda = Agenda()
+        self._delays = Delays(settings.delays, delays)
+        self._desk = Desk(settings, instruments, calendar, self._agenda, self._delays, self.faults, cuts)
+        self._user = User(settings, self._desk)
+        self._gate = Gate(settings, self._delays, self.faults, self._desk.stream, self._user.addresses)
+        self._orders = OrderApi(settings, instruments, self._desk, self._user)
+        self._reads = Reads(settings, instruments, self._desk)
+        self._instruments = instruments
+        self._now = 0
+
+    # --- time and market --------------------------------------------------------------------------------------
+
+    def advance(self, now: int) -> tuple[StreamEvent, ...]:
+        """Let time come to `now`: give what left the broker unasked since the last call, in order of time."""
+        self._run(now)
+        return self._desk.stream.drain(now)
+
+    def next_due(self) -> int | None:
+        """When `advance` has something to do next, UTC ns; None when nothing is due."""
+        due = [ts for ts in (self._agenda.next_due(), self._desk.stream.next_due()) if ts is not None]
+        return min(due) if due else None
+
+    def on_quote(
+        self, instrument: str, bid: float, bid_qty: int, ask: float, ask_qty: int, last: float, volume: float, now: int
+    ) -> None:
+        """Move the market of one instrument (our id or the broker's key). Rupees, units; `volume` is the day's.
+
+        NaN or 0 stands for what is not there. Raises InputError for an instrument that is not listed.
+        """
+        self._run(now)
+        book = self._desk.books.get(instrument)
+        if book is None:
+            found = self._instruments.by_key(instrument)
+            if found is None:
+                raise InputError(f"quote of '{instrument}': the exchange does not list it")
+            book = self._desk.books[found.id]
+        figures = (paise(bid), int(bid_qty), paise(ask), int(ask_qty), paise(last))
+        self._desk.quote(book, figures, volume, now)
+
+    def halt(self, now: int, seconds: float) -> None:
+        """Stop all executions for some seconds."""
+        self._run(now)
+        self._desk.halt(now, seconds)
+
+    def restart(self, now: int, seconds: float = 0.0) -> None:
+        """Let the broker restart: streams die, requests get 503 for `seconds`, the books survive."""
+        self._run(now)
+        self._gate.restart(now, seconds)
+
+    # --- orders -----------------------------------------------------------------------------------------------
+
+    def place(self, body: object, now: int, caller: Caller = OWNER, *, version: int = 3) -> Answer:
+        """Answer `POST /v3/order/place` (`version` 2: `/v2/order/place`, no slices, one id)."""
+        return self._pass(Class.ORDER, "place", now, caller, lambda ms: self._orders.place(body, now, ms, version))
+
+    def modify(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `PUT /v3/order/modify`."""
+        return self._pass(Class.ORDER, "modify", now, caller, lambda ms: self._orders.modify(body, now, ms))
+
+    def cancel(self, order_id: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `DELETE /v3/order/cancel?order_id=`."""
+        return self._pass(Class.ORDER, "cancel", now, caller, lambda ms: self._orders.cancel(order_id, now, ms))
+
+    # --- reads ------------------------------------------------------------------------------------------------
+
+    def order_book(self, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/order/retrieve-all`."""
+        return self._pass(Class.READ, "book", now, caller, lambda _: self._reads.order_book(now))
+
+    def order_details(self, order_id: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/order/details?order_id=`."""
+        return self._pass(Class.READ, "details", now, caller, lambda _: self._reads.order_details(order_id, now))
+
+    def order_history(
+        self, now: int, caller: Caller = OWNER, *, order_id: str | None = None, tag: str | None = None
+    ) -> Answer:
+        """Answer `GET /v2/order/history?order_id=&tag=`, oldest first."""
+        return self._pass(Class.READ, "history", now, caller, lambda _: self._reads.history(order_id, tag, now))
+
+    def trades(self, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/order/trades/get-trades-for-day`."""
+        return self._pass(Class.READ, "trades", now, caller, lambda _: self._reads.trades(now))
+
+    def order_trades(self, order_id: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/order/trades?order_id=`."""
+        return self._pass(Class.READ, "order-trades", now, caller, lambda _: self._reads.order_trades(order_id, now))
+
+    def positions(self, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/portfolio/short-term-positions`."""
+        return self._pass(Class.READ, "positions", now, caller, lambda _: self._reads.positions(now))
+
+    def holdings(self, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/portfolio/long-term-holdings`: this account holds no shares."""
+        return self._pass(Class.READ, "holdings", now, caller, lambda _: self._reads.holdings())
+
+    def funds(self, now: int, caller: Caller = OWNER, *, version: int = 2, segment: str | None = None) -> Answer:
+        """Answer `GET /v2/user/get-funds-and-margin` (`version` 3: `/v3/...`)."""
+        return self._pass(Class.FUNDS, "funds", now, caller, lambda _: self._reads.funds(version, segment))
+
+    def margin(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `POST /v2/charges/margin`."""
+        return self._pass(Class.MARKET, "margin", now, caller, lambda _: self._reads.margin(body))
+
+    def brokerage(self, query: Mapping[str, Any], now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/charges/brokerage`; `query` values are text, as they stand in the address."""
+        return self._pass(Class.MARKET, "brokerage", now, caller, lambda _: self._reads.brokerage(query, now))
+
+    # --- the account's owner ----------------------------------------------------------------------------------
+
+    def profile(self, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/user/profile`."""
+        return self._pass(Class.READ, "profile", now, caller, lambda _: self._user.profile())
+
+    def kill_switch(self, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/user/kill-switch`."""
+        return self._pass(Class.READ, "kill-switch", now, caller, lambda _: self._user.kill_switch())
+
+    def set_kill_switch(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `POST /v2/user/kill-switch`."""
+        return self._pass(Class.READ, "set-kill-switch", now, caller, lambda _: self._user.set_kill_switch(body, now))
+
+    def static_ip(self, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `GET /v2/user/ip`."""
+        return self._pass(Class.READ, "ip", now, caller, lambda _: self._user.static_ip())
+
+    def set_static_ip(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `PUT /v2/user/ip`; the tokens die (an event says so)."""
+        return self._pass(Class.READ, "set-ip", now, caller, lambda _: self._user.set_static_ip(body, now))
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _pass(self, kind: Class, name: str, now: int, caller: Caller, work: Any) -> Answer:
+        self._run(now)
+        return self._gate.pass_through(kind, name, now, caller, work)
+
+    def _run(self, now: int) -> None:
+        self._now = max(self._now, now)
+        self._agenda.run(self._now)
