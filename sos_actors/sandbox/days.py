@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Protocol
 
 from sos_actors.market.day import BarColumns, ChainColumns
+from sos_actors.market.expiries import expiries
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.market.instruments import Instrument
 from sos_actors.messages import Right
@@ -38,6 +39,9 @@ class MarketDays(Protocol):
     def latest(self, day: dt.date) -> dt.date | None:
         """Last day with a market up to and including `day`; None where there is none."""
 
+    def expiries(self, underlying: str, first: dt.date, last: dt.date) -> tuple[dt.date, ...]:
+        """Days from `first` to `last` on which options expire, ascending."""
+
     def bars(self, instrument: Instrument, day: dt.date) -> BarColumns | None:
         """Minute bars of an instrument on any day; None where nothing is known."""
 
@@ -68,6 +72,10 @@ class SimulatedDays:
         calendar = self.schedule.calendar
         found = day if calendar.is_trading_day("NSE", day) else calendar.previous_trading_day("NSE", day)
         return found if found >= self._market.settings.anchor else None
+
+    def expiries(self, underlying: str, first: dt.date, last: dt.date) -> tuple[dt.date, ...]:
+        """Weekly and monthly expiries."""
+        return expiries(underlying, first, last, self.schedule.calendar)
 
     def bars(self, instrument: Instrument, day: dt.date) -> BarColumns | None:
         """Minute bars; None on a day without a session, or on which the contract had no market."""

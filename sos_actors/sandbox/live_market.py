@@ -12,13 +12,14 @@ import numpy as np
 from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.market.instruments import Instrument, InstrumentTable
 from sos_actors.sandbox.listing import future_instrument, index_instrument, option_instruments
-from sos_actors.sandbox.quote import Quote
+from sos_actors.sandbox.quote import OneMinute, Quote, joined
 from sos_actors.sandbox.session_path import VIX
 from sos_actors.sandbox.tape import DayTape, TickRow
 from sos_actors.sandbox.ticks import Minutes
 
 #: Minutes of ticks made at a time for an instrument.
 WINDOW = 15
+HALF_HOUR = 30
 
 
 def list_day(tape: DayTape) -> InstrumentTable:
@@ -97,10 +98,9 @@ class LiveMarket:
 
     def advance(self, now_ns: int) -> Iterator[Quote]:
         """Move on to `now_ns`, giving each quote right after each of its ticks, in order of arrival."""
-        self.now_ns = now_ns
         due = self._due
         while due and due[0][0] <= now_ns:
-            slot = due[0][1]
+            self.now_ns, slot = due[0]
             player = self._players[slot]
             player.quote.apply(player.rows[player.place])
             player.place += 1
@@ -109,6 +109,7 @@ class LiveMarket:
             else:
                 heapq.heappop(due)
             yield player.quote
+        self.now_ns = now_ns
 
     def jump(self, now_ns: int) -> None:
         """Move on at once, without the ticks between: every quote is as it stands at `now_ns`."""
@@ -122,6 +123,16 @@ class LiveMarket:
     def minutes_done(self, underlying: str) -> int:
         """How many minutes of the session are over."""
         return int(np.searchsorted(self.tape.starts(underlying) + MINUTE_NS, self.now_ns, side="right"))
+
+    def half_hours(self, quote: Quote) -> tuple[OneMinute | None, OneMinute | None]:
+        """The last completed half hour of the session and the one under way, from the minutes that are over."""
+        columns = self.tape.minutes(quote.instrument)
+        done = self.minutes_done(quote.instrument.underlying)
+        if columns is None or not done:
+            return None, None
+        whole = done // HALF_HOUR * HALF_HOUR
+        last = joined(columns, whole - HALF_HOUR, whole) if whole else None
+        return last, joined(columns, whole, done) if done > whole else None
 
     def _begin(self, player: _Player) -> None:
         started = int(np.searchsorted(player.columns.start, self.now_ns, side="right")) - 1

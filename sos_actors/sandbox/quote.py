@@ -133,15 +133,15 @@ class Quote:
             self.previous, self.forming = self.forming, None
             self._changed()
 
-    def depth(self) -> list[Level]:
-        """Five levels from the best outwards, a tick apart, in whole lots; empty for what is not quoted."""
+    def depth(self, levels: int = LEVELS) -> list[Level]:
+        """Levels from the best outwards, a tick apart, in whole lots; empty for what is not quoted."""
         if not self.bid and not self.ask:
             return []
         lot, tick = self.instrument.lot_size, self.instrument.tick_size
         steps = round(1.0 / tick)
         size = lot * (1 + (self.version * 7 + len(self.instrument.id)) % 23)
         found = []
-        for level in range(LEVELS):
+        for level in range(levels):
             bid = round(self.bid * steps - level) / steps if self.bid else 0.0
             ask = round(self.ask * steps + level) / steps if self.ask else 0.0
             bought = size * _GROWTH[(self.version + level) % 5] // 16 // lot * lot
@@ -153,3 +153,11 @@ class Quote:
     def _changed(self) -> None:
         self.version += 1
         self.encoded.clear()
+
+
+def joined(columns: Minutes, first: int, end: int) -> OneMinute:
+    """Join the minutes from `first` to `end` (excluded) to one candle, which bears the start of the first."""
+    part = columns.cut(first, end)
+    high, low = float(part.high.max()), float(part.low.min())
+    volume = int(part.lots.sum()) * part.lot
+    return OneMinute(int(part.start[0]), float(part.open[0]), high, low, float(part.close[-1]), volume)

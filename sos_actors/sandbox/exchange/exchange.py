@@ -6,7 +6,7 @@ the server is to give it; what they cause later is collected by `advance`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -171,6 +171,12 @@ class Exchange:
     def set_static_ip(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `PUT /v2/user/ip`; the tokens die (an event says so)."""
         return self._pass(Class.READ, "set-ip", now, caller, lambda _: self._user.set_static_ip(body, now))
+
+    # --- the market side --------------------------------------------------------------------------------------
+
+    def market(self, name: str, now: int, caller: Caller, work: Callable[[], Answer]) -> Answer:
+        """Answer a read of the market with `work`, which may raise Refusal, behind the same faults and limits."""
+        return self._pass(Class.MARKET, name, now, caller, lambda _: work())
 
     # --- inside -----------------------------------------------------------------------------------------------
 
