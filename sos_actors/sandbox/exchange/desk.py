@@ -9,14 +9,13 @@ import numpy as np
 from sos_actors.market.calendar import TradingCalendar
 from sos_actors.market.clocktime import SECOND_NS, ist_date
 from sos_actors.market.instruments import Instrument, InstrumentTable
-from sos_actors.messages import Side
 from sos_actors.sandbox.exchange import risk
 from sos_actors.sandbox.exchange.account import Account
 from sos_actors.sandbox.exchange.agenda import Agenda, Delays
 from sos_actors.sandbox.exchange.book import Book, Match
 from sos_actors.sandbox.exchange.faults import FaultDice
 from sos_actors.sandbox.exchange.orders import FINAL, Change, Order, Status, Ticket
-from sos_actors.sandbox.exchange.positions import stream_position
+from sos_actors.sandbox.exchange.positions import Position, stream_position
 from sos_actors.sandbox.exchange.settings import ExchangeSettings
 from sos_actors.sandbox.exchange.stream import EventKind, Stream
 from sos_actors.sandbox.exchange.validation import LIMIT, MARKET, STOP, STOP_LIMIT, STOPS, slices
@@ -339,13 +338,13 @@ class Desk:
             elif order.status in {Status.MODIFY_VALIDATING, Status.MODIFY_PENDING}:
                 self.publish(order, Status.NOT_MODIFIED, now)
             self._finish(order, Status.COMPLETE, now)
-        self.say_position(order, now)
+        self.say_position(self.account.position(order.instrument, order.product), now)
 
-    def say_position(self, order: Order, now: int) -> None:
-        """Say on the stream what is held of an order's contract."""
-        instrument = order.instrument
+    def say_position(self, position: Position, now: int) -> None:
+        """Say on the stream what is held of a contract."""
+        instrument = position.instrument
         book = self.books[instrument.id]
-        row = self.account.position(instrument, order.product).row(book.last, book.close)
+        row = position.row(book.last, book.close)
         body = stream_position(row, instrument.upstox_key.split("|")[0], self.settings.account.user_id)
         self.stream.send(EventKind.POSITION, body, now)
 
@@ -369,10 +368,6 @@ class Desk:
             if (book.resting or book.stops) and self.trading(book.instrument, now):
                 self._fill_all(book.sweep(0), now)
                 self._trigger(book, now)
-
-    def open_side(self, side: Side) -> list[Order]:
-        """Orders of a side that are not final."""
-        return [one for one in self.live.values() if one.side is side]
 
 
 def _texts(wrong: str) -> tuple[str, str]:

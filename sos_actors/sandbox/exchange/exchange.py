@@ -17,9 +17,13 @@ from sos_actors.market.instruments import InstrumentTable
 from sos_actors.sandbox.exchange.agenda import Agenda, Delays
 from sos_actors.sandbox.exchange.answers import Answer
 from sos_actors.sandbox.exchange.book import paise
+from sos_actors.sandbox.exchange.books import Books
+from sos_actors.sandbox.exchange.bulk import BulkApi
+from sos_actors.sandbox.exchange.day import DayKeeper
 from sos_actors.sandbox.exchange.desk import Desk
 from sos_actors.sandbox.exchange.faults import FaultDice, FaultMenu
 from sos_actors.sandbox.exchange.gate import OWNER, Caller, Class, Gate
+from sos_actors.sandbox.exchange.gtt import GttDesk
 from sos_actors.sandbox.exchange.orderapi import OrderApi
 from sos_actors.sandbox.exchange.reads import Reads
 from sos_actors.sandbox.exchange.settings import ExchangeSettings
@@ -49,6 +53,11 @@ class Exchange:
         self._user = User(settings, self._desk)
         self._gate = Gate(settings, self._delays, self.faults, self._desk.stream, self._user.addresses)
         self._orders = OrderApi(settings, instruments, self._desk, self._user)
+        self._bulk = BulkApi(self._desk, self._orders)
+        self._gtt = GttDesk(instruments, self._desk, self._user)
+        self._day = DayKeeper(settings.day, self._desk, self._gtt)
+        #: The exchange's own books: what a trader is judged by.
+        self.books = Books(self._desk)
         self._reads = Reads(settings, instruments, self._desk)
         self._instruments = instruments
         self._now = 0
@@ -81,6 +90,7 @@ class Exchange:
             book = self._desk.books[found.id]
         figures = (paise(bid), int(bid_qty), paise(ask), int(ask_qty), paise(last))
         self._desk.quote(book, figures, volume, now)
+        self._gtt.on_price(book, now)
 
     def halt(self, now: int, seconds: float) -> None:
         """Stop all executions for some seconds."""
@@ -106,7 +116,39 @@ class Exchange:
         """Answer `DELETE /v3/order/cancel?order_id=`."""
         return self._pass(Class.ORDER, "cancel", now, caller, lambda ms: self._orders.cancel(order_id, now, ms))
 
+    def place_multi(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `POST /v2/order/multi/place`: 200, 207 partial_success, or 400."""
+        return self._pass(Class.BULK, "multi-place", now, caller, lambda _: self._bulk.place(body, now))
+
+    def cancel_multi(
+        self, now: int, caller: Caller = OWNER, *, tag: str | None = None, segment: str | None = None
+    ) -> Answer:
+        """Answer `DELETE /v2/order/multi/cancel?tag=&segment=`."""
+        return self._pass(Class.BULK, "multi-cancel", now, caller, lambda _: self._bulk.cancel(tag, segment, now))
+
+    def exit_positions(
+        self, now: int, caller: Caller = OWNER, *, tag: str | None = None, segment: str | None = None
+    ) -> Answer:
+        """Answer `POST /v2/order/positions/exit?tag=&segment=`."""
+        return self._pass(Class.BULK, "exit", now, caller, lambda _: self._bulk.exit(tag, segment, now))
+
+    def gtt_place(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `POST /v3/order/gtt/place`."""
+        return self._pass(Class.ORDER, "gtt-place", now, caller, lambda ms: self._gtt.place(body, now, ms))
+
+    def gtt_modify(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `PUT /v3/order/gtt/modify`."""
+        return self._pass(Class.ORDER, "gtt-modify", now, caller, lambda ms: self._gtt.modify(body, now, ms))
+
+    def gtt_cancel(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `DELETE /v3/order/gtt/cancel`, which carries a JSON body."""
+        return self._pass(Class.ORDER, "gtt-cancel", now, caller, lambda ms: self._gtt.cancel(body, now, ms))
+
     # --- reads ------------------------------------------------------------------------------------------------
+
+    def gtt_list(self, now: int, caller: Caller = OWNER, *, gtt_order_id: str | None = None) -> Answer:
+        """Answer `GET /v3/order/gtt[?gtt_order_id=]`."""
+        return self._pass(Class.READ, "gtt", now, caller, lambda _: self._gtt.list(gtt_order_id))
 
     def order_book(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/retrieve-all`."""
@@ -180,4 +222,5 @@ class Exchange:
 
     def _run(self, now: int) -> None:
         self._now = max(self._now, now)
+        self._day.start(now)
         self._agenda.run(self._now)
