@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 
@@ -79,7 +80,7 @@ class Books:
 
     def audit(self) -> tuple[str, ...]:
         """What is wrong with the books, a line each; empty when they are in order."""
-        return tuple([*self._audit_money(), *self._audit_orders()])
+        return (*self._audit_money(), *self._audit_orders())
 
     def _audit_money(self) -> Iterator[str]:
         account = self._desk.account
@@ -121,7 +122,7 @@ class Books:
                 yield f"{name}: {order.status} with {order.filled} of {order.quantity}"
             if order.final == (name in self._desk.live):
                 yield f"{name}: {order.status}, live {name in self._desk.live}"
-            book = self._desk.books[order.instrument.id]
+            book = self._desk.book(order.instrument)
             held = (order in book.resting) + (order in book.stops)
             if held != (order.entered and not order.final):
                 yield f"{name}: {order.status} stands {held} times in the book"
@@ -132,7 +133,7 @@ def _audit_history(order: Order) -> Iterator[str]:
     words = [Status(row["status"]) for _, row in order.history]
     if words[0] is not Status.RECEIVED:
         yield f"{order.order_id}: begins as '{words[0]}'"
-    for before, after in zip(words, words[1:], strict=False):
+    for before, after in pairwise(words):
         if before in FINAL:
             yield f"{order.order_id}: '{before}' is final, '{after}' follows"
         elif before is not after and after not in FOLLOWS[before]:

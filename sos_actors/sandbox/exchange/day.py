@@ -58,22 +58,18 @@ class DayKeeper:
     def _square_off(self, now: int) -> None:
         """Cancel intraday orders and close intraday positions, again and again until nothing is left or it closes."""
         desk = self._desk
-        pending = [one for one in desk.live.values() if one.product == "I" and not one.internal]
+        pending = [one for one in desk.live.values() if one.product == "I"]
         for order in pending:
             desk.ask(order, Change(None), now)
-        closings = [one.instrument.id for one in desk.live.values() if one.internal]
         held = [one for one in desk.account.positions.values() if one.product == "I" and one.net]
         open_now = [one for one in held if desk.is_open(one.instrument.exchange, now)]
         for position in open_now:
             # An order of ours that is still open could make the closing one too much: those go first.
             waits = any(one.instrument is position.instrument for one in pending)
-            if not waits and position.instrument.id not in closings:
+            if not waits:
                 desk.accept(closing(position), now, internal=True)
         if open_now or pending:
-            desk.agenda.at(now + int(self._settings.square_off_retry_s * SECOND_NS), self._square_off_again)
-
-    def _square_off_again(self, now: int) -> None:
-        self._square_off(now)
+            desk.agenda.at(now + int(self._settings.square_off_retry_s * SECOND_NS), self._square_off)
 
     def _close(self, now: int) -> None:
         """Let the day's orders of an exchange that has closed expire."""
@@ -92,7 +88,9 @@ class DayKeeper:
             if desk.is_open(instrument.exchange, now):
                 continue
             index = desk.books.get(index_id(instrument.underlying))
-            level = index.last if index is not None else desk.books[instrument.id].last
+            # An index that was never quoted settles nothing: the contract's own last price stands in.
+            known = index is not None and index.last > 0
+            value = settlement_value(instrument, index.last) if index and known else desk.book(instrument).last
             self._settled += 1
-            desk.account.settle(position, settlement_value(instrument, level), f"S{self._settled:07d}", now, day)
+            desk.account.settle(position, value, f"S{self._settled:07d}", now, day)
             desk.say_position(position, now)

@@ -9,6 +9,7 @@ import numpy as np
 from sos_actors.market.calendar import TradingCalendar
 from sos_actors.market.clocktime import SECOND_NS, ist_date
 from sos_actors.market.instruments import Instrument, InstrumentTable
+from sos_actors.messages import Side
 from sos_actors.sandbox.exchange import risk
 from sos_actors.sandbox.exchange.account import Account
 from sos_actors.sandbox.exchange.agenda import Agenda, Delays
@@ -42,13 +43,22 @@ class Desk:
         self.faults = faults
         self.delays = delays
         self.stream = Stream(delays, faults, settings.account.user_id)
-        self.books = {one.id: Book(one, settings.depth, settings.risk.lpp_reference_s) for one in instruments}
+        self.instruments = instruments
+        self.books: dict[str, Book] = {}
         self.account = Account(settings, self.books)
         self.orders: dict[str, Order] = {}
         self.live: dict[str, Order] = {}
         self.halted_until = 0
         self._rng = rng
         self._numbers = 0
+
+    def book(self, instrument: Instrument) -> Book:
+        """The book of an instrument, made when it is asked for first."""
+        found = self.books.get(instrument.id)
+        if found is None:
+            found = Book(instrument, self.settings.depth, self.settings.risk.lpp_reference_s)
+            self.books[instrument.id] = found
+        return found
 
     # --- in ---------------------------------------------------------------------------------------------------
 
@@ -63,8 +73,25 @@ class Desk:
 
     def blocked(self, besides: Order | None = None) -> int:
         """Paise that stand behind working orders."""
-        account = self.account
-        return sum(account.needed(one) for one in self.live.values() if one is not besides)
+        # What is held can be closed once: orders that came earlier close it first.
+        before: dict[tuple[str, str, Side], int] = {}
+        total = 0
+        for one in self.live.values():
+            key = (one.instrument.id, one.product, one.side)
+            if one is not besides:
+                total += self.account.needed(one, before.get(key, 0))
+            before[key] = before.get(key, 0) + one.pending
+        return total
+
+    def _working_before(self, order: Order) -> int:
+        """Units of earlier working orders on the same side of the same contract and product."""
+        total = 0
+        for one in self.live.values():
+            if one is order:
+                break
+            if one.instrument is order.instrument and one.product == order.product and one.side is order.side:
+                total += one.pending
+        return total
 
     def quote(self, book: Book, figures: tuple[int, int, int, int, int], volume: float, now: int) -> None:
         """Move the market of one instrument: stops are triggered, orders filled."""
@@ -154,7 +181,10 @@ class Desk:
         """What the risk checks say against an order; makes a limit of a market order that passes."""
         if not self.is_open(order.instrument.exchange, now):
             return "RMS:Rule: the market is closed"
-        book = self.books[order.instrument.id]
+        expiry = order.instrument.expiry
+        if expiry is not None and expiry < ist_date(now):
+            return "RMS:Rule: the contract has expired"
+        book = self.book(order.instrument)
         if not order.internal and self.faults.hit("reject_risk"):
             return "RMS:Blocked for the sake of testing"
         wrong = risk.problem(self.settings.risk, order, book)
@@ -162,14 +192,14 @@ class Desk:
             return wrong
         if order.order_type == MARKET:
             self._protect(order, book.last)
-        short = self.account.needed(order) - self.account.available(self.blocked(order))
+        short = self.account.needed(order, self._working_before(order)) - self.account.available(self.blocked(order))
         if short > 0 and not order.internal:
             return f"RMS:Margin Exceeds, short by Rs {short / 100:.2f}"
         return ""
 
     def _protect(self, order: Order, base: int) -> None:
         """Make a limit of a market order, at `base` plus or minus the protection."""
-        book = self.books[order.instrument.id]
+        book = self.book(order.instrument)
         order.price = risk.market_limit(
             self.settings.risk, order.instrument, order.side, order.protection, base, book.tick
         )
@@ -191,7 +221,7 @@ class Desk:
         """Show an order as resting or waiting, put it in the book and match it."""
         order.exchange_ts = now
         self.publish(order, order.resting, now)
-        book = self.books[order.instrument.id]
+        book = self.book(order.instrument)
         if order.waiting:
             book.stops.append(order)
             if self.trading(order.instrument, now):
@@ -277,7 +307,7 @@ class Desk:
 
     def _modified(self, order: Order, was: tuple[int, int, str], now: int) -> None:
         """Put a changed order where it belongs: only a smaller quantity at the same price keeps its place."""
-        book = self.books[order.instrument.id]
+        book = self.book(order.instrument)
         quantity, price, kind = was
         was_waiting = order.waiting
         # A stop-limit that was triggered and is changed as a stop-limit stays what it has become.
@@ -343,7 +373,7 @@ class Desk:
     def say_position(self, position: Position, now: int) -> None:
         """Say on the stream what is held of a contract."""
         instrument = position.instrument
-        book = self.books[instrument.id]
+        book = self.book(instrument)
         row = position.row(book.last, book.close)
         body = stream_position(row, instrument.upstox_key.split("|")[0], self.settings.account.user_id)
         self.stream.send(EventKind.POSITION, body, now)
@@ -355,7 +385,7 @@ class Desk:
     def _finish(self, order: Order, status: Status, now: int) -> None:
         if status not in FINAL:
             raise AssertionError(f"{status} is not final")
-        self.books[order.instrument.id].leave(order)
+        self.book(order.instrument).leave(order)
         self.live.pop(order.order_id, None)
         order.requests.clear()
         order.busy = order.waiting = False

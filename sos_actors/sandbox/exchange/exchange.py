@@ -52,14 +52,13 @@ class Exchange:
         self._desk = Desk(settings, instruments, calendar, self._agenda, self._delays, self.faults, cuts)
         self._user = User(settings, self._desk)
         self._gate = Gate(settings, self._delays, self.faults, self._desk.stream, self._user.addresses)
-        self._orders = OrderApi(settings, instruments, self._desk, self._user)
+        self._orders = OrderApi(settings, self._desk, self._user)
         self._bulk = BulkApi(self._desk, self._orders)
-        self._gtt = GttDesk(instruments, self._desk, self._user)
+        self._gtt = GttDesk(self._desk, self._user)
         self._day = DayKeeper(settings.day, self._desk, self._gtt)
         #: The exchange's own books: what a trader is judged by.
         self.books = Books(self._desk)
-        self._reads = Reads(settings, instruments, self._desk)
-        self._instruments = instruments
+        self._reads = Reads(settings, self._desk)
         self._now = 0
 
     # --- time and market --------------------------------------------------------------------------------------
@@ -84,13 +83,19 @@ class Exchange:
         self._run(now)
         book = self._desk.books.get(instrument)
         if book is None:
-            found = self._instruments.by_key(instrument)
+            known = self._desk.instruments
+            found = known.by_id(instrument) or known.by_key(instrument)
             if found is None:
                 raise InputError(f"quote of '{instrument}': the exchange does not list it")
-            book = self._desk.books[found.id]
+            book = self._desk.book(found)
         figures = (paise(bid), int(bid_qty), paise(ask), int(ask_qty), paise(last))
         self._desk.quote(book, figures, volume, now)
         self._gtt.on_price(book, now)
+
+    def relist(self, instruments: InstrumentTable, now: int) -> None:
+        """Take the contracts of another day; what is held or was traded of others stays."""
+        self._run(now)
+        self._desk.instruments = instruments
 
     def halt(self, now: int, seconds: float) -> None:
         """Stop all executions for some seconds."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sos_actors.market.clocktime import DAY_NS
-from sos_actors.market.instruments import Instrument, InstrumentTable
+from sos_actors.market.instruments import Instrument
 from sos_actors.messages import Side
 from sos_actors.sandbox.exchange.answers import Answer, Refusal, success
 from sos_actors.sandbox.exchange.book import Book, paise
@@ -96,8 +96,7 @@ class Gtt:
 class GttDesk:
     """GTT orders and the prices they wait for. Requests raise Refusal."""
 
-    def __init__(self, instruments: InstrumentTable, desk: Desk, user: User) -> None:
-        self._instruments = instruments
+    def __init__(self, desk: Desk, user: User) -> None:
         self._desk = desk
         self._user = user
         self._all: dict[str, Gtt] = {}
@@ -109,7 +108,7 @@ class GttDesk:
         made = self._read(fields, now)
         self._all[made.gtt_id] = made
         self._say(made, now)
-        self.on_price(self._desk.books[made.instrument.id], now)
+        self.on_price(self._desk.book(made.instrument), now)
         return success({"gtt_order_ids": [made.gtt_id]}, latency_ms=latency_ms)
 
     def modify(self, body: object, now: int, latency_ms: int) -> Answer:
@@ -163,16 +162,15 @@ class GttDesk:
 
     def _step(self, one: Gtt, book: Book, now: int) -> None:
         before = [rule.status for rule in one.rules]
-        entry = one.rules[0]
-        if entry.order is None and _reached(entry, book.last):
+        entry, exits = one.rules[0], one.rules[1:]
+        if _reached(entry, book.last):
             self._fire(one, entry, book, now)
-        if entry.status == PENDING and entry.order is not None and entry.order.final:
-            entry.status = COMPLETED if entry.order.status is Status.COMPLETE else FAILED
-            entry.message = entry.order.message
-            for rule in one.rules[1:]:
+        elif entry.status == PENDING and _order_ended(entry):
+            for rule in exits:
                 rule.status = SCHEDULED if entry.status == COMPLETED else CANCELLED
-        for rule in one.rules[1:]:
-            self._exit_step(one, rule, book, now)
+        if entry.status == COMPLETED:
+            for rule in exits:
+                self._exit_step(one, rule, book, now)
         if before != [rule.status for rule in one.rules]:
             self._say(one, now)
 
@@ -185,9 +183,8 @@ class GttDesk:
                 for other in one.rules[1:]:
                     if other.status == SCHEDULED:
                         other.status = CANCELLED
-        elif rule.status == PENDING and rule.order is not None and rule.order.final:
-            rule.status = COMPLETED if rule.order.status is Status.COMPLETE else FAILED
-            rule.message = rule.order.message
+        elif rule.status == PENDING:
+            _order_ended(rule)
 
     def _fire(self, one: Gtt, rule: Rule, book: Book, now: int) -> None:
         price = rule.trigger
@@ -230,7 +227,7 @@ class GttDesk:
         if kind not in {"SINGLE", "MULTIPLE"}:
             raise Refusal("1126", "The type is SINGLE or MULTIPLE", path="type", value=kind)
         key = fields.get("instrument_token")
-        instrument = self._instruments.by_key(key) if isinstance(key, str) else None
+        instrument = self._desk.instruments.by_key(key) if isinstance(key, str) else None
         if instrument is None or instrument.kind == "INDEX":
             raise Refusal("100011" if key else "1026", path="instrumentToken", value=key)
         if fields.get("product") not in PRODUCTS:
@@ -312,6 +309,16 @@ def _rule(row: object, side: Side) -> Rule:
         side=side if strategy == ENTRY else side.opposite,
         status=SCHEDULED if strategy == ENTRY else PENDING,
     )
+
+
+def _order_ended(rule: Rule) -> bool:
+    """Whether the rule's order is final; the rule then says how it ended."""
+    order = rule.order
+    if order is None or not order.final:
+        return False
+    rule.status = COMPLETED if order.status is Status.COMPLETE else FAILED
+    rule.message = order.message
+    return True
 
 
 def _reached(rule: Rule, last: int) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sos_actors.market.clocktime import SECOND_NS
-from sos_actors.market.instruments import InstrumentTable
 from sos_actors.sandbox.exchange.answers import Answer, Refusal, success
 from sos_actors.sandbox.exchange.desk import Desk
 from sos_actors.sandbox.exchange.orders import Change, Order, Ticket
@@ -15,15 +16,14 @@ from sos_actors.sandbox.exchange.validation import modify_ticket, order_id_of, p
 class OrderApi:
     """The order API of the broker over a desk. Times are UTC ns; every method raises Refusal."""
 
-    def __init__(self, settings: ExchangeSettings, instruments: InstrumentTable, desk: Desk, user: User) -> None:
+    def __init__(self, settings: ExchangeSettings, desk: Desk, user: User) -> None:
         self._unprotected = settings.risk.unprotected_market
-        self._instruments = instruments
         self._desk = desk
         self._user = user
 
     def ticket(self, body: object) -> Ticket:
         """Check a body to be placed."""
-        ticket = place_ticket(body, self._instruments, self._unprotected)
+        ticket = place_ticket(body, self._desk.instruments, self._unprotected)
         self._user.check_segment(ticket.instrument)
         return ticket
 
@@ -34,6 +34,8 @@ class OrderApi:
             menu = faults.menu
             raise Refusal(menu.reject_place_code.removeprefix("UDAPI"), status=menu.reject_place_status)
         ticket = self.ticket(body)
+        if version == 2:
+            ticket = replace(ticket, slice=False)
         quick = faults.hit("fill_before_answer")
         orders = self._desk.accept(ticket, now, quick=quick)
         ids = [order.order_id for order in orders]

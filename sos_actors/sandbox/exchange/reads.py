@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sos_actors.market.clocktime import SECOND_NS, ist_date
-from sos_actors.market.instruments import Instrument, InstrumentTable
+from sos_actors.market.instruments import Instrument
 from sos_actors.messages import Side
 from sos_actors.sandbox.exchange.account import trade_row
 from sos_actors.sandbox.exchange.answers import Answer, Refusal, success
@@ -26,9 +26,8 @@ _UNKNOWN_WORDS = (("validity", "GTD"), ("order_type", "ICEBERG"), ("status", "un
 class Reads:
     """Every read of the account."""
 
-    def __init__(self, settings: ExchangeSettings, instruments: InstrumentTable, desk: Desk) -> None:
+    def __init__(self, settings: ExchangeSettings, desk: Desk) -> None:
         self._settings = settings
-        self._instruments = instruments
         self._desk = desk
         self._words = 0
 
@@ -77,10 +76,11 @@ class Reads:
 
     def positions(self, now: int) -> Answer:
         """What is held, closed positions of the day included."""
-        account, books = self._desk.account, self._desk.books
+        account = self._desk.account
         seen = self._seen("stale_positions", now)
         held = account.positions_at(seen) if seen < now else list(account.positions.values())
-        return success([one.row(books[one.instrument.id].last, books[one.instrument.id].close) for one in held])
+        books = [self._desk.book(one.instrument) for one in held]
+        return success([one.row(book.last, book.close) for one, book in zip(held, books, strict=True)])
 
     def holdings(self) -> Answer:
         """No shares."""
@@ -160,13 +160,13 @@ class Reads:
         price = leg.get("price")
         if price is not None and (not isinstance(price, int | float) or price < 0):
             raise Refusal("1095", "Price must be above 0", path="price", value=price)
-        premium = paise(price) if price else self._desk.books[instrument.id].last
+        premium = paise(price) if price else self._desk.book(instrument).last
         return self._desk.account.margin_row(instrument, side, quantity, premium)
 
     def _contract(self, key: object, missing: str, unknown: str) -> Instrument:
         if not key:
             raise Refusal(missing, "Instrument key is required", path="instrumentKey")
-        found = self._instruments.by_key(key) if isinstance(key, str) else None
+        found = self._desk.instruments.by_key(key) if isinstance(key, str) else None
         if found is None or found.kind == "INDEX":
             raise Refusal(unknown, "Instrument key is invalid", path="instrumentKey", value=key)
         return found
@@ -184,11 +184,11 @@ class Reads:
         return now - int(getattr(self._desk.faults.menu, f"{fault}_s") * SECOND_NS)
 
     def _funds_v3(self, span: int, blocked: int, free: int) -> dict[str, Any]:
-        account, books = self._desk.account, self._desk.books
+        account, book = self._desk.account, self._desk.book
         held = list(account.positions.values())
         premium = sum(one.buys[1] for one in held if one.net > 0 and one.instrument.kind == "OPT")
         realised = sum(one.realised() for one in held)
-        unrealised = sum(one.net * (books[one.instrument.id].last / 100 - one.average()) for one in held if one.net)
+        unrealised = sum(one.net * (book(one.instrument).last / 100 - one.average()) for one in held if one.net)
         delivery = {"total": 0.0}
         used = {
             "total": (span + blocked) / 100,
