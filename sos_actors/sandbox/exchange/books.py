@@ -9,7 +9,7 @@ import msgspec
 
 from sos_actors.messages import Side
 from sos_actors.sandbox.exchange.account import TRADE, Execution
-from sos_actors.sandbox.exchange.desk import Desk
+from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.orders import FINAL, FOLLOWS, Order, Status
 
 
@@ -36,54 +36,54 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
 class Books:
     """Read-only views of orders, executions, positions and cash. The day's orders; executions of all days."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
 
     def orders(self, tag: str | None = None) -> tuple[OrderView, ...]:
         """The day's orders in order of arrival; those of one tag if given."""
-        return tuple(_view(one) for one in self._desk.orders.values() if tag is None or one.tag == tag)
+        return tuple(_view(one) for one in self._floor.orders.values() if tag is None or one.tag == tag)
 
     def orders_by_tag(self) -> dict[str, tuple[OrderView, ...]]:
         """The day's orders by tag ('' those without)."""
         found: dict[str, list[OrderView]] = {}
-        for order in self._desk.orders.values():
+        for order in self._floor.orders.values():
             found.setdefault(order.tag or "", []).append(_view(order))
         return {tag: tuple(views) for tag, views in found.items()}
 
     def live_by_tag(self) -> dict[str, int]:
         """How many orders of each tag are not final."""
         found: dict[str, int] = {}
-        for order in self._desk.live.values():
+        for order in self._floor.live.values():
             found[order.tag or ""] = found.get(order.tag or "", 0) + 1
         return found
 
     def net(self) -> dict[str, int]:
         """Signed units held by instrument, all products together; flat ones left out."""
         found: dict[str, int] = {}
-        for one in self._desk.account.positions.values():
+        for one in self._floor.account.positions.values():
             found[one.instrument.id] = found.get(one.instrument.id, 0) + one.net
         return {name: units for name, units in found.items() if units}
 
     def executions(self) -> tuple[Execution, ...]:
         """Every execution and settlement since the start."""
-        return tuple(self._desk.account.executions)
+        return tuple(self._floor.account.executions)
 
     @property
     def cash(self) -> int:
         """Paise on the account; premiums and charges booked, futures at their full value."""
-        return self._desk.account.cash
+        return self._floor.account.cash
 
     @property
     def charges(self) -> int:
         """Paise of charges since the start."""
-        return self._desk.account.charges
+        return self._floor.account.charges
 
     def audit(self) -> tuple[str, ...]:
         """What is wrong with the books, a line each; empty when they are in order."""
         return (*self._audit_money(), *self._audit_orders())
 
     def _audit_money(self) -> Iterator[str]:
-        account = self._desk.account
+        account = self._floor.account
         held: dict[tuple[str, str], int] = {}
         cash, charges = account.start, 0
         names: set[str] = set()
@@ -109,10 +109,10 @@ class Books:
 
     def _audit_orders(self) -> Iterator[str]:
         executed: dict[str, tuple[int, int]] = {}
-        for one, _ in self._desk.account.trades:
+        for one, _ in self._floor.account.trades:
             units, value = executed.get(one.order_id, (0, 0))
             executed[one.order_id] = (units + one.quantity, value + one.quantity * one.price)
-        for order in self._desk.orders.values():
+        for order in self._floor.orders.values():
             name = order.order_id
             if (order.filled, order.value) != executed.get(name, (0, 0)):
                 yield f"{name}: filled {order.filled} worth {order.value}, the executions make {executed.get(name)}"
@@ -120,9 +120,9 @@ class Books:
                 yield f"{name}: filled {order.filled} of {order.quantity}"
             if (order.status is Status.COMPLETE) != (order.filled == order.quantity):
                 yield f"{name}: {order.status} with {order.filled} of {order.quantity}"
-            if order.final == (name in self._desk.live):
-                yield f"{name}: {order.status}, live {name in self._desk.live}"
-            book = self._desk.book(order.instrument)
+            if order.final == (name in self._floor.live):
+                yield f"{name}: {order.status}, live {name in self._floor.live}"
+            book = self._floor.book(order.instrument)
             held = (order in book.resting) + (order in book.stops)
             if held != (order.entered and not order.final):
                 yield f"{name}: {order.status} stands {held} times in the book"

@@ -8,6 +8,7 @@ from typing import Any
 from sos_actors.messages import Side
 from sos_actors.sandbox.exchange.answers import Answer, Refusal, success
 from sos_actors.sandbox.exchange.desk import Desk
+from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.orderapi import OrderApi
 from sos_actors.sandbox.exchange.orders import Change, Ticket
 from sos_actors.sandbox.exchange.positions import Position
@@ -20,7 +21,8 @@ _MAX_TOGETHER = 50
 class BulkApi:
     """Requests on many orders. Times are UTC ns; every method raises Refusal."""
 
-    def __init__(self, desk: Desk, orders: OrderApi) -> None:
+    def __init__(self, floor: Floor, desk: Desk, orders: OrderApi) -> None:
+        self._floor = floor
         self._desk = desk
         self._orders = orders
 
@@ -37,8 +39,8 @@ class BulkApi:
         data: list[dict[str, str]] = []
         refused: list[dict[str, Any]] = []
         for name, ticket in sorted(tickets, key=lambda pair: pair[1].side is Side.SELL):
-            if self._desk.faults.hit("reject_place"):
-                code = self._desk.faults.menu.reject_place_code.removeprefix("UDAPI")
+            if self._floor.faults.hit("reject_place"):
+                code = self._floor.faults.menu.reject_place_code.removeprefix("UDAPI")
                 refused.append(_error(name, Refusal(code)))
                 continue
             made = self._desk.accept(ticket, now)
@@ -60,7 +62,7 @@ class BulkApi:
         _check_segment(segment, "1108")
         found = [
             order
-            for order in self._desk.live.values()
+            for order in self._floor.live.values()
             if (not tag or order.tag == tag) and (not segment or segment_of(order.instrument) == segment)
         ]
         if not found:
@@ -76,7 +78,7 @@ class BulkApi:
         _check_segment(segment, "1108")
         held = [
             one
-            for one in self._desk.account.positions.values()
+            for one in self._floor.account.positions.values()
             if one.net
             and (not segment or segment_of(one.instrument) == segment)
             and (not tag or self._tagged(one, tag))
@@ -85,7 +87,7 @@ class BulkApi:
             raise Refusal("1111")
         if len(held) > _MAX_TOGETHER:
             raise Refusal("1112")
-        if not all(self._desk.is_open(one.instrument.exchange, now) for one in held):
+        if not all(self._floor.is_open(one.instrument.exchange, now) for one in held):
             raise Refusal("1113")
         tickets = sorted((closing(one) for one in held), key=lambda ticket: ticket.side is Side.SELL)
         return _done([order.order_id for ticket in tickets for order in self._desk.accept(ticket, now)])
@@ -111,7 +113,7 @@ class BulkApi:
         return tickets, errors
 
     def _tagged(self, position: Position, tag: str) -> bool:
-        trades = self._desk.account.trades
+        trades = self._floor.account.trades
         return position.product == "I" and any(
             order.tag == tag and order.instrument is position.instrument and order.product == position.product
             for _, order in trades

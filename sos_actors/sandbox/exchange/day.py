@@ -7,6 +7,7 @@ from sos_actors.market.ids import index_id
 from sos_actors.sandbox.exchange.account import settlement_value
 from sos_actors.sandbox.exchange.bulk import closing
 from sos_actors.sandbox.exchange.desk import Desk
+from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.gtt import GttDesk
 from sos_actors.sandbox.exchange.orders import Change
 from sos_actors.sandbox.exchange.settings import DaySettings
@@ -15,8 +16,9 @@ from sos_actors.sandbox.exchange.settings import DaySettings
 class DayKeeper:
     """Puts the day's events on the agenda, one day ahead at a time."""
 
-    def __init__(self, settings: DaySettings, desk: Desk, gtt: GttDesk) -> None:
+    def __init__(self, settings: DaySettings, floor: Floor, desk: Desk, gtt: GttDesk) -> None:
         self._settings = settings
+        self._floor = floor
         self._desk = desk
         self._gtt = gtt
         self._started = False
@@ -31,9 +33,9 @@ class DayKeeper:
     def _plan(self, now: int) -> None:
         """Put what is still to come today on the agenda, and the planning of tomorrow."""
         day = date_of(int(ist_day(now)))
-        agenda, settings = self._desk.agenda, self._settings
+        agenda, settings = self._floor.agenda, self._settings
         events = [(ist_ns(day, settings.night_until), self._morning)]
-        sessions = {name: self._desk.calendar.sessions(name, day) for name in ("NSE", "BSE")}
+        sessions = {name: self._floor.calendar.sessions(name, day) for name in ("NSE", "BSE")}
         ends = sorted({found[-1].close_ns for found in sessions.values() if found})
         if ends and settings.square_off:
             events.append((ist_ns(day, settings.square_off), self._square_off))
@@ -47,50 +49,50 @@ class DayKeeper:
 
     def _morning(self, now: int) -> None:
         """Clear the last day's orders and trades, carry positions, forget its prices."""
-        desk = self._desk
-        desk.cancel_all(list(desk.live.values()), "The order's day is over", now)
-        desk.orders.clear()
-        desk.account.new_day()
+        floor = self._floor
+        floor.expire(list(floor.live.values()), "The order's day is over", now)
+        floor.orders.clear()
+        floor.account.new_day()
         self._gtt.forget()
-        for book in desk.books.values():
+        for book in floor.books.values():
             book.new_day()
 
     def _square_off(self, now: int) -> None:
         """Cancel intraday orders and close intraday positions, again and again until nothing is left or it closes."""
-        desk = self._desk
-        pending = [one for one in desk.live.values() if one.product == "I"]
+        floor = self._floor
+        pending = [one for one in floor.live.values() if one.product == "I"]
         for order in pending:
-            desk.ask(order, Change(None), now)
-        held = [one for one in desk.account.positions.values() if one.product == "I" and one.net]
-        open_now = [one for one in held if desk.is_open(one.instrument.exchange, now)]
+            self._desk.ask(order, Change(None), now)
+        held = [one for one in floor.account.positions.values() if one.product == "I" and one.net]
+        open_now = [one for one in held if floor.is_open(one.instrument.exchange, now)]
         for position in open_now:
             # An order of ours that is still open could make the closing one too much: those go first.
             waits = any(one.instrument is position.instrument for one in pending)
             if not waits:
-                desk.accept(closing(position), now, internal=True)
+                self._desk.accept(closing(position), now, internal=True)
         if open_now or pending:
-            desk.agenda.at(now + int(self._settings.square_off_retry_s * SECOND_NS), self._square_off)
+            floor.agenda.at(now + int(self._settings.square_off_retry_s * SECOND_NS), self._square_off)
 
     def _close(self, now: int) -> None:
         """Let the day's orders of an exchange that has closed expire."""
-        desk = self._desk
-        closed = [one for one in desk.live.values() if not desk.is_open(one.instrument.exchange, now)]
-        desk.cancel_all(closed, "The order expired at the close", now)
+        floor = self._floor
+        closed = [one for one in floor.live.values() if not floor.is_open(one.instrument.exchange, now)]
+        floor.expire(closed, "The order expired at the close", now)
         self._gtt.end_of_day(now)
 
     def _settle(self, now: int) -> None:
         """Settle what expires today against the index."""
-        desk, day = self._desk, ist_date(now)
-        for position in list(desk.account.positions.values()):
+        floor, day = self._floor, ist_date(now)
+        for position in list(floor.account.positions.values()):
             instrument = position.instrument
             if not position.net or instrument.expiry is None or instrument.expiry > day:
                 continue
-            if desk.is_open(instrument.exchange, now):
+            if floor.is_open(instrument.exchange, now):
                 continue
-            index = desk.books.get(index_id(instrument.underlying))
+            index = floor.books.get(index_id(instrument.underlying))
             # An index that was never quoted settles nothing: the contract's own last price stands in.
             known = index is not None and index.last > 0
-            value = settlement_value(instrument, index.last) if index and known else desk.book(instrument).last
+            value = settlement_value(instrument, index.last) if index and known else floor.book(instrument).last
             self._settled += 1
-            desk.account.settle(position, value, f"S{self._settled:07d}", now, day)
-            desk.say_position(position, now)
+            floor.account.settle(position, value, f"S{self._settled:07d}", now, day)
+            floor.say_position(position, now)

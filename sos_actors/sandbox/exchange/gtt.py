@@ -17,6 +17,7 @@ from sos_actors.messages import Side
 from sos_actors.sandbox.exchange.answers import Answer, Refusal, success
 from sos_actors.sandbox.exchange.book import Book, paise
 from sos_actors.sandbox.exchange.desk import Desk
+from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.orders import FO_EXCHANGE, Change, Order, Status, Ticket, short_symbol
 from sos_actors.sandbox.exchange.risk import market_limit
 from sos_actors.sandbox.exchange.stream import EventKind
@@ -96,7 +97,8 @@ class Gtt:
 class GttDesk:
     """GTT orders and the prices they wait for. Requests raise Refusal."""
 
-    def __init__(self, desk: Desk, user: User) -> None:
+    def __init__(self, floor: Floor, desk: Desk, user: User) -> None:
+        self._floor = floor
         self._desk = desk
         self._user = user
         self._all: dict[str, Gtt] = {}
@@ -108,7 +110,7 @@ class GttDesk:
         made = self._read(fields, now)
         self._all[made.gtt_id] = made
         self._say(made, now)
-        self.on_price(self._desk.book(made.instrument), now)
+        self.on_price(self._floor.book(made.instrument), now)
         return success({"gtt_order_ids": [made.gtt_id]}, latency_ms=latency_ms)
 
     def modify(self, body: object, now: int, latency_ms: int) -> Answer:
@@ -144,7 +146,7 @@ class GttDesk:
 
     def on_price(self, book: Book, now: int) -> None:
         """Look at a new last price of an instrument."""
-        if not self._all or not self._desk.is_open(book.instrument.exchange, now):
+        if not self._all or not self._floor.is_open(book.instrument.exchange, now):
             return
         for one in self._all.values():
             if one.instrument is book.instrument and not one.ended:
@@ -189,7 +191,7 @@ class GttDesk:
     def _fire(self, one: Gtt, rule: Rule, book: Book, now: int) -> None:
         price = rule.trigger
         if rule.protection:
-            risk = self._desk.settings.risk
+            risk = self._floor.settings.risk
             price = market_limit(risk, one.instrument, rule.side, rule.protection, rule.trigger, book.tick)
         ticket = Ticket(
             instrument=one.instrument,
@@ -212,9 +214,9 @@ class GttDesk:
         self._say(one, now)
 
     def _say(self, one: Gtt, now: int) -> None:
-        user = self._desk.settings.account.user_id
+        user = self._floor.settings.account.user_id
         row = {"update_type": "gtt_order", "user_id": user, "userId": user, **one.row()}
-        self._desk.stream.send(EventKind.GTT, {**row, "exchange": segment_of(one.instrument)}, now)
+        self._floor.stream.send(EventKind.GTT, {**row, "exchange": segment_of(one.instrument)}, now)
 
     def _find(self, gtt_order_id: object) -> Gtt:
         found = self._all.get(gtt_order_id) if isinstance(gtt_order_id, str) else None
@@ -227,7 +229,7 @@ class GttDesk:
         if kind not in {"SINGLE", "MULTIPLE"}:
             raise Refusal("1126", "The type is SINGLE or MULTIPLE", path="type", value=kind)
         key = fields.get("instrument_token")
-        instrument = self._desk.instruments.by_key(key) if isinstance(key, str) else None
+        instrument = self._floor.instruments.by_key(key) if isinstance(key, str) else None
         if instrument is None or instrument.kind == "INDEX":
             raise Refusal("100011" if key else "1026", path="instrumentToken", value=key)
         if fields.get("product") not in PRODUCTS:
