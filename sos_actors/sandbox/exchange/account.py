@@ -130,10 +130,8 @@ class Account:
 
     def span_of(self, instrument: Instrument, quantity: int) -> int:
         """Margin of so many units short (or of a future either way), paise."""
-        underlying = self._books.get(index_id(instrument.underlying))
-        level = underlying.last if underlying and underlying.last else round((instrument.strike or 0.0) * 100)
-        if instrument.kind == "FUT" and not level:
-            level = self._books[instrument.id].last
+        level = self._last(index_id(instrument.underlying)) or round((instrument.strike or 0.0) * 100)
+        level = level or self._last(instrument.id)
         return round(level * quantity * self._span / 100)
 
     def span(self) -> int:
@@ -147,16 +145,20 @@ class Account:
     def available(self, blocked: int) -> int:
         """Paise free to trade when `blocked` stand behind working orders."""
         futures = sum(
-            one.net * self._books[one.instrument.id].last
+            one.net * self._last(one.instrument.id)
             for one in self.positions.values()
             if one.net and one.instrument.kind == "FUT"
         )
         return self.cash + futures - self.span() - blocked
 
-    def needed(self, order: Order) -> int:
-        """Margin or premium that what is unfilled of an order takes, paise; nothing for what closes a position."""
+    def needed(self, order: Order, before: int) -> int:
+        """Margin or premium that what is unfilled of an order takes, paise; nothing for what closes a position.
+
+        `before` are the units that earlier working orders on the same side may close first: of a target and a stop
+        for one position the second takes margin.
+        """
         held, pending = self.held(order.instrument, order.product), order.pending
-        closing = min(pending, max(0, -held if order.side is Side.BUY else held))
+        closing = min(pending, max(0, (-held if order.side is Side.BUY else held) - before))
         opening = pending - closing
         if order.instrument.kind == "OPT" and order.side is Side.BUY:
             return opening * (order.price or order.trigger)
@@ -199,6 +201,11 @@ class Account:
             "otherTaxes": other,
             "dpPlan": plan,
         }
+
+    def _last(self, instrument: str) -> int:
+        """Last price of an instrument, paise; 0 when there was none."""
+        book = self._books.get(instrument)
+        return book.last if book is not None else 0
 
     def _book(self, execution: Execution, position: Position) -> None:
         self.executions.append(execution)

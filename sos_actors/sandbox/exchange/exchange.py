@@ -17,9 +17,14 @@ from sos_actors.market.instruments import InstrumentTable
 from sos_actors.sandbox.exchange.agenda import Agenda, Delays
 from sos_actors.sandbox.exchange.answers import Answer
 from sos_actors.sandbox.exchange.book import paise
+from sos_actors.sandbox.exchange.books import Books
+from sos_actors.sandbox.exchange.bulk import BulkApi
+from sos_actors.sandbox.exchange.day import DayKeeper
 from sos_actors.sandbox.exchange.desk import Desk
 from sos_actors.sandbox.exchange.faults import FaultDice, FaultMenu
+from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.gate import OWNER, Caller, Class, Gate
+from sos_actors.sandbox.exchange.gtt import GttDesk
 from sos_actors.sandbox.exchange.orderapi import OrderApi
 from sos_actors.sandbox.exchange.reads import Reads
 from sos_actors.sandbox.exchange.settings import ExchangeSettings
@@ -45,12 +50,17 @@ class Exchange:
         self.faults = FaultDice(faults or FaultMenu(), dice)
         self._agenda = Agenda()
         self._delays = Delays(settings.delays, delays)
-        self._desk = Desk(settings, instruments, calendar, self._agenda, self._delays, self.faults, cuts)
-        self._user = User(settings, self._desk)
-        self._gate = Gate(settings, self._delays, self.faults, self._desk.stream, self._user.addresses)
-        self._orders = OrderApi(settings, instruments, self._desk, self._user)
-        self._reads = Reads(settings, instruments, self._desk)
-        self._instruments = instruments
+        self._floor = Floor(settings, instruments, calendar, self._agenda, self._delays, self.faults, cuts)
+        self._desk = Desk(self._floor, self._delays)
+        self._user = User(settings, self._floor, self._desk)
+        self._gate = Gate(settings, self._delays, self.faults, self._floor.stream, self._user.addresses)
+        self._orders = OrderApi(settings, self._floor, self._desk, self._user)
+        self._bulk = BulkApi(self._floor, self._desk, self._orders)
+        self._gtt = GttDesk(self._floor, self._desk, self._user)
+        self._day = DayKeeper(settings.day, self._floor, self._desk, self._gtt)
+        #: The exchange's own books: what a trader is judged by.
+        self.books = Books(self._floor)
+        self._reads = Reads(settings, self._floor)
         self._now = 0
 
     # --- time and market --------------------------------------------------------------------------------------
@@ -58,11 +68,11 @@ class Exchange:
     def advance(self, now: int) -> tuple[StreamEvent, ...]:
         """Let time come to `now`: give what left the broker unasked since the last call, in order of time."""
         self._run(now)
-        return self._desk.stream.drain(now)
+        return self._floor.stream.drain(now)
 
     def next_due(self) -> int | None:
         """When `advance` has something to do next, UTC ns; None when nothing is due."""
-        due = [ts for ts in (self._agenda.next_due(), self._desk.stream.next_due()) if ts is not None]
+        due = [ts for ts in (self._agenda.next_due(), self._floor.stream.next_due()) if ts is not None]
         return min(due) if due else None
 
     def on_quote(
@@ -73,19 +83,26 @@ class Exchange:
         NaN or 0 stands for what is not there. Raises InputError for an instrument that is not listed.
         """
         self._run(now)
-        book = self._desk.books.get(instrument)
+        book = self._floor.books.get(instrument)
         if book is None:
-            found = self._instruments.by_key(instrument)
+            known = self._floor.instruments
+            found = known.by_id(instrument) or known.by_key(instrument)
             if found is None:
                 raise InputError(f"quote of '{instrument}': the exchange does not list it")
-            book = self._desk.books[found.id]
+            book = self._floor.book(found)
         figures = (paise(bid), int(bid_qty), paise(ask), int(ask_qty), paise(last))
-        self._desk.quote(book, figures, volume, now)
+        self._floor.quote(book, figures, volume, now)
+        self._gtt.on_price(book, now)
+
+    def relist(self, instruments: InstrumentTable, now: int) -> None:
+        """Take the contracts of another day; what is held or was traded of others stays."""
+        self._run(now)
+        self._floor.instruments = instruments
 
     def halt(self, now: int, seconds: float) -> None:
         """Stop all executions for some seconds."""
         self._run(now)
-        self._desk.halt(now, seconds)
+        self._floor.halt(now, seconds)
 
     def restart(self, now: int, seconds: float = 0.0) -> None:
         """Let the broker restart: streams die, requests get 503 for `seconds`, the books survive."""
@@ -106,7 +123,39 @@ class Exchange:
         """Answer `DELETE /v3/order/cancel?order_id=`."""
         return self._pass(Class.ORDER, "cancel", now, caller, lambda ms: self._orders.cancel(order_id, now, ms))
 
+    def place_multi(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `POST /v2/order/multi/place`: 200, 207 partial_success, or 400."""
+        return self._pass(Class.BULK, "multi-place", now, caller, lambda _: self._bulk.place(body, now))
+
+    def cancel_multi(
+        self, now: int, caller: Caller = OWNER, *, tag: str | None = None, segment: str | None = None
+    ) -> Answer:
+        """Answer `DELETE /v2/order/multi/cancel?tag=&segment=`."""
+        return self._pass(Class.BULK, "multi-cancel", now, caller, lambda _: self._bulk.cancel(tag, segment, now))
+
+    def exit_positions(
+        self, now: int, caller: Caller = OWNER, *, tag: str | None = None, segment: str | None = None
+    ) -> Answer:
+        """Answer `POST /v2/order/positions/exit?tag=&segment=`."""
+        return self._pass(Class.BULK, "exit", now, caller, lambda _: self._bulk.exit(tag, segment, now))
+
+    def gtt_place(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `POST /v3/order/gtt/place`."""
+        return self._pass(Class.ORDER, "gtt-place", now, caller, lambda ms: self._gtt.place(body, now, ms))
+
+    def gtt_modify(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `PUT /v3/order/gtt/modify`."""
+        return self._pass(Class.ORDER, "gtt-modify", now, caller, lambda ms: self._gtt.modify(body, now, ms))
+
+    def gtt_cancel(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
+        """Answer `DELETE /v3/order/gtt/cancel`, which carries a JSON body."""
+        return self._pass(Class.ORDER, "gtt-cancel", now, caller, lambda ms: self._gtt.cancel(body, now, ms))
+
     # --- reads ------------------------------------------------------------------------------------------------
+
+    def gtt_list(self, now: int, caller: Caller = OWNER, *, gtt_order_id: str | None = None) -> Answer:
+        """Answer `GET /v3/order/gtt[?gtt_order_id=]`."""
+        return self._pass(Class.READ, "gtt", now, caller, lambda _: self._gtt.list(gtt_order_id))
 
     def order_book(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/retrieve-all`."""
@@ -186,4 +235,5 @@ class Exchange:
 
     def _run(self, now: int) -> None:
         self._now = max(self._now, now)
+        self._day.start(now)
         self._agenda.run(self._now)

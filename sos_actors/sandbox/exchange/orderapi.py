@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sos_actors.market.clocktime import SECOND_NS
-from sos_actors.market.instruments import InstrumentTable
 from sos_actors.sandbox.exchange.answers import Answer, Refusal, success
 from sos_actors.sandbox.exchange.desk import Desk
+from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.orders import Change, Order, Ticket
 from sos_actors.sandbox.exchange.settings import ExchangeSettings
 from sos_actors.sandbox.exchange.user import User
@@ -15,25 +17,27 @@ from sos_actors.sandbox.exchange.validation import modify_ticket, order_id_of, p
 class OrderApi:
     """The order API of the broker over a desk. Times are UTC ns; every method raises Refusal."""
 
-    def __init__(self, settings: ExchangeSettings, instruments: InstrumentTable, desk: Desk, user: User) -> None:
+    def __init__(self, settings: ExchangeSettings, floor: Floor, desk: Desk, user: User) -> None:
         self._unprotected = settings.risk.unprotected_market
-        self._instruments = instruments
+        self._floor = floor
         self._desk = desk
         self._user = user
 
     def ticket(self, body: object) -> Ticket:
         """Check a body to be placed."""
-        ticket = place_ticket(body, self._instruments, self._unprotected)
+        ticket = place_ticket(body, self._floor.instruments, self._unprotected)
         self._user.check_segment(ticket.instrument)
         return ticket
 
     def place(self, body: object, now: int, latency_ms: int, version: int) -> Answer:
         """Take a new order."""
-        faults = self._desk.faults
+        faults = self._floor.faults
         if faults.hit("reject_place"):
             menu = faults.menu
             raise Refusal(menu.reject_place_code.removeprefix("UDAPI"), status=menu.reject_place_status)
         ticket = self.ticket(body)
+        if version == 2:
+            ticket = replace(ticket, slice=False)
         quick = faults.hit("fill_before_answer")
         orders = self._desk.accept(ticket, now, quick=quick)
         ids = [order.order_id for order in orders]
@@ -60,7 +64,7 @@ class OrderApi:
         return success({"order_id": order.order_id}, latency_ms=latency_ms)
 
     def _find(self, order_id: object, required: str) -> Order:
-        order = self._desk.orders.get(order_id_of(order_id, required))
+        order = self._floor.orders.get(order_id_of(order_id, required))
         if order is None:
             raise Refusal("100010", path="order_id", value=order_id)
         return order

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sos_actors.market.clocktime import SECOND_NS, ist_date
-from sos_actors.market.instruments import Instrument, InstrumentTable
+from sos_actors.market.instruments import Instrument
 from sos_actors.messages import Side
 from sos_actors.sandbox.exchange.account import trade_row
 from sos_actors.sandbox.exchange.answers import Answer, Refusal, success
 from sos_actors.sandbox.exchange.book import paise
-from sos_actors.sandbox.exchange.desk import Desk
+from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.orders import Order, history_row
 from sos_actors.sandbox.exchange.settings import ExchangeSettings
 from sos_actors.sandbox.exchange.validation import PRODUCTS, order_id_of
@@ -26,17 +26,16 @@ _UNKNOWN_WORDS = (("validity", "GTD"), ("order_type", "ICEBERG"), ("status", "un
 class Reads:
     """Every read of the account."""
 
-    def __init__(self, settings: ExchangeSettings, instruments: InstrumentTable, desk: Desk) -> None:
+    def __init__(self, settings: ExchangeSettings, floor: Floor) -> None:
         self._settings = settings
-        self._instruments = instruments
-        self._desk = desk
+        self._floor = floor
         self._words = 0
 
     def order_book(self, now: int) -> Answer:
         """The day's orders, as they are or as they were."""
         seen = self._seen("stale_orders", now)
-        rows = [row for order in self._desk.orders.values() if (row := _row_at(order, seen)) is not None]
-        if rows and self._desk.faults.hit("unknown_word"):
+        rows = [row for order in self._floor.orders.values() if (row := _row_at(order, seen)) is not None]
+        if rows and self._floor.faults.hit("unknown_word"):
             name, word = _UNKNOWN_WORDS[self._words % len(_UNKNOWN_WORDS)]
             self._words += 1
             rows[-1] = {**rows[-1], name: word}
@@ -53,7 +52,7 @@ class Reads:
         """Every state of the orders of an id, of a tag, or both; oldest first."""
         if not order_id and not tag:
             raise Refusal("100059")
-        orders = [self._order(order_id)] if order_id else list(self._desk.orders.values())
+        orders = [self._order(order_id)] if order_id else list(self._floor.orders.values())
         if tag:
             orders = [order for order in orders if order.tag == tag]
         seen = self._seen("stale_orders", now)
@@ -66,21 +65,22 @@ class Reads:
     def trades(self, now: int) -> Answer:
         """The day's executions."""
         seen = self._seen("stale_orders", now)
-        return success([trade_row(one, order) for one, order in self._desk.account.trades if one.ts <= seen])
+        return success([trade_row(one, order) for one, order in self._floor.account.trades if one.ts <= seen])
 
     def order_trades(self, order_id: object, now: int) -> Answer:
         """The executions of one order."""
         wanted = self._order(order_id)
         seen = self._seen("stale_orders", now)
-        trades = self._desk.account.trades
+        trades = self._floor.account.trades
         return success([trade_row(one, order) for one, order in trades if order is wanted and one.ts <= seen])
 
     def positions(self, now: int) -> Answer:
         """What is held, closed positions of the day included."""
-        account, books = self._desk.account, self._desk.books
+        account = self._floor.account
         seen = self._seen("stale_positions", now)
         held = account.positions_at(seen) if seen < now else list(account.positions.values())
-        return success([one.row(books[one.instrument.id].last, books[one.instrument.id].close) for one in held])
+        books = [self._floor.book(one.instrument) for one in held]
+        return success([one.row(book.last, book.close) for one, book in zip(held, books, strict=True)])
 
     def holdings(self) -> Answer:
         """No shares."""
@@ -90,8 +90,8 @@ class Reads:
         """Money and margin, in the shape of V2 or V3; rupees."""
         if segment not in {None, "", "SEC", "COM"}:
             raise Refusal("100036", "Segment is SEC or COM", path="segment", value=segment)
-        account, desk = self._desk.account, self._desk
-        span, blocked = account.span(), desk.blocked()
+        account = self._floor.account
+        span, blocked = account.span(), self._floor.blocked()
         free = account.available(blocked)
         used = span + blocked
         if version == 3:
@@ -143,7 +143,7 @@ class Reads:
         side = _side(query.get("transaction_type"), "1063")
         if not 0 < price < 1e9:
             raise Refusal("1064", "Price is required", path="price", value=price)
-        charges = self._desk.account.charges_row(instrument, side, quantity, price, ist_date(now))
+        charges = self._floor.account.charges_row(instrument, side, quantity, price, ist_date(now))
         return success({"charges": charges})
 
     def _margin_row(self, instrument: Instrument, leg: Mapping[str, Any]) -> dict[str, float]:
@@ -160,35 +160,35 @@ class Reads:
         price = leg.get("price")
         if price is not None and (not isinstance(price, int | float) or price < 0):
             raise Refusal("1095", "Price must be above 0", path="price", value=price)
-        premium = paise(price) if price else self._desk.books[instrument.id].last
-        return self._desk.account.margin_row(instrument, side, quantity, premium)
+        premium = paise(price) if price else self._floor.book(instrument).last
+        return self._floor.account.margin_row(instrument, side, quantity, premium)
 
     def _contract(self, key: object, missing: str, unknown: str) -> Instrument:
         if not key:
             raise Refusal(missing, "Instrument key is required", path="instrumentKey")
-        found = self._instruments.by_key(key) if isinstance(key, str) else None
+        found = self._floor.instruments.by_key(key) if isinstance(key, str) else None
         if found is None or found.kind == "INDEX":
             raise Refusal(unknown, "Instrument key is invalid", path="instrumentKey", value=key)
         return found
 
     def _order(self, order_id: object) -> Order:
-        found = self._desk.orders.get(order_id_of(order_id, "1023"))
+        found = self._floor.orders.get(order_id_of(order_id, "1023"))
         if found is None:
             raise Refusal("100010", path="order_id", value=order_id)
         return found
 
     def _seen(self, fault: str, now: int) -> int:
         """The instant whose books are shown: now, or earlier where a fault says so."""
-        if not self._desk.faults.hit(fault):
+        if not self._floor.faults.hit(fault):
             return now
-        return now - int(getattr(self._desk.faults.menu, f"{fault}_s") * SECOND_NS)
+        return now - int(getattr(self._floor.faults.menu, f"{fault}_s") * SECOND_NS)
 
     def _funds_v3(self, span: int, blocked: int, free: int) -> dict[str, Any]:
-        account, books = self._desk.account, self._desk.books
+        account, book = self._floor.account, self._floor.book
         held = list(account.positions.values())
         premium = sum(one.buys[1] for one in held if one.net > 0 and one.instrument.kind == "OPT")
         realised = sum(one.realised() for one in held)
-        unrealised = sum(one.net * (books[one.instrument.id].last / 100 - one.average()) for one in held if one.net)
+        unrealised = sum(one.net * (book(one.instrument).last / 100 - one.average()) for one in held if one.net)
         delivery = {"total": 0.0}
         used = {
             "total": (span + blocked) / 100,

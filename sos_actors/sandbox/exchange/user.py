@@ -10,6 +10,7 @@ from sos_actors.market.clocktime import SECOND_NS, ist_date
 from sos_actors.market.instruments import Instrument
 from sos_actors.sandbox.exchange.answers import Answer, Refusal, success
 from sos_actors.sandbox.exchange.desk import Desk
+from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.orders import Change, stamp
 from sos_actors.sandbox.exchange.settings import ExchangeSettings
 from sos_actors.sandbox.exchange.stream import EventKind
@@ -21,9 +22,10 @@ _COOLING_NS = 12 * 3600 * SECOND_NS
 class User:
     """Who the account belongs to and what is switched off."""
 
-    def __init__(self, settings: ExchangeSettings, desk: Desk) -> None:
+    def __init__(self, settings: ExchangeSettings, floor: Floor, desk: Desk) -> None:
         account = settings.account
         self._account = account
+        self._floor = floor
         self._desk = desk
         self._ips = [account.primary_ip, account.secondary_ip]
         self._ip_days: list[dt.date | None] = [None, None]
@@ -70,7 +72,7 @@ class User:
                 self._off.pop(segment, None)
             elif segment not in self._off:
                 self._off[segment] = now
-                for order in list(self._desk.live.values()):
+                for order in list(self._floor.live.values()):
                     if segment_of(order.instrument) == segment:
                         self._desk.ask(order, Change(None), now)
         return success([self._segment(row["segment"]) for row in rows])
@@ -98,7 +100,7 @@ class User:
         for index in changed:
             self._ips[index], self._ip_days[index], self._ip_stamps[index] = wanted[index], day, stamp(now)
         if changed:
-            self._desk.stream.signal(EventKind.TOKENS_DIED, now)
+            self._floor.stream.signal(EventKind.TOKENS_DIED, now)
         return success(self._ip_row(died=bool(changed)))
 
     def _ip_row(self, *, died: bool) -> dict[str, Any]:
@@ -132,7 +134,7 @@ class User:
         return body
 
     def _open_positions(self, segment: str) -> bool:
-        held = self._desk.account.positions.values()
+        held = self._floor.account.positions.values()
         return any(one.net and segment_of(one.instrument) == segment for one in held)
 
 
