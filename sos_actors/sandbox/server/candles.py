@@ -18,9 +18,7 @@ from sos_actors.sandbox.listing import contract_of
 
 #: A candle: start (ISO, IST), open, high, low, close, volume, open interest.
 Row = list[str | float | int]
-_KEY = re.compile(
-    r"(NSE_EQ|NSE_FO|NCD_FO|BSE_EQ|BSE_FO|BCD_FO|MCX_FO|NSE_COM|NSE_INDEX|BSE_INDEX|MCX_INDEX)\|[\w ]+"
-)
+_KEY = re.compile(r"(NSE_EQ|NSE_FO|NCD_FO|BSE_EQ|BSE_FO|BCD_FO|MCX_FO|NSE_COM|NSE_INDEX|BSE_INDEX|MCX_INDEX)\|[\w ]+")
 _EXPIRED_KEY = re.compile(r"(NSE_FO|BSE_FO)\|(\d+)\|(\d{2})-(\d{2})-(\d{4})")
 _LONGEST = {"minutes": 300, "hours": 5, "days": 1, "weeks": 1, "months": 1}
 #: Days a call may span, by unit; minutes above 15 as hours.

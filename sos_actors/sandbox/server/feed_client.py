@@ -14,12 +14,12 @@ LIMITS = {LTPC: (5000, 2000), OPTION_GREEKS: (3000, 2000), FULL: (2000, 1500), F
 CONNECTIONS, CONNECTIONS_PLUS = 2, 5
 
 
-class _Data(msgspec.Struct):
+class _Data(msgspec.Struct, frozen=True):
     instrumentKeys: list[str] = []  # noqa: N815 - the broker's name
     mode: str = LTPC
 
 
-class _Request(msgspec.Struct):
+class _Request(msgspec.Struct, frozen=True):
     method: str = ""
     data: _Data = _Data()
 

@@ -1,4 +1,4 @@
-"""The market feed: every tick to whoever subscribed, in frames, with everything that can happen to a tick on its way."""
+"""The market feed: every tick to whoever subscribed, in frames, and what can happen to a tick on its way."""
 
 from __future__ import annotations
 

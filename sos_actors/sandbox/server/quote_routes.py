@@ -135,7 +135,9 @@ class QuoteRoutes:
             "ohlc": {"open": quote.open, "high": quote.high, "low": quote.low, "close": quote.ltp},
             "depth": {
                 "buy": [{"quantity": x.bid_quantity, "price": x.bid, "orders": _orders(x.bid_quantity)} for x in depth],
-                "sell": [{"quantity": x.ask_quantity, "price": x.ask, "orders": _orders(x.ask_quantity)} for x in depth],
+                "sell": [
+                    {"quantity": x.ask_quantity, "price": x.ask, "orders": _orders(x.ask_quantity)} for x in depth
+                ],
             },
             "timestamp": ist_text(now // _MS * _MS),
             "instrument_token": instrument.upstox_key,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,8 +15,11 @@ from sos_actors.sandbox.days import MarketDays
 from sos_actors.sandbox.exchange.answers import Answer, AnswerKind, Refusal
 from sos_actors.sandbox.exchange.gate import Caller, Token
 from sos_actors.sandbox.exchange.stream import EventKind, StreamEvent
+from sos_actors.sandbox.seeding import stream
+from sos_actors.sandbox.server.auth import death_of
 from sos_actors.sandbox.server.candles import CandleBook
-from sos_actors.sandbox.server.clock import SandboxClock
+from sos_actors.sandbox.server.clock import SandboxClock, parse_instant
+from sos_actors.sandbox.server.fault_requests import FaultRequest, apply_faults
 from sos_actors.sandbox.server.market_feed import MarketFeed
 from sos_actors.sandbox.server.outlet import Outlet
 from sos_actors.sandbox.server.settings import ServerSettings
@@ -38,12 +40,14 @@ class Service:
         self.order_streams: dict[Outlet, frozenset[str]] = {}
         self.candles = CandleBook(history)
         self._history = history
+        self._rng = stream(settings.seed, "stream codes")
         self.background: set[asyncio.Task[None]] = set()
         self._worker = ThreadPoolExecutor(1, "candles")
         self._codes: dict[str, dict[str, str]] = {}
-        self.requests = 0
-        #: Set by the application: break every connection and refuse new ones for some real seconds.
-        self.begin_outage: Callable[[float], None] = lambda _: None
+        self.requests = self.cut_off = self.notifications_sent = self.notifications_lost = 0
+        #: Changes of faults to come: sandbox time, what.
+        self.planned: list[tuple[int, FaultRequest]] = []
+        self._next_death = death_of(clock.now_ns())
 
     # --- requests ---------------------------------------------------------------------------------------------
 
@@ -111,7 +115,7 @@ class Service:
 
     def new_code(self, **what: str) -> str:
         """Make a one-time code for a stream."""
-        code = secrets.token_hex(16)
+        code = self._rng.bytes(16).hex()
         self._codes[code] = what
         while len(self._codes) > _MAX_CODES:
             self._codes.pop(next(iter(self._codes)))
@@ -128,6 +132,11 @@ class Service:
     def pump(self) -> None:
         """Let the world come to now and send what happened."""
         now = self.clock.now_ns()
+        while self.planned and self.planned[0][0] <= now:
+            apply_faults(self.world, self.planned.pop(0)[1])
+        if now >= self._next_death:
+            self._next_death = death_of(now)
+            self._close_streams()
         for quote in self.world.step(now):
             self.feed.publish(quote)
         for event in self.world.exchange.advance(now):
@@ -158,6 +167,18 @@ class Service:
     def kill_tokens(self) -> None:
         """Let every token be dead now; the streams they opened are closed."""
         self.world.tokens.kill_all(self.clock.now_ns())
+        self._close_streams()
+
+    def plan(self, request: FaultRequest) -> None:
+        """Carry out a change of faults, or note it for its time; raises InputError."""
+        if request.at:
+            self.planned.append((parse_instant(request.at), request))
+            self.planned.sort(key=lambda one: one[0])
+        else:
+            apply_faults(self.world, request)
+
+    def _close_streams(self) -> None:
+        """Close every stream in good order, as the tokens that opened them are dead."""
         for outlet in self.outlets():
             self.later(outlet.close(1008))
 

@@ -14,7 +14,7 @@ class AppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     client_id: str = "sandbox-client"
     """API key."""
-    client_secret: str = "sandbox-secret"  # noqa: S105 - opens nothing but the sandbox
+    client_secret: str = "sandbox-secret"
     """API secret."""
     redirect_uri: str = ""
     """The only redirect address that is taken; '' takes any."""

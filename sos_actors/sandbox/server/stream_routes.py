@@ -1,9 +1,8 @@
-"""Routes of the market feed and the portfolio stream: authorisation, the redirect to a one-time address, the sockets."""
+"""Routes of the market feed and the portfolio stream: authorisation, redirect to a one-time address, sockets."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
@@ -114,7 +113,7 @@ class StreamRoutes:
             return await service.give(request, page(403, "403 Forbidden"))
         ws = web.WebSocketResponse(autoping=False, autoclose=True, compress=False, max_msg_size=4 << 20)
         await ws.prepare(request)
-        outlet = Outlet(request, ws, int(service.settings.slow_client_mb * 1e6), time.monotonic)
+        outlet = Outlet(request, ws, int(service.settings.slow_client_mb * 1e6), asyncio.get_running_loop().time)
         writer = asyncio.get_running_loop().create_task(outlet.run())
         if service.world.dice.hit("open_then_die"):
             outlet.snap()

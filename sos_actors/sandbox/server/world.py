@@ -100,7 +100,7 @@ class World:
         keys = tuple(self.market.quotes)
         self.now_ns = now_ns
         self.market = self._open(day)
-        self.exchange.list_instruments(self.market.table, now_ns)
+        self.exchange.relist(self.market.table, now_ns)
         for key in keys:
             self.quote(key)
 
