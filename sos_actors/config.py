@@ -18,6 +18,7 @@ from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
 from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
+from sos_actors.sandbox.server.settings import ServerSettings
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.trading.debounce import DebounceSettings
 from sos_actors.trading.flow import DeskSettings
@@ -81,6 +82,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)
+    sandbox: ServerSettings = ServerSettings()
 
     def fingerprint(self) -> str:
         """Hash of every value, 16 hexadecimal digits: equal configurations give the equal one, however written."""

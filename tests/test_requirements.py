@@ -7,8 +7,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: Needed though nothing imports them: data zoneinfo reads; the broker's SDK and the version of its HTTP library.
-NOT_IMPORTED = {"tzdata", "upstox-python-sdk", "urllib3"}
+#: Needed though nothing imports them: data zoneinfo reads; the version of the HTTP library of the broker's SDK.
+NOT_IMPORTED = {"tzdata", "urllib3"}
 
 
 def named(file):

@@ -16,9 +16,8 @@ from sos_actors.sandbox.schedule import Schedule
 WEEKLY_AHEAD, MONTHLY_AHEAD = dt.timedelta(days=35), dt.timedelta(days=95)
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _UNDERLYINGS = tuple(EXCHANGE_OF)
-#: Segment of the derivatives of each exchange, and what orders and trades call it.
+#: Segment of the derivatives of each exchange.
 SEGMENT = {"NSE": "NSE_FO", "BSE": "BSE_FO"}
-ORDER_EXCHANGE = {"NSE_FO": "NFO", "BSE_FO": "BFO", "NSE_INDEX": "NSE", "BSE_INDEX": "BSE"}
 
 
 def listed_expiries(underlying: str, day: dt.date, schedule: Schedule) -> tuple[dt.date, ...]:
@@ -52,17 +51,6 @@ def option_instruments(
     for strike in strikes:
         for right in (Right.CE, Right.PE):
             yield _contract(underlying, expiry, float(strike), right, day, schedule)
-
-
-def short_symbol(instrument: Instrument, *, monthly: bool) -> str:
-    """Symbol as the exchange and the quote maps write it: 'NIFTY26NOV25000CE', weekly 'NIFTY26D0125000CE'."""
-    if instrument.expiry is None:
-        return instrument.upstox_key.partition("|")[2]
-    year, month, day = instrument.expiry.year % 100, instrument.expiry.month, instrument.expiry.day
-    if instrument.right is None:
-        return f"{instrument.underlying}{year:02}{_MONTHS[month - 1]}FUT"
-    date = f"{year:02}{_MONTHS[month - 1]}" if monthly else f"{year:02}{'123456789OND'[month - 1]}{day:02}"
-    return f"{instrument.underlying}{date}{instrument.strike:g}{instrument.right.value}"
 
 
 def _contract(

@@ -16,7 +16,8 @@ from sos_actors.sandbox.server.service import Service
 
 _FOLDER = "/market-quote/instruments/exchange"
 _MAX_ROWS = 30
-_INDEX_NAMES = {"INDIAVIX": "India VIX", "NIFTY": "Nifty 50", "BANKNIFTY": "Nifty Bank"}
+#: Numbers of the indices at their exchanges.
+_INDEX_TOKENS = {"NIFTY": "26000", "BANKNIFTY": "26009", "INDIAVIX": "26017", "SENSEX": "1", "BANKEX": "12"}
 
 
 def add_routes(app: web.Application, service: Service) -> None:
@@ -32,11 +33,11 @@ def master_row(item: Instrument) -> dict[str, Any]:
     if item.kind == "INDEX":
         return {
             "segment": segment,
-            "name": _INDEX_NAMES.get(item.underlying, token),
+            "name": token,
             "exchange": item.exchange,
             "instrument_type": "INDEX",
             "instrument_key": item.upstox_key,
-            "exchange_token": f"{26000 + sum(map(ord, token)) % 1000}",
+            "exchange_token": _INDEX_TOKENS.get(item.underlying, token),
             "trading_symbol": item.trading_symbol,
         }
     assert item.expiry is not None  # contracts have one

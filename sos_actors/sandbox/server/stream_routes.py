@@ -120,6 +120,7 @@ class StreamRoutes:
         try:
             await serve(ticket, outlet)
         finally:
+            service.cut_off += outlet.cut_off
             writer.cancel()
         return ws
 
