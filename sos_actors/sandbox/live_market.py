@@ -136,11 +136,7 @@ class LiveMarket:
 
     def _begin(self, player: _Player) -> None:
         started = int(np.searchsorted(player.columns.start, self.now_ns, side="right")) - 1
-        over = started >= 0 and self.now_ns >= int(player.columns.start[-1]) + 2 * MINUTE_NS
-        player.seek(len(player.columns.start) if over else max(started, 0))
-        if over:
-            player.quote.start_from(player.columns, len(player.columns.start))
-            return
+        player.seek(max(started, 0))
         while player.place < len(player.rows) or player.load(self.tape):
             row = player.rows[player.place]
             if row[0] > self.now_ns:

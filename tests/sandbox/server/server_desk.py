@@ -52,7 +52,11 @@ class Desk:
 
     def call(self, path, method="GET", body=None, headers=None):
         """Status and JSON (or text) of a plain request with the token."""
-        head = {"Authorization": f"Bearer {self.api.configuration.access_token}", "User-Agent": "test", **(headers or {})}
+        head = {
+            "Authorization": f"Bearer {self.api.configuration.access_token}",
+            "User-Agent": "test",
+            **(headers or {}),
+        }
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.sandbox.address + path, data, head, method=method)  # noqa: S310
         try:

@@ -287,7 +287,12 @@ def test_tokens_die_now(desk):
 
 @pytest.mark.parametrize(
     ("fault", "status", "words"),
-    [("too_many", 429, "UDAPI10005"), ("server_error", 500, "UDAPI100500"), ("bad_gateway", 502, "<html"), ("forbidden", 403, "<html")],
+    [
+        ("too_many", 429, "UDAPI10005"),
+        ("server_error", 500, "UDAPI100500"),
+        ("bad_gateway", 502, "<html"),
+        ("forbidden", 403, "<html"),
+    ],
 )
 def test_requests_go_wrong(desk, fault, status, words):
     desk.arm(**{fault: 1})

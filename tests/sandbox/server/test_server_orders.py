@@ -80,7 +80,12 @@ def test_a_resting_order_is_modified_and_cancelled(desk):
     wait_until(lambda: status().status == "open", "the order at the exchange")
     api.modify_order(
         upstox_client.ModifyOrderRequest(
-            order_id=number, order_type="LIMIT", validity="DAY", price=round(low - 1.0, 2), trigger_price=0.0, quantity=65
+            order_id=number,
+            order_type="LIMIT",
+            validity="DAY",
+            price=round(low - 1.0, 2),
+            trigger_price=0.0,
+            quantity=65,
         )
     )
     wait_until(lambda: status().price == pytest.approx(low - 1.0), "the modification")
@@ -148,7 +153,14 @@ def test_multi_orders_and_gtt(desk):
     status, answer = desk.call(
         "/v3/order/gtt/place",
         "POST",
-        {"type": "SINGLE", "quantity": 65, "product": "D", "instrument_token": call, "transaction_type": "BUY", "rules": [rule]},
+        {
+            "type": "SINGLE",
+            "quantity": 65,
+            "product": "D",
+            "instrument_token": call,
+            "transaction_type": "BUY",
+            "rules": [rule],
+        },
     )
     assert status == 200, answer
     (number,) = answer["data"]["gtt_order_ids"]

@@ -124,7 +124,9 @@ def test_today_comes_from_intraday_alone_and_only_what_is_over(desk):
 
 def test_options_have_candles_with_open_interest(desk):
     key = desk.key("NIFTY 29950 CE 23 NOV 26")
-    v2 = upstox_client.HistoryApi(desk.api).get_historical_candle_data1(key, "30minute", "2026-11-19", "2026-11-19", "2.0")
+    v2 = upstox_client.HistoryApi(desk.api).get_historical_candle_data1(
+        key, "30minute", "2026-11-19", "2026-11-19", "2.0"
+    )
     assert len(v2.data.candles) == 13
     assert all(row[5] > 0 and row[6] > 0 for row in v2.data.candles)
 
@@ -274,7 +276,11 @@ def test_without_a_token_only_what_the_sdk_asks_without_one(desk):
         "/v2/market/timings/2026-11-20",
     ):
         assert desk.call(path, headers=bare)[0] == 200
-    for path in ("/v2/user/profile", "/v3/market-quote/ltp?instrument_key=NSE_INDEX%7CNifty+50", "/v2/order/retrieve-all"):
+    for path in (
+        "/v2/user/profile",
+        "/v3/market-quote/ltp?instrument_key=NSE_INDEX%7CNifty+50",
+        "/v2/order/retrieve-all",
+    ):
         status, answer = desk.call(path, headers=bare)
         assert (status, codes(answer)) == (401, "UDAPI100050")
 
