@@ -142,7 +142,5 @@ class Venue:
 
 def with_settings(**groups):
     """PLAIN with some groups of settings changed: `with_settings(risk={"span_percent": 20})`."""
-    changed = {
-        name: msgspec.structs.replace(getattr(PLAIN, name), **fields) for name, fields in groups.items()
-    }
+    changed = {name: msgspec.structs.replace(getattr(PLAIN, name), **fields) for name, fields in groups.items()}
     return msgspec.structs.replace(PLAIN, **changed)

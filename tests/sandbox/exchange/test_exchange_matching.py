@@ -1,7 +1,7 @@
 """The matching engine: queues, depth, stops, partial fills."""
 
 import pytest
-from exchange_helpers import CALL, Venue, with_settings
+from exchange_helpers import CALL, PUT, Venue, with_settings
 
 
 def test_life_of_a_filled_order(venue):
@@ -122,9 +122,7 @@ def test_triggered_stop_limit_rests_where_the_market_has_run_away(venue):
 
 
 def test_stop_market_is_limited_by_its_protection(venue):
-    order = venue.place(
-        order_type="SL-M", transaction_type="SELL", trigger_price=99.0, price=0, market_protection=10
-    )
+    order = venue.place(order_type="SL-M", transaction_type="SELL", trigger_price=99.0, price=0, market_protection=10)
     venue.quote(bid=90.0, bid_qty=6500, ask=90.5, last=90.05, traded=65)
     venue.run()
     row = venue.rows()[0]
@@ -167,8 +165,6 @@ def test_halt_stops_executions_and_catches_up(venue):
 
 
 def test_books_of_contracts_do_not_touch(venue):
-    from exchange_helpers import PUT
-
     venue.quote(PUT, bid=49.95, ask=50.05, last=50.0)
     order = venue.place(PUT, price=49.0)
     venue.quote(CALL, last=10.0, ask=9.0, traded=650)

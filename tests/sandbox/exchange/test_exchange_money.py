@@ -3,10 +3,11 @@
 import datetime as dt
 
 import pytest
-from exchange_helpers import CALL, DAY, EXPIRY, FUTURE, INDEX, PUT, Venue, with_settings
+from exchange_helpers import CALL, DAY, EXPIRY, FUTURE, INDEX, PUT, Venue, option, with_settings
 
 from sos_actors.market.charges import ChargeSchedule
-from sos_actors.messages import Side
+from sos_actors.market.instruments import InstrumentTable
+from sos_actors.messages import Right, Side
 
 ONE_DAY = dt.timedelta(days=1)
 
@@ -14,9 +15,7 @@ ONE_DAY = dt.timedelta(days=1)
 def fill(venue, instrument=CALL, side="BUY", quantity=65, price=100.0, product="I"):
     """Trade at one price exactly."""
     venue.quote(instrument, bid=price, bid_qty=6500, ask=price, ask_qty=6500, last=price)
-    order = venue.place(
-        instrument, transaction_type=side, quantity=quantity, price=price, product=product, tag="fill"
-    )
+    order = venue.place(instrument, transaction_type=side, quantity=quantity, price=price, product=product, tag="fill")
     assert venue.order(order).status == "complete", venue.rows()[-1]
     return order
 
@@ -49,7 +48,7 @@ def test_brokerage_is_charged_once_an_order(venue):
     venue.quote(bid=99.0, ask=100.0, ask_qty=650)
     assert venue.order(order).status == "complete"
     schedule = ChargeSchedule()
-    parts = [one for one in venue.exchange.books.executions()]
+    parts = list(venue.exchange.books.executions())
     assert len(parts) == 2
     for one, orders in zip(parts, (1, 0), strict=True):
         expected = schedule.charges("OPT", "NSE", Side.BUY, one.quantity, one.price / 100, DAY, orders).total
@@ -126,7 +125,7 @@ def test_funds_in_the_third_version(venue):
     assert cash["cash"]["unpaid_charges"] == venue.exchange.books.charges / 100
     assert cash["margin_used"]["premium_present"] == 6500.0
     assert cash["margin_used"]["loss"] == {"total": 65.0, "realised": 0.0, "unrealised": 65.0}
-    assert venue.exchange.funds(venue.now, segment="XXX").code == "UDAPI100036"
+    assert venue.exchange.funds(venue.now, segment="FOO").code == "UDAPI100036"
 
 
 def test_margin_of_a_basket(venue):
@@ -244,7 +243,10 @@ def test_expiry_settles_against_the_index():
     tax = ChargeSchedule().exercise("NSE", 65, 120.5, EXPIRY).total
     assert books.cash == before + 65 * 12_050 - tax
     settled = books.executions()[-2:]
-    assert [(one.kind, one.price, one.side) for one in settled] == [("SETTLEMENT", 12_050, "SELL"), ("SETTLEMENT", 0, "BUY")]
+    assert [(one.kind, one.price, one.side) for one in settled] == [
+        ("SETTLEMENT", 12_050, "SELL"),
+        ("SETTLEMENT", 0, "BUY"),
+    ]
 
 
 def test_short_call_in_the_money_pays():
@@ -268,7 +270,12 @@ def test_the_next_morning(venue):
     assert venue.rows() == []
     assert venue.exchange.trades(venue.now).body["data"] == []
     (row,) = positions(venue)
-    assert (row["product"], row["quantity"], row["overnight_quantity"], row["overnight_buy_amount"]) == ("D", 65, 65, 6500.0)
+    assert (row["product"], row["quantity"], row["overnight_quantity"], row["overnight_buy_amount"]) == (
+        "D",
+        65,
+        65,
+        6500.0,
+    )
     assert (row["close_price"], row["average_price"], row["day_buy_quantity"]) == (108.0, 100.0, 0)
     books = venue.audited()
     assert books.cash == cash
@@ -284,11 +291,6 @@ def test_days_pass_in_one_step(venue):
 
 
 def test_contracts_of_another_day(venue):
-    from exchange_helpers import option
-
-    from sos_actors.market.instruments import InstrumentTable
-    from sos_actors.messages import Right
-
     fill(venue, price=100.0, product="D")
     other = option(25_100.0, Right.CE, "60000", dt.date(2026, 12, 1))
     venue.exchange.relist(InstrumentTable([INDEX, other]), venue.now)

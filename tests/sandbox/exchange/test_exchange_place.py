@@ -1,10 +1,14 @@
 """Placing: what is refused at once, with which code, and what is rejected later."""
 
-import pytest
-from exchange_helpers import CALL, FUTURE, INDEX, Venue, with_settings
+import datetime as dt
 
+import pytest
+from exchange_helpers import CALL, DAY, FUTURE, INDEX, Venue, with_settings
+
+from sos_actors.errors import InputError
 from sos_actors.sandbox.exchange import Caller, Token
 
+TOMORROW = DAY + dt.timedelta(days=1)
 SL = {"order_type": "SL", "price": 101.0, "trigger_price": 100.5}
 
 
@@ -142,22 +146,14 @@ def test_latency_is_said_and_kept(venue):
 def test_night(venue):
     venue.until("23:59:59")
     assert venue.send().ok
-    venue.until("00:00", day=venue_day(1))
+    venue.until("00:00", day=TOMORROW)
     assert (venue.send().status, venue.send().code) == (423, "UDAPI100074")
     assert venue.exchange.cancel("x", venue.now).code == "UDAPI100074"
     assert venue.exchange.funds(venue.now).code == "UDAPI100072"
     assert venue.exchange.order_book(venue.now).ok
-    venue.until("05:30", day=venue_day(1))
+    venue.until("05:30", day=TOMORROW)
     assert venue.send().ok
     assert venue.exchange.funds(venue.now).ok
-
-
-def venue_day(later):
-    import datetime as dt
-
-    from exchange_helpers import DAY
-
-    return DAY + dt.timedelta(days=later)
 
 
 def test_outside_the_session(venue):
@@ -241,8 +237,6 @@ def test_rate_limit_of_a_minute_with_a_retry_after():
 
 
 def test_an_expired_contract_is_not_traded():
-    import datetime as dt
-
     venue = Venue(day=dt.date(2026, 11, 25))
     venue.quote()
     venue.place()
@@ -250,6 +244,6 @@ def test_an_expired_contract_is_not_traded():
 
 
 def test_unknown_instrument_in_a_quote(venue):
-    with pytest.raises(Exception, match="does not list"):
+    with pytest.raises(InputError, match="does not list"):
         venue.exchange.on_quote("NSE_FO|1", 1, 1, 1, 1, 1, 1, venue.now)
     venue.exchange.on_quote(CALL.upstox_key, 1, 1, 1, 1, 1, 1, venue.now)

@@ -3,7 +3,7 @@
 import pytest
 from exchange_helpers import CALL, DAY, PUT
 
-from sos_actors.sandbox.exchange import EventKind
+from sos_actors.sandbox.exchange import Caller, EventKind
 
 
 def row(venue, name, **fields):
@@ -153,9 +153,7 @@ def test_entry_above(venue):
 
 
 def bracket(venue, **stop):
-    found = placed(
-        venue, rule(), rule("TARGET", trigger_price=110.0), rule("STOPLOSS", trigger_price=95.0, **stop)
-    )
+    found = placed(venue, rule(), rule("TARGET", trigger_price=110.0), rule("STOPLOSS", trigger_price=95.0, **stop))
     venue.run()
     move(venue, 100.0)
     assert states(venue, found) == {"ENTRY": "COMPLETED", "TARGET": "SCHEDULED", "STOPLOSS": "SCHEDULED"}
@@ -269,8 +267,6 @@ def test_kill_switch_refuses_all_or_nothing(venue):
 
 
 def test_static_ip(venue):
-    from sos_actors.sandbox.exchange import Caller
-
     answer = venue.exchange.set_static_ip({"primary_ip": "10.0.0.9"}, venue.now)
     assert answer.body["data"]["access_tokens_invalidated"] is True
     assert answer.body["data"]["primary_ip_updated_at"] == "2026-11-20 10:00:00"
