@@ -247,3 +247,17 @@ def test_unknown_instrument_in_a_quote(venue):
     with pytest.raises(InputError, match="does not list"):
         venue.exchange.on_quote("NSE_FO|1", 1, 1, 1, 1, 1, 1, venue.now)
     venue.exchange.on_quote(CALL.upstox_key, 1, 1, 1, 1, 1, 1, venue.now)
+
+
+def test_time_does_not_go_back(venue):
+    order = venue.place(price=99.0)
+    venue.exchange.cancel(order, venue.now - 10**12)
+    venue.run()
+    assert venue.order(order).status == "cancelled"
+    venue.audited()
+
+
+def test_circuit_before_the_first_price_of_the_day(venue):
+    venue.now += 3 * 86_400 * 10**9  # Monday, and nothing has traded yet
+    venue.run(0)
+    assert venue.order(venue.place(price=100.05, product="D")).status == "open"
