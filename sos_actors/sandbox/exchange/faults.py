@@ -112,15 +112,23 @@ class FaultDice:
 
     def __init__(self, menu: FaultMenu, rng: np.random.Generator) -> None:
         self._rng = rng
-        self.menu = menu
         self._left: dict[str, int] = {}
+        self.menu = FaultMenu()
+        #: How often each fault has struck.
         self.struck: dict[str, int] = {}
         self.set(menu)
 
     def set(self, menu: FaultMenu) -> None:
-        """Take another menu; counts begin anew."""
+        """Take another menu. Counts begin anew where the chance changed, and go on elsewhere; an empty one ends all."""
+        for name in FAULTS:
+            chance: Chance = getattr(menu, name)
+            if chance != getattr(self.menu, name):
+                self._left.pop(name, None)
+                if chance != NEVER:
+                    self._left[name] = chance.count
+        if menu == FaultMenu():
+            self._left.clear()
         self.menu = menu
-        self._left = {name: getattr(menu, name).count for name in FAULTS if getattr(menu, name) != NEVER}
 
     def arm(self, name: str, count: int = 1) -> None:
         """Let a fault strike the next `count` times, whatever the menu says; InputError for an unknown name."""

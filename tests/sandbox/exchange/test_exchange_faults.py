@@ -45,6 +45,26 @@ def test_what_is_not_armed_draws_nothing():
     assert rng.random() == np.random.default_rng(1).random()
 
 
+def test_another_menu_keeps_the_counts_it_does_not_change():
+    dice = FaultDice(FaultMenu(halt=Chance(count=2)), np.random.default_rng(1))
+    dice.arm("too_many")
+    assert dice.hit("halt")
+    dice.set(FaultMenu(halt=Chance(count=2), restart=Chance(count=1)))
+    assert [dice.hit("halt") for _ in range(2)] == [True, False]
+    assert [dice.hit("restart") for _ in range(2)] == [True, False]
+    assert dice.hit("too_many")
+    dice.set(FaultMenu(halt=Chance(count=1)))
+    assert [dice.hit("halt") for _ in range(2)] == [True, False]
+
+
+def test_the_empty_menu_ends_everything():
+    dice = FaultDice(FaultMenu(halt=Chance(count=5)), np.random.default_rng(1))
+    dice.arm("too_many", 3)
+    dice.set(FaultMenu())
+    assert not dice.hit("halt")
+    assert not dice.hit("too_many")
+
+
 def test_unknown_fault():
     with pytest.raises(InputError, match="known are"):
         FaultDice(FaultMenu(), np.random.default_rng(1)).arm("nothing")
