@@ -50,7 +50,8 @@ class Book:
         return self._sum // len(self._lasts) if self._lasts else self.last
 
     def new_day(self) -> None:
-        """Forget the day; the last price becomes the close."""
+        """Forget the day; the last price becomes the close, and until the next quote nobody stands in the book."""
+        self.bid = self.bid_qty = self.ask = self.ask_qty = 0
         self.close = self.last or self.close
         self.first = 0
         self._volume = None

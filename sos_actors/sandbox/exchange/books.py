@@ -123,9 +123,10 @@ class Books:
             if order.final == (name in self._floor.live):
                 yield f"{name}: {order.status}, live {name in self._floor.live}"
             book = self._floor.book(order.instrument)
-            held = (order in book.resting) + (order in book.stops)
-            if held != (order.entered and not order.final):
-                yield f"{name}: {order.status} stands {held} times in the book"
+            held = (book.resting.count(order), book.stops.count(order))
+            live = order.entered and not order.final
+            if held != (live and not order.waiting, live and order.waiting):
+                yield f"{name}: {order.status} stands {held[0]} times in the book, {held[1]} times among the stops"
             yield from _audit_history(order)
 
 

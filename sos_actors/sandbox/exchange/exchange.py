@@ -1,7 +1,7 @@
 """The simulated broker and exchange: one object with the broker's API as calls, and time as their argument.
 
-Every call carries `now` (UTC ns), which never goes back. Calls answer at once with an `Answer` that says when and how
-the server is to give it; what they cause later is collected by `advance`.
+Every call carries `now` (UTC ns); a time before one already given counts as that one. Calls answer at once with an
+`Answer` that says when and how the server is to give it; what they cause later is collected by `advance`.
 """
 
 from __future__ import annotations
@@ -67,8 +67,7 @@ class Exchange:
 
     def advance(self, now: int) -> tuple[StreamEvent, ...]:
         """Let time come to `now`: give what left the broker unasked since the last call, in order of time."""
-        self._run(now)
-        return self._floor.stream.drain(now)
+        return self._floor.stream.drain(self._run(now))
 
     def next_due(self) -> int | None:
         """When `advance` has something to do next, UTC ns; None when nothing is due."""
@@ -82,7 +81,7 @@ class Exchange:
 
         NaN or 0 stands for what is not there. Raises InputError for an instrument that is not listed.
         """
-        self._run(now)
+        now = self._run(now)
         book = self._floor.books.get(instrument)
         if book is None:
             known = self._floor.instruments
@@ -101,125 +100,133 @@ class Exchange:
 
     def halt(self, now: int, seconds: float) -> None:
         """Stop all executions for some seconds."""
-        self._run(now)
-        self._floor.halt(now, seconds)
+        self._floor.halt(self._run(now), seconds)
 
     def restart(self, now: int, seconds: float = 0.0) -> None:
         """Let the broker restart: streams die, requests get 503 for `seconds`, the books survive."""
-        self._run(now)
-        self._gate.restart(now, seconds)
+        self._gate.restart(self._run(now), seconds)
 
     # --- orders -----------------------------------------------------------------------------------------------
 
     def place(self, body: object, now: int, caller: Caller = OWNER, *, version: int = 3) -> Answer:
         """Answer `POST /v3/order/place` (`version` 2: `/v2/order/place`, no slices, one id)."""
-        return self._pass(Class.ORDER, "place", now, caller, lambda ms: self._orders.place(body, now, ms, version))
+        return self._pass(Class.ORDER, "place", now, caller, lambda at, ms: self._orders.place(body, at, ms, version))
 
     def modify(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `PUT /v3/order/modify`."""
-        return self._pass(Class.ORDER, "modify", now, caller, lambda ms: self._orders.modify(body, now, ms))
+        return self._pass(Class.ORDER, "modify", now, caller, lambda at, ms: self._orders.modify(body, at, ms))
 
     def cancel(self, order_id: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `DELETE /v3/order/cancel?order_id=`."""
-        return self._pass(Class.ORDER, "cancel", now, caller, lambda ms: self._orders.cancel(order_id, now, ms))
+        return self._pass(Class.ORDER, "cancel", now, caller, lambda at, ms: self._orders.cancel(order_id, at, ms))
 
     def place_multi(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `POST /v2/order/multi/place`: 200, 207 partial_success, or 400."""
-        return self._pass(Class.BULK, "multi-place", now, caller, lambda _: self._bulk.place(body, now))
+        return self._pass(Class.BULK, "multi-place", now, caller, lambda at, _ms: self._bulk.place(body, at))
 
     def cancel_multi(
         self, now: int, caller: Caller = OWNER, *, tag: str | None = None, segment: str | None = None
     ) -> Answer:
         """Answer `DELETE /v2/order/multi/cancel?tag=&segment=`."""
-        return self._pass(Class.BULK, "multi-cancel", now, caller, lambda _: self._bulk.cancel(tag, segment, now))
+        return self._pass(Class.BULK, "multi-cancel", now, caller, lambda at, _ms: self._bulk.cancel(tag, segment, at))
 
     def exit_positions(
         self, now: int, caller: Caller = OWNER, *, tag: str | None = None, segment: str | None = None
     ) -> Answer:
         """Answer `POST /v2/order/positions/exit?tag=&segment=`."""
-        return self._pass(Class.BULK, "exit", now, caller, lambda _: self._bulk.exit(tag, segment, now))
+        return self._pass(Class.BULK, "exit", now, caller, lambda at, _ms: self._bulk.exit(tag, segment, at))
 
     def gtt_place(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `POST /v3/order/gtt/place`."""
-        return self._pass(Class.ORDER, "gtt-place", now, caller, lambda ms: self._gtt.place(body, now, ms))
+        return self._pass(Class.ORDER, "gtt-place", now, caller, lambda at, ms: self._gtt.place(body, at, ms))
 
     def gtt_modify(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `PUT /v3/order/gtt/modify`."""
-        return self._pass(Class.ORDER, "gtt-modify", now, caller, lambda ms: self._gtt.modify(body, now, ms))
+        return self._pass(Class.ORDER, "gtt-modify", now, caller, lambda at, ms: self._gtt.modify(body, at, ms))
 
     def gtt_cancel(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `DELETE /v3/order/gtt/cancel`, which carries a JSON body."""
-        return self._pass(Class.ORDER, "gtt-cancel", now, caller, lambda ms: self._gtt.cancel(body, now, ms))
+        return self._pass(Class.ORDER, "gtt-cancel", now, caller, lambda at, ms: self._gtt.cancel(body, at, ms))
 
     # --- reads ------------------------------------------------------------------------------------------------
 
     def gtt_list(self, now: int, caller: Caller = OWNER, *, gtt_order_id: str | None = None) -> Answer:
         """Answer `GET /v3/order/gtt[?gtt_order_id=]`."""
-        return self._pass(Class.READ, "gtt", now, caller, lambda _: self._gtt.list(gtt_order_id))
+        return self._pass(Class.READ, "gtt", now, caller, lambda _at, _ms: self._gtt.list(gtt_order_id))
 
     def order_book(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/retrieve-all`."""
-        return self._pass(Class.READ, "book", now, caller, lambda _: self._reads.order_book(now))
+        return self._pass(Class.READ, "book", now, caller, lambda at, _ms: self._reads.order_book(at))
 
     def order_details(self, order_id: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/details?order_id=`."""
-        return self._pass(Class.READ, "details", now, caller, lambda _: self._reads.order_details(order_id, now))
+        return self._pass(Class.READ, "details", now, caller, lambda at, _ms: self._reads.order_details(order_id, at))
 
     def order_history(
         self, now: int, caller: Caller = OWNER, *, order_id: str | None = None, tag: str | None = None
     ) -> Answer:
         """Answer `GET /v2/order/history?order_id=&tag=`, oldest first."""
-        return self._pass(Class.READ, "history", now, caller, lambda _: self._reads.history(order_id, tag, now))
+        return self._pass(Class.READ, "history", now, caller, lambda at, _ms: self._reads.history(order_id, tag, at))
 
     def trades(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/trades/get-trades-for-day`."""
-        return self._pass(Class.READ, "trades", now, caller, lambda _: self._reads.trades(now))
+        return self._pass(Class.READ, "trades", now, caller, lambda at, _ms: self._reads.trades(at))
 
     def order_trades(self, order_id: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/trades?order_id=`."""
-        return self._pass(Class.READ, "order-trades", now, caller, lambda _: self._reads.order_trades(order_id, now))
+        return self._pass(
+            Class.READ, "order-trades", now, caller, lambda at, _ms: self._reads.order_trades(order_id, at)
+        )
 
     def positions(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/portfolio/short-term-positions`."""
-        return self._pass(Class.READ, "positions", now, caller, lambda _: self._reads.positions(now))
+        return self._pass(Class.READ, "positions", now, caller, lambda at, _ms: self._reads.positions(at))
 
     def holdings(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/portfolio/long-term-holdings`: this account holds no shares."""
-        return self._pass(Class.READ, "holdings", now, caller, lambda _: self._reads.holdings())
+        return self._pass(Class.READ, "holdings", now, caller, lambda _at, _ms: self._reads.holdings())
 
     def funds(self, now: int, caller: Caller = OWNER, *, version: int = 2, segment: str | None = None) -> Answer:
         """Answer `GET /v2/user/get-funds-and-margin` (`version` 3: `/v3/...`)."""
-        return self._pass(Class.FUNDS, "funds", now, caller, lambda _: self._reads.funds(version, segment))
+        return self._pass(Class.FUNDS, "funds", now, caller, lambda _at, _ms: self._reads.funds(version, segment))
 
     def margin(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `POST /v2/charges/margin`."""
-        return self._pass(Class.MARKET, "margin", now, caller, lambda _: self._reads.margin(body))
+        return self._pass(Class.READ, "margin", now, caller, lambda _at, _ms: self._reads.margin(body))
 
     def brokerage(self, query: Mapping[str, Any], now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/charges/brokerage`; `query` values are text, as they stand in the address."""
-        return self._pass(Class.MARKET, "brokerage", now, caller, lambda _: self._reads.brokerage(query, now))
+        return self._pass(Class.READ, "brokerage", now, caller, lambda at, _ms: self._reads.brokerage(query, at))
 
     # --- the account's owner ----------------------------------------------------------------------------------
 
     def profile(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/user/profile`."""
-        return self._pass(Class.READ, "profile", now, caller, lambda _: self._user.profile())
+        return self._pass(Class.READ, "profile", now, caller, lambda _at, _ms: self._user.profile())
 
     def kill_switch(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/user/kill-switch`."""
-        return self._pass(Class.READ, "kill-switch", now, caller, lambda _: self._user.kill_switch())
+        return self._pass(Class.READ, "kill-switch", now, caller, lambda _at, _ms: self._user.kill_switch())
 
     def set_kill_switch(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `POST /v2/user/kill-switch`."""
-        return self._pass(Class.READ, "set-kill-switch", now, caller, lambda _: self._user.set_kill_switch(body, now))
+        return self._pass(
+            Class.READ, "set-kill-switch", now, caller, lambda at, _ms: self._user.set_kill_switch(body, at)
+        )
 
     def static_ip(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/user/ip`."""
-        return self._pass(Class.READ, "ip", now, caller, lambda _: self._user.static_ip())
+        return self._pass(Class.READ, "ip", now, caller, lambda _at, _ms: self._user.static_ip())
 
     def set_static_ip(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `PUT /v2/user/ip`; the tokens die (an event says so)."""
-        return self._pass(Class.READ, "set-ip", now, caller, lambda _: self._user.set_static_ip(body, now))
+        return self._pass(Class.READ, "set-ip", now, caller, lambda at, _ms: self._user.set_static_ip(body, at))
+
+    # --- the market side --------------------------------------------------------------------------------------
+
+    def market(self, name: str, now: int, caller: Caller, work: Callable[[], Answer]) -> Answer:
+        """Answer a read of the market with `work`, which may raise Refusal, behind the same faults and limits."""
+        return self._pass(Class.READ, name, now, caller, lambda _at, _ms: work())
 
     # --- the market side --------------------------------------------------------------------------------------
 
@@ -229,11 +236,14 @@ class Exchange:
 
     # --- inside -----------------------------------------------------------------------------------------------
 
-    def _pass(self, kind: Class, name: str, now: int, caller: Caller, work: Any) -> Answer:
-        self._run(now)
-        return self._gate.pass_through(kind, name, now, caller, work)
+    def _pass(self, kind: Class, name: str, now: int, caller: Caller, work: Callable[[int, int], Answer]) -> Answer:
+        """Let a request through the gate; `work` is called with the time and the latency in ms."""
+        at = self._run(now)
+        return self._gate.pass_through(kind, name, at, caller, lambda ms: work(at, ms))
 
-    def _run(self, now: int) -> None:
+    def _run(self, now: int) -> int:
+        """Let time come to `now`, never back; gives the time it is."""
         self._now = max(self._now, now)
-        self._day.start(now)
+        self._day.start(self._now)
         self._agenda.run(self._now)
+        return self._now

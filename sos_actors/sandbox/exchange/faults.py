@@ -12,7 +12,9 @@ class Chance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """When a fault strikes: the next `count` times its point is passed, then each time with `probability`."""
 
     probability: float = 0.0
+    """Chance at each passing, 0 to 1, when no count is left."""
     count: int = 0
+    """How many of the next passings it surely strikes."""
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
@@ -37,7 +39,9 @@ class FaultMenu(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     reject_place: Chance = NEVER
     """A placing is refused with `reject_place_code`."""
     reject_place_code: str = "UDAPI100500"
+    """Error code of a refused placing."""
     reject_place_status: int = 400
+    """HTTP status of a refused placing."""
     # Any request.
     too_many: Chance = NEVER
     """429 with UDAPI10005."""
@@ -52,10 +56,12 @@ class FaultMenu(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     slow_answer: Chance = NEVER
     """The answer comes `slow_answer_s` later."""
     slow_answer_s: float = 3.0
+    """Seconds a slow answer, or one overtaken by the stream, is held back."""
     # An order's way.
     slow_status: Chance = NEVER
     """A step of an order takes `slow_status_s` longer."""
     slow_status_s: float = 2.0
+    """Seconds a slow step takes longer."""
     fill_before_answer: Chance = NEVER
     """An order goes through at once and its answer is held back `slow_answer_s`: the stream is first."""
     reject_risk: Chance = NEVER
@@ -74,27 +80,33 @@ class FaultMenu(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     late_message: Chance = NEVER
     """A stream message, and all after it, goes out `late_message_s` later."""
     late_message_s: float = 2.0
+    """Seconds a late message is late."""
     swapped_message: Chance = NEVER
     """A stream message is overtaken by those of the next `swapped_message_s`."""
     swapped_message_s: float = 0.5
+    """Seconds of later messages that overtake a swapped one."""
     phantom_fill: Chance = NEVER
     """An update of an open order is preceded by one that says more is filled than is; the books never say so."""
     # Reads.
     stale_orders: Chance = NEVER
     """A read of orders or trades shows them as they were `stale_orders_s` ago."""
     stale_orders_s: float = 5.0
+    """Seconds by which a stale order or trade book lags."""
     stale_positions: Chance = NEVER
     """A read of positions shows them as they were `stale_positions_s` ago."""
     stale_positions_s: float = 5.0
+    """Seconds by which stale positions lag."""
     unknown_word: Chance = NEVER
     """One row of an order-book answer has a validity, type or status no documentation knows."""
     # The house.
     halt: Chance = NEVER
     """An order reaching the exchange finds it halted: no executions for `halt_s`."""
     halt_s: float = 10.0
+    """Seconds a halt of executions lasts."""
     restart: Chance = NEVER
     """A request finds the broker restarting: streams die, requests get 503 for `restart_s`; the books survive."""
     restart_s: float = 3.0
+    """Seconds the broker's front end is away."""
 
     def __post_init__(self) -> None:
         """Check the durations; raises ValueError."""
@@ -112,15 +124,23 @@ class FaultDice:
 
     def __init__(self, menu: FaultMenu, rng: np.random.Generator) -> None:
         self._rng = rng
-        self.menu = menu
         self._left: dict[str, int] = {}
+        self.menu = FaultMenu()
+        #: How often each fault has struck.
         self.struck: dict[str, int] = {}
         self.set(menu)
 
     def set(self, menu: FaultMenu) -> None:
-        """Take another menu; counts begin anew."""
+        """Take another menu. Counts begin anew where the chance changed, and go on elsewhere; an empty one ends all."""
+        for name in FAULTS:
+            chance: Chance = getattr(menu, name)
+            if chance != getattr(self.menu, name):
+                self._left.pop(name, None)
+                if chance != NEVER:
+                    self._left[name] = chance.count
+        if menu == FaultMenu():
+            self._left.clear()
         self.menu = menu
-        self._left = {name: getattr(menu, name).count for name in FAULTS if getattr(menu, name) != NEVER}
 
     def arm(self, name: str, count: int = 1) -> None:
         """Let a fault strike the next `count` times, whatever the menu says; InputError for an unknown name."""

@@ -53,7 +53,6 @@ class Class(Word):
     BULK = "BULK"
     READ = "READ"
     FUNDS = "FUNDS"
-    MARKET = "MARKET"
 
 
 _WRITES = frozenset({Class.ORDER, Class.BULK})

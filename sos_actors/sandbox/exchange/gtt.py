@@ -22,7 +22,7 @@ from sos_actors.sandbox.exchange.orders import FO_EXCHANGE, Change, Order, Statu
 from sos_actors.sandbox.exchange.risk import market_limit
 from sos_actors.sandbox.exchange.stream import EventKind
 from sos_actors.sandbox.exchange.user import User, segment_of
-from sos_actors.sandbox.exchange.validation import LIMIT, MAX_PROTECTION, PRODUCTS
+from sos_actors.sandbox.exchange.validation import LIMIT, MAX_PROTECTION, PRODUCTS, is_number, is_word
 
 ENTRY, TARGET, STOPLOSS = "ENTRY", "TARGET", "STOPLOSS"
 SCHEDULED, PENDING, COMPLETED, FAILED, CANCELLED = "SCHEDULED", "PENDING", "COMPLETED", "FAILED", "CANCELLED"
@@ -226,15 +226,15 @@ class GttDesk:
 
     def _read(self, fields: Mapping[str, Any], now: int) -> Gtt:
         kind = fields.get("type")
-        if kind not in {"SINGLE", "MULTIPLE"}:
+        if not is_word(kind, {"SINGLE", "MULTIPLE"}):
             raise Refusal("1126", "The type is SINGLE or MULTIPLE", path="type", value=kind)
         key = fields.get("instrument_token")
         instrument = self._floor.instruments.by_key(key) if isinstance(key, str) else None
         if instrument is None or instrument.kind == "INDEX":
             raise Refusal("100011" if key else "1026", path="instrumentToken", value=key)
-        if fields.get("product") not in PRODUCTS:
+        if not is_word(fields.get("product"), PRODUCTS):
             raise Refusal("1054", path="product", value=fields.get("product"))
-        if fields.get("transaction_type") not in {"BUY", "SELL"}:
+        if not is_word(fields.get("transaction_type"), {"BUY", "SELL"}):
             raise Refusal("1057", path="transactionType", value=fields.get("transaction_type"))
         self._user.check_segment(instrument)
         side = Side(fields["transaction_type"])
@@ -286,19 +286,19 @@ def _rules(fields: Mapping[str, Any], kind: str, side: Side) -> list[Rule]:
 
 
 def _rule(row: object, side: Side) -> Rule:
-    if not isinstance(row, Mapping) or row.get("strategy") not in {ENTRY, TARGET, STOPLOSS}:
+    if not isinstance(row, Mapping) or not is_word(row.get("strategy"), {ENTRY, TARGET, STOPLOSS}):
         raise Refusal("1132", "The strategy is ENTRY, TARGET or STOPLOSS", path="rules.strategy")
     strategy, kind, price = row["strategy"], row.get("trigger_type"), row.get("trigger_price")
-    if kind not in {"ABOVE", "BELOW", "IMMEDIATE"}:
+    if not is_word(kind, {"ABOVE", "BELOW", "IMMEDIATE"}):
         raise Refusal("1130", "The trigger type is ABOVE, BELOW or IMMEDIATE", path="rules.trigger_type", value=kind)
     if strategy != ENTRY and kind != "IMMEDIATE":
         raise Refusal("1143", "Only ENTRY takes another trigger type than IMMEDIATE", path="rules.trigger_type")
-    if isinstance(price, bool) or not isinstance(price, int | float) or not 0 < price < 1e9:
+    if not is_number(price) or not 0 < price < 1e9:
         raise Refusal("1142", "The trigger price is above 0", path="rules.trigger_price", value=price)
     gap, protection = row.get("trailing_gap") or 0, row.get("market_protection") or 0
-    if not isinstance(gap, int | float) or gap < 0 or (gap and strategy != STOPLOSS):
+    if not is_number(gap) or gap < 0 or (gap and strategy != STOPLOSS):
         raise Refusal("1151", "The trailing gap is above 0, and of a STOPLOSS", path="rules.trailing_gap", value=gap)
-    if not isinstance(protection, int | float) or (protection < 0 and protection != -1):
+    if not is_number(protection) or (protection < 0 and protection != -1):
         raise Refusal("1160", path="rules.market_protection", value=protection)
     if protection > MAX_PROTECTION:
         raise Refusal("1159", path="rules.market_protection", value=protection)

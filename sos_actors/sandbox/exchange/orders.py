@@ -205,6 +205,7 @@ def stamp(ns: int) -> str:
     return _stamp(ns // SECOND_NS)
 
 
+@lru_cache(maxsize=65536)
 def short_symbol(instrument: Instrument) -> str:
     """The exchange's short form: NIFTY26NOV25000CE monthly, NIFTY2613025000PE weekly, NIFTY26NOVFUT."""
     expiry = instrument.expiry

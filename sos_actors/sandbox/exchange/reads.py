@@ -14,7 +14,7 @@ from sos_actors.sandbox.exchange.book import paise
 from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.orders import Order, history_row
 from sos_actors.sandbox.exchange.settings import ExchangeSettings
-from sos_actors.sandbox.exchange.validation import PRODUCTS, order_id_of
+from sos_actors.sandbox.exchange.validation import PRODUCTS, is_number, is_word, order_id_of
 
 _MAX_MARGIN = 20
 _COMMODITY_ZERO = ("used_margin", "payin_amount", "span_margin", "adhoc_margin", "notional_cash", "available_margin",
@@ -88,7 +88,7 @@ class Reads:
 
     def funds(self, version: int, segment: str | None) -> Answer:
         """Money and margin, in the shape of V2 or V3; rupees."""
-        if segment not in {None, "", "SEC", "COM"}:
+        if segment and not is_word(segment, {"SEC", "COM"}):
             raise Refusal("100036", "Segment is SEC or COM", path="segment", value=segment)
         account = self._floor.account
         span, blocked = account.span(), self._floor.blocked()
@@ -134,11 +134,11 @@ class Reads:
         instrument = self._contract(query.get("instrument_token"), "1059", "1060")
         try:
             quantity, price = int(query.get("quantity") or 0), float(query.get("price") or 0.0)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise Refusal("100036", "Quantity and price are numbers", path="quantity") from None
         if quantity <= 0:
             raise Refusal("1061", "Quantity is required", path="quantity", value=quantity)
-        if query.get("product") not in PRODUCTS:
+        if not is_word(query.get("product"), PRODUCTS):
             raise Refusal("1062", "Product is required", path="product", value=query.get("product"))
         side = _side(query.get("transaction_type"), "1063")
         if not 0 < price < 1e9:
@@ -154,11 +154,11 @@ class Reads:
             raise Refusal("1096", "Quantity must be above 0", path="quantity", value=quantity)
         if quantity % max(1, instrument.lot_size):
             raise Refusal("1104", "Quantity must be a multiple of the lot", path="quantity", value=quantity)
-        if leg.get("product") not in PRODUCTS:
+        if not is_word(leg.get("product"), PRODUCTS):
             raise Refusal("1100", "Product is required", path="product", value=leg.get("product"))
         side = _side(leg.get("transaction_type"), "1101")
         price = leg.get("price")
-        if price is not None and (not isinstance(price, int | float) or price < 0):
+        if price is not None and (not is_number(price) or price < 0):
             raise Refusal("1095", "Price must be above 0", path="price", value=price)
         premium = paise(price) if price else self._floor.book(instrument).last
         return self._floor.account.margin_row(instrument, side, quantity, premium)
@@ -228,6 +228,6 @@ def _row_at(order: Order, seen: int) -> dict[str, Any] | None:
 
 
 def _side(value: object, wrong: str) -> Side:
-    if value not in {"BUY", "SELL"}:
+    if not is_word(value, {"BUY", "SELL"}):
         raise Refusal(wrong, "Transaction type is required", path="transactionType", value=value)
     return Side(value)

@@ -38,7 +38,7 @@ def band(settings: RiskSettings, reference: int) -> tuple[int, int]:
 
 def circuit(settings: RiskSettings, book: Book) -> tuple[int, int]:
     """Lower and upper circuit of the day, paise; the first price of the day sets them."""
-    return book.tick, round(book.first * settings.circuit_multiple) + 10_000
+    return book.tick, round((book.first or book.last) * settings.circuit_multiple) + 10_000
 
 
 def problem(settings: RiskSettings, order: Order, book: Book) -> str:

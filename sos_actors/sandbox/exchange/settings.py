@@ -11,7 +11,7 @@ from sos_actors.market.clocktime import clock_ns
 def _not_negative(settings: msgspec.Struct, where: str) -> None:
     for name in settings.__struct_fields__:
         if not getattr(settings, name) >= 0:
-            raise ValueError(f"exchange.{where}.{name} is {getattr(settings, name)}: write 0 or more")
+            raise ValueError(f"sandbox.exchange.{where}.{name} is {getattr(settings, name)}: write 0 or more")
 
 
 class DelaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,9 +50,9 @@ class DepthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
         if self.levels < 1 or self.step_ticks < 1 or not self.growth > 0:
-            raise ValueError("exchange.depth: levels and step_ticks are at least 1, growth is above 0")
+            raise ValueError("sandbox.exchange.depth: levels and step_ticks are at least 1, growth is above 0")
         if not 0 <= self.split_probability <= 1:
-            raise ValueError(f"exchange.depth.split_probability is {self.split_probability}: write 0 to 1")
+            raise ValueError(f"sandbox.exchange.depth.split_probability is {self.split_probability}: write 0 to 1")
 
 
 class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -84,11 +84,15 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
         if self.unprotected_market not in {"reject", "protect"}:
-            raise ValueError(f"exchange.risk.unprotected_market is '{self.unprotected_market}': reject or protect")
+            raise ValueError(
+                f"sandbox.exchange.risk.unprotected_market is '{self.unprotected_market}': reject or protect"
+            )
         if not self.automatic_protection or self.automatic_protection[-1][0] != 0.0:
-            raise ValueError("exchange.risk.automatic_protection: the last row holds for any price, write [0, percent]")
+            raise ValueError(
+                "sandbox.exchange.risk.automatic_protection: the last row holds for any price, write [0, percent]"
+            )
         if self.span_percent < 0 or not 0 <= self.exposure_share <= 1:
-            raise ValueError("exchange.risk: span_percent is 0 or more, exposure_share 0 to 1")
+            raise ValueError("sandbox.exchange.risk: span_percent is 0 or more, exposure_share 0 to 1")
 
 
 class DaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,7 +113,7 @@ class DaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         if self.square_off:
             clock_ns(self.square_off)
         if self.square_off_retry_s <= 0 or self.settle_after_close_s < 0:
-            raise ValueError("exchange.day: square_off_retry_s is above 0, settle_after_close_s 0 or more")
+            raise ValueError("sandbox.exchange.day: square_off_retry_s is above 0, settle_after_close_s 0 or more")
 
 
 class RateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -146,9 +150,16 @@ class ExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Everything of the simulated broker and exchange but its faults."""
 
     account: AccountSettings = AccountSettings()
+    """Whose account it is, its cash, its registered addresses."""
     delays: DelaySettings = DelaySettings()
+    """How long each step takes."""
     depth: DepthSettings = DepthSettings()
+    """The book beyond the best bid and ask."""
     risk: RiskSettings = RiskSettings()
+    """Risk checks, price bands, margins, protection of market orders."""
     day: DaySettings = DaySettings()
+    """Night, square-off, settlement."""
     rates: RateSettings = RateSettings()
+    """Requests allowed in a time."""
     charges: ChargeSettings = ChargeSettings()
+    """What the broker takes of an order."""

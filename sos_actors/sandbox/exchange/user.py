@@ -14,6 +14,7 @@ from sos_actors.sandbox.exchange.floor import Floor
 from sos_actors.sandbox.exchange.orders import Change, stamp
 from sos_actors.sandbox.exchange.settings import ExchangeSettings
 from sos_actors.sandbox.exchange.stream import EventKind
+from sos_actors.sandbox.exchange.validation import is_word
 
 SEGMENTS = ("NSE_EQ", "NSE_FO", "BSE_EQ", "BSE_FO", "MCX_FO")
 _COOLING_NS = 12 * 3600 * SECOND_NS
@@ -123,9 +124,9 @@ class User:
             raise Refusal("100038", "The body is a list of segment and action")
         for row in body:
             segment, action = row.get("segment"), row.get("action")
-            if segment not in SEGMENTS:
+            if not is_word(segment, SEGMENTS):
                 raise Refusal("1186", "The segment does not exist", path="segment", value=segment)
-            if action not in {"ENABLE", "DISABLE"}:
+            if not is_word(action, {"ENABLE", "DISABLE"}):
                 raise Refusal("1188", "The action is ENABLE or DISABLE", path="action", value=action)
             if action == "DISABLE" and self._open_positions(segment):
                 raise Refusal("1184", "Close all positions of the segment first", path="segment", value=segment)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Collection, Mapping
+from typing import Any, TypeGuard
 
 from sos_actors.market.instruments import Instrument, InstrumentTable
 from sos_actors.messages import Side
@@ -105,6 +106,16 @@ def slices(ticket: Ticket) -> list[int]:
     return [largest] * whole + ([rest] if rest else [])
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a JSON value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_word(value: object, allowed: Collection[str]) -> TypeGuard[str]:
+    """Whether a JSON value is one of some words."""
+    return isinstance(value, str) and value in allowed
+
+
 def _object(body: object) -> Body:
     if not isinstance(body, Mapping):
         raise Refusal("100038", "The body is no JSON object")
@@ -125,14 +136,14 @@ def _word(fields: Body, name: str, allowed: frozenset[Any], missing: str, wrong:
     value = fields.get(name)
     if value is None or value == "":
         raise Refusal(missing, path=name)
-    if not isinstance(value, str) or value not in allowed:
+    if not is_word(value, allowed):
         raise Refusal(wrong, path=name, value=value)
     return value
 
 
 def _quantity(fields: Body) -> int:
     value = fields.get("quantity")
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if not is_number(value) or value % 1:
         raise Refusal("100036", "Quantity must be a whole number", path="quantity", value=value)
     if value <= 0:
         raise Refusal("1052", path="quantity", value=value)
@@ -143,7 +154,7 @@ def _money(fields: Body, name: str) -> int:
     value = fields.get(name)
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+    if not is_number(value) or not 0 <= value < 1e9:
         raise Refusal("100036", f"{name} must be a number, 0 or more", path=name, value=value)
     # Anything above zero stays so, or a price of a tenth of a paisa would count as none.
     return paise(value) or int(value > 0)
@@ -151,7 +162,7 @@ def _money(fields: Body, name: str) -> int:
 
 def _disclosed(fields: Body, quantity: int) -> int:
     value = fields.get("disclosed_quantity") or 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if not is_number(value) or value < 0:
         raise Refusal("100036", path="disclosedQuantity", value=value)
     if value and value * 10 < quantity:
         raise Refusal("1039", path="disclosedQuantity", value=value)
@@ -161,7 +172,7 @@ def _disclosed(fields: Body, quantity: int) -> int:
 def _protection(fields: Body, kind: str, unprotected: str) -> float:
     value = fields.get("market_protection")
     value = 0 if value is None else value
-    if isinstance(value, bool) or not isinstance(value, int | float) or (value < 0 and value != -1) or value != value:
+    if not is_number(value) or (value < 0 and value != -1):
         raise Refusal("1160", path="marketProtection", value=value)
     if value > MAX_PROTECTION:
         raise Refusal("1159", path="marketProtection", value=value)
