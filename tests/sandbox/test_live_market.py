@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 import math
 
 import numpy as np
@@ -108,7 +109,7 @@ def test_depth_is_in_lots_on_the_grid_and_falls_away_from_the_best():
             assert levels == []
             continue
         assert (levels[0].bid, levels[0].ask) == (quote.bid, quote.ask)
-        for a, b in zip(levels, levels[1:], strict=False):
+        for a, b in itertools.pairwise(levels):
             assert b.bid < a.bid < a.ask < b.ask
         assert all(level.bid_quantity % item.lot_size == 0 < level.bid_quantity for level in levels)
         assert all(math.isclose(level.bid / item.tick_size, round(level.bid / item.tick_size)) for level in levels)

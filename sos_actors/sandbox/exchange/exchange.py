@@ -228,12 +228,6 @@ class Exchange:
         """Answer a read of the market with `work`, which may raise Refusal, behind the same faults and limits."""
         return self._pass(Class.READ, name, now, caller, lambda _at, _ms: work())
 
-    # --- the market side --------------------------------------------------------------------------------------
-
-    def market(self, name: str, now: int, caller: Caller, work: Callable[[], Answer]) -> Answer:
-        """Answer a read of the market with `work`, which may raise Refusal, behind the same faults and limits."""
-        return self._pass(Class.MARKET, name, now, caller, lambda _: work())
-
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _pass(self, kind: Class, name: str, now: int, caller: Caller, work: Callable[[int, int], Answer]) -> Answer:

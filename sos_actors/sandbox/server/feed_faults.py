@@ -71,17 +71,23 @@ class FeedDice:
 
     def __init__(self, menu: FeedFaultMenu, rng: np.random.Generator) -> None:
         self._rng = rng
+        self._left: dict[str, int] = {}
+        self.menu = FeedFaultMenu()
+        #: How often each fault has struck.
         self.struck: dict[str, int] = {}
         self.set(menu)
 
     def set(self, menu: FeedFaultMenu) -> None:
-        """Take another menu; counts begin anew."""
-        self.menu = menu
-        self._left: dict[str, int] = {}
+        """Take another menu. Counts begin anew where the chance changed, and go on elsewhere; an empty one ends all."""
         for name in FEED_FAULTS:
             chance: Chance = getattr(menu, name)
-            if chance != NEVER:
-                self._left[name] = chance.count
+            if chance != getattr(self.menu, name):
+                self._left.pop(name, None)
+                if chance != NEVER:
+                    self._left[name] = chance.count
+        if menu == FeedFaultMenu():
+            self._left.clear()
+        self.menu = menu
 
     def arm(self, name: str, count: int = 1) -> None:
         """Let a fault strike the next `count` times its point is passed; raises InputError for an unknown name."""

@@ -58,7 +58,7 @@ class Desk:
             **(headers or {}),
         }
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.sandbox.address + path, data, head, method=method)  # noqa: S310
+        request = urllib.request.Request(self.sandbox.address + path, data, head, method=method)
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, _read(answer.read())

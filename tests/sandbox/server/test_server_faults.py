@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import urllib.error
@@ -221,7 +222,7 @@ def test_duplicated_ticks(open_desk):
     mark = len(fulls(seen, key))
     wait_until(lambda: len(fulls(seen, key)) > mark + 20, "ticks")
     volumes = [int(full["vtt"]) for full in fulls(seen, key)[mark + 4 :]]
-    pairs = sum(a == b for a, b in zip(volumes, volumes[1:], strict=False))
+    pairs = sum(a == b for a, b in itertools.pairwise(volumes))
     assert pairs >= len(volumes) // 2 - 1
 
 
@@ -233,7 +234,7 @@ def test_late_ticks_come_behind_newer_ones(open_desk):
 
     def backwards():
         volumes = [int(full["vtt"]) for full in fulls(seen, key)]
-        return any(b < a for a, b in zip(volumes, volumes[1:], strict=False))
+        return any(b < a for a, b in itertools.pairwise(volumes))
 
     wait_until(backwards, "a tick behind newer ones")
 

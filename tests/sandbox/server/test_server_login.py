@@ -98,7 +98,7 @@ def test_a_code_gives_a_token_once(desk):
 
 def test_a_code_is_used_up_even_by_a_failure(desk):
     code = code_of(desk)
-    assert refusal(exchange, desk, code, client_secret="wrong") == "UDAPI100069"  # noqa: S106
+    assert refusal(exchange, desk, code, client_secret="wrong") == "UDAPI100069"
     assert refusal(exchange, desk, code) == "UDAPI100057"
     assert refusal(exchange, desk, code_of(desk), redirect_uri="http://elsewhere/") == "UDAPI100070"
 
@@ -136,7 +136,7 @@ def test_the_semi_automatic_request_posts_the_token(open_desk):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/token"
     desk = open_desk(app=AppSettings(notifier_url=url, approval_s=0.05))
-    body = upstox_client.IndieUserTokenRequest(client_secret="sandbox-secret")  # noqa: S106
+    body = upstox_client.IndieUserTokenRequest(client_secret="sandbox-secret")
     answer = upstox_client.LoginApi(desk.api).init_token_request_for_indie_user(body, "sandbox-client")
     assert answer.data.notifier_url == url
     wait_until(lambda: got, "the token")

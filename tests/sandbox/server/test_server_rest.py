@@ -43,7 +43,7 @@ def refused(call, *args, **kwargs):
 
 
 def test_the_master_is_what_our_reader_takes(desk, tmp_path):
-    raw = urllib.request.urlopen(  # noqa: S310
+    raw = urllib.request.urlopen(
         desk.sandbox.address + "/market-quote/instruments/exchange/complete.json.gz", timeout=30
     ).read()
     path = tmp_path / "complete.json.gz"
