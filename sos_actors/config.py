@@ -23,6 +23,7 @@ from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.walltime import ClockSettings
+from sos_actors.sandbox.server.settings import ServerSettings
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.sources.data_settings import DataSettings
 from sos_actors.trading.debounce import DebounceSettings
@@ -94,6 +95,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     login: LoginSettings = LoginSettings()
     logs: LogSettings = LogSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)
+    sandbox: ServerSettings = ServerSettings()
 
     def fingerprint(self) -> str:
         """Hash of every value, 16 hexadecimal digits: equal configurations give the equal one, however written."""
