@@ -107,11 +107,11 @@ class Runtime:
     ) -> Ref:
         """Make and start an actor under a path; raises ValueError if it is taken.
 
-        A path is free again when its actor was stopped, but not when it was benched.
+        A path is free again when its actor has stopped for good, benched or not: whoever spawns decides.
         """
         former = self._cast.get(path)
         if former is not None:
-            if former.benched or not former.actor.closed:
+            if not former.actor.closed:
                 raise ValueError(f"there is an actor '{path}' already")
             del self._cast[path]
         dispatcher = self.dispatcher_for(group)
