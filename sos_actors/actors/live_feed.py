@@ -267,7 +267,7 @@ class LiveFeedActor(Actor):
         if changed:
             say = logger.info if verdict.live else logger.warning
             say("{}: market data {}", underlying, verdict.detail or "live")
-        if changed or anew:
+        if changed or (anew and not verdict.live):
             self.publish(status, underlying)
 
     def _verdict(self, underlying: str, now: int) -> Verdict:
