@@ -47,6 +47,9 @@ class MarketStream(Protocol):
     def session(self, *, market_open: bool) -> None:
         """Say whether the market is open."""
 
+    def reconnect(self, detail: str) -> None:
+        """Make every connection anew."""
+
     def status(self) -> dict[str, Any]:
         """Say how the stream does, as plain data."""
 
@@ -85,6 +88,8 @@ class LiveFeedActor(Actor):
         super().__init__()
         self._stream = stream
         self._check_ns = round(freshness.check_s * SECOND_NS)
+        self._revive_ns = round(freshness.revive_s * speed * SECOND_NS)
+        self._revived_at = 0
         self._judge = FreshnessJudge(freshness, speed)
         self._underlyings = tuple(underlyings)
         self._reasons: dict[str, Counter[str]] = {}
@@ -225,6 +230,7 @@ class LiveFeedActor(Actor):
         """Judge the ages, as long as the day lasts."""
         if self._checking:
             self._check()
+            self._revive()
             self._check_later()
 
     def _check_later(self) -> None:
@@ -236,6 +242,18 @@ class LiveFeedActor(Actor):
         """Publish every underlying's status."""
         for name in self._underlyings:
             self._say(name)
+
+    def _revive(self) -> None:
+        """Reconnect where the connections live and yet an underlying has been silent for very long."""
+        if not self._revive_ns or not self._open_since or self._down:
+            return
+        now = self.clock.now
+        fresh_start = max(self._open_since, self._revived_at, *self._up.values())
+        for name, verdict in self._verdicts.items():
+            if not verdict.live and now - max(verdict.since, fresh_start) > self._revive_ns:
+                self._revived_at = now
+                self._stream.reconnect(f"{name}: {verdict.detail}")
+                return
 
     def _say(self, underlying: str, *, anew: bool = False) -> None:
         """Publish one underlying's status; to its bar actors where it changed, or (`anew`) some of them are new."""
@@ -249,7 +267,7 @@ class LiveFeedActor(Actor):
         if changed:
             say = logger.info if verdict.live else logger.warning
             say("{}: market data {}", underlying, verdict.detail or "live")
-        if changed or anew:
+        if changed or (anew and not verdict.live):
             self.publish(status, underlying)
 
     def _verdict(self, underlying: str, now: int) -> Verdict:

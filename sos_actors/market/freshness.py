@@ -18,6 +18,10 @@ class FreshnessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Seconds without a tick of any of its options that does the same."""
     least_real_s: float = 2.0
     """Where the clock is scaled: both are at least this many seconds of real time."""
+    revive_s: float = 120.0
+    """Seconds of real time after which connections that live but bring nothing of an underlying are made anew.
+
+    An index that is silent for so long in the session is no quiet market: the broker has forgotten it. 0: never."""
     check_s: float = 1.0
     """Seconds between two judgements."""
     index_pause_from: str = "15:15"
@@ -27,8 +31,9 @@ class FreshnessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
-        if min(self.index_stale_s, self.options_stale_s, self.check_s) <= 0 or self.least_real_s < 0:
-            raise ValueError("freshness: write more than 0 for the stale times and check_s, 0 or more for least_real_s")
+        positive = (self.index_stale_s, self.options_stale_s, self.check_s)
+        if min(positive) <= 0 or min(self.least_real_s, self.revive_s) < 0:
+            raise ValueError("freshness: write more than 0 for the stale times and check_s, 0 or more for the others")
         if clock_ns(self.index_pause_from) > clock_ns(self.index_pause_to):
             raise ValueError("freshness: index_pause_from is after index_pause_to")
 

@@ -20,7 +20,7 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Longest wait for one step of connecting (TCP, TLS, the answer to the handshake), and for a send."""
     backoff_first_s: float = 0.5
     """Wait after the first failure; it doubles with each further one."""
-    backoff_cap_s: float = 30.0
+    backoff_cap_s: float = 15.0
     """Longest such wait."""
     backoff_jitter: float = 0.5
     """Share of each wait that is left to chance, so that many clients do not come back at one instant."""

@@ -24,6 +24,7 @@ class Drop(enum.StrEnum):
     TLS = "TLS failed"
     STALE = "silent"
     NO_ANSWER = "no answer"
+    ASKED = "asked for"
 
 
 class State(enum.StrEnum):

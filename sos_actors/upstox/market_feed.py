@@ -110,6 +110,12 @@ class UpstoxMarketFeed:
             self._left = left
             return left
 
+    def reconnect(self, detail: str) -> None:
+        """Make every connection anew: they live, and yet what was asked for does not come."""
+        with self._lock:
+            for link in self._links:
+                link.stream.reconnect(detail)
+
     def session(self, *, market_open: bool) -> None:
         """Say whether the market is open: silence is judged more strictly then."""
         with self._lock:

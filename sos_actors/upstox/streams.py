@@ -120,7 +120,11 @@ class SupervisedStream:
 
     def wake(self) -> None:
         """Let the supervising thread have a round now."""
-        self._events.put((None, "wake"))
+        self._events.put((None, ""))
+
+    def reconnect(self, detail: str) -> None:
+        """Drop the connection, if there is one, and make a new one after the usual wait."""
+        self._events.put((None, detail))
 
     def status(self) -> dict[str, Any]:
         """Say how the stream does, as plain data. Ages and waits in seconds."""
@@ -216,7 +220,9 @@ class SupervisedStream:
             self._detail = "waiting for a token: log in"
 
     def _take(self, attempt: _Attempt | None, what: str) -> None:
-        if attempt is None:  # only a call to wake up
+        if attempt is None:
+            if what:  # else only a call to wake up
+                self._drop(Drop.ASKED, what)
             return
         if attempt is not self._attempt:
             if what == "opened":  # given up long ago, and connected after all

@@ -43,6 +43,7 @@ class FakeStream:
     def __init__(self, left_out: dict[str, str] | None = None) -> None:
         self.wants: list[list[str]] = []
         self.sessions: list[bool] = []
+        self.reconnects: list[tuple[int, str]] = []
         self.stopped = False
         self.left_out = left_out or {}
         self.runtime: Any = None
@@ -56,6 +57,9 @@ class FakeStream:
     def want(self, instruments):
         self.wants.append(list(instruments))
         return self.left_out
+
+    def reconnect(self, detail):
+        self.reconnects.append((self.runtime.clock.now, detail))
 
     def session(self, *, market_open):
         self.sessions.append(market_open)

@@ -194,6 +194,26 @@ def test_a_silent_index_is_said_with_its_age_and_every_second():
     assert {status.since for status in stale} == {ist("09:15") + 9 * NS}
 
 
+def test_connections_that_live_and_bring_nothing_are_made_anew():
+    stage = Stage()
+    stage.play(
+        ("09:14", 0, lambda: stage.runtime.publish(chosen(CALL), "NIFTY")),
+        ("09:14", 1, stage.stream.up),
+        *stage.ticking("09:14", 60, NIFTY, CALL), *stage.ticking("09:15", 10, NIFTY, CALL),
+        *[act for minute in range(15, 20) for act in stage.ticking(f"09:{minute}", 60, CALL)],
+        ends="09:20",
+    )  # fmt: skip
+    times = [(at - ist("09:15")) // NS for at, _ in stage.stream.reconnects]
+    assert times == [130, 251]
+    assert "index" in stage.stream.reconnects[0][1]
+
+
+def test_a_connection_that_is_down_is_left_to_its_keeper():
+    stage = Stage()
+    stage.play(("09:14", 1, stage.stream.down), ends="09:20")
+    assert stage.stream.reconnects == []
+
+
 def test_two_connections_are_live_only_together():
     stage = Stage((FeedStatus, ""))
     stage.play(

@@ -237,6 +237,17 @@ def test_a_slow_listener_loses_nothing_and_is_not_taken_for_a_dead_server(server
         assert client.link()["drops"] == {}
 
 
+def test_a_connection_can_be_made_anew(server):
+    with Client(server.base) as client:
+        client.feed.want([NIFTY])
+        wait_for(lambda: client.heard() == {NIFTY})
+        client.feed.reconnect("it brings nothing")
+        wait_for(lambda: client.link()["connects"] == 2)
+        assert client.streams()[1].detail.startswith("it brings nothing; next try in")
+        wait_for(lambda: len(server.asked()) == 2)
+        assert server.most_open == 1
+
+
 def test_a_request_that_got_lost_is_sent_again(server):
     server.swallow_subs = 1
     with Client(server.base, silent_s=0.3) as client:
