@@ -41,6 +41,7 @@ from sos_actors.quant.forward import years_to_expiry
 from sos_actors.quant.structure import StructureTracker
 from sos_actors.quant.studies import StudyBook
 from sos_actors.runtime import RestartPolicy, Runtime
+from sos_actors.runtime.settings import group_of
 from sos_actors.runtime.supervision import VITAL
 from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.exits import ExitSettings
@@ -48,6 +49,8 @@ from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.matching import PaperExchange
 
+#: (instrument, day) -> its lot and the largest quantity of one order.
+LotsOf = Callable[[str, dt.date], Lots]
 #: A strategy that fails more often than this is benched; the rest of the cast trades on. It is given a message a bar:
 #: the period must be long enough for four bars of any length a day has several of.
 STRATEGY_POLICY = RestartPolicy(restarts=3, period_s=3_600)
@@ -67,7 +70,10 @@ class Underlying:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Everything a cast is made of. Exactly one of `load_day` and `load_ticks` is given."""
+    """Everything a cast is made of. A backtest's has exactly one of `load_day` and `load_ticks`.
+
+    `lots_of` (instrument, day) gives lots and largest orders; None: by the dated rules of the exchanges.
+    """
 
     config: Config
     playbook: Playbook
@@ -79,39 +85,63 @@ class Cast:
     trade_from: int = 0
     on_trade: Callable[[TradeClosed], None] | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
+    lots_of: LotsOf | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The underlyings."""
+        return [underlying.name for underlying in self.underlyings]
+
+    def group(self, path: str) -> str:
+        """Give the dispatch group of an actor."""
+        return group_of(self.groups, path)
 
 
 def build(runtime: Runtime, cast: Cast) -> RecorderActor:
-    """Spawn the whole cast; gives the recorder, which holds what the run came to."""
-
-    def group(path: str) -> str:
-        return cast.groups.get(path.partition("/")[0], "core")
-
-    rules = ContractRules()
-    lots_of = _lots_of(rules)
-    names = [underlying.name for underlying in cast.underlyings]
+    """Spawn the cast of a backtest; gives the recorder, which holds what the run came to."""
+    lots_of = cast.lots_of or lots_by_rule()
     if cast.load_day is not None:
-        runtime.spawn(FeedActor, "feed", cast.load_day, group=group("feed"), policy=VITAL)
+        runtime.spawn(FeedActor, "feed", cast.load_day, group=cast.group("feed"), policy=VITAL)
     if cast.load_ticks is not None:
-        runtime.spawn(TickFeedActor, "feed", cast.load_ticks, group=group("feed"), policy=VITAL)
+        runtime.spawn(TickFeedActor, "feed", cast.load_ticks, group=cast.group("feed"), policy=VITAL)
+    spawn_paper_broker(runtime, cast, lots_of, Tick if cast.load_ticks else ExchangeBar)
+    spawn_thinking(runtime, cast)
+    spawn_selectors(runtime, cast, lots_of)
+    spawn_order_path(runtime, cast, new_desk(cast), RiskBook(cast.config.risk))
+    return spawn_recorder(runtime, cast)
+
+
+def spawn_paper_broker(runtime: Runtime, cast: Cast, lots_of: LotsOf, prices: type[ExchangeBar | Tick]) -> None:
+    """Spawn the exchange in the process."""
     exchange = PaperExchange(cast.config.paper, _lot_sizes(cast, runtime, lots_of))
-    prices = Tick if cast.load_ticks else ExchangeBar
-    runtime.spawn(PaperBrokerActor, "broker", exchange, prices, group=group("broker"), policy=VITAL)
+    runtime.spawn(PaperBrokerActor, "broker", exchange, prices, group=cast.group("broker"), policy=VITAL)
+
+
+def spawn_thinking(runtime: Runtime, cast: Cast) -> None:
+    """Spawn what turns data into signals: analytics and strategies of every underlying."""
     for underlying in cast.underlyings:
         _spawn_analytics(runtime, cast, underlying)
     for underlying in cast.underlyings:
-        _spawn_strategies(runtime, cast, underlying, group("strategy"))
-    for underlying in cast.underlyings:
-        c = cast.config
-        runtime.spawn(
-            SelectorActor, f"selector/{underlying.name}", underlying.name, c.selection, c.sizing, c.debounce, lots_of,
-            policy=VITAL,
-        )  # fmt: skip
-    runtime.spawn(RiskActor, "risk", RiskBook(cast.config.risk), names, policy=VITAL)
-    runtime.spawn(OrderActor, "orders", _desk(cast), timed=_timed(cast), policy=VITAL)
-    runtime.spawn(
-        RecorderActor, "recorder", names, cast.on_trade, group=group("recorder"), policy=VITAL
-    )  # fmt: skip
+        _spawn_strategies(runtime, cast, underlying, cast.group("strategy"))
+
+
+def spawn_selectors(runtime: Runtime, cast: Cast, lots_of: LotsOf) -> None:
+    """Spawn what turns signals into plans."""
+    c = cast.config
+    for name in cast.names:
+        runtime.spawn(SelectorActor, f"selector/{name}", name, c.selection, c.sizing, c.debounce, lots_of, policy=VITAL)
+
+
+def spawn_order_path(runtime: Runtime, cast: Cast, desk: OrderDesk, book: RiskBook, *, durable: bool = False) -> None:
+    """Spawn limits and order desk; with `durable` they have their state kept by the broker's gateway."""
+    runtime.spawn(RiskActor, "risk", book, cast.names, durable=durable, policy=VITAL)
+    runtime.spawn(OrderActor, "orders", desk, timed=_timed(cast), durable=durable, policy=VITAL)
+
+
+def spawn_recorder(runtime: Runtime, cast: Cast) -> RecorderActor:
+    """Spawn what keeps decisions and executions, and give it."""
+    group = cast.group("recorder")
+    runtime.spawn(RecorderActor, "recorder", cast.names, cast.on_trade, group=group, policy=VITAL)
     recorder = runtime.actor("recorder")
     assert isinstance(recorder, RecorderActor)
     return recorder
@@ -167,8 +197,10 @@ def strategies_of(playbook: Playbook, underlying: str) -> list[CompiledStrategy]
     return [s for s in playbook.strategies if not s.definition.symbols or underlying in s.definition.symbols]
 
 
-def _desk(cast: Cast) -> OrderDesk:
-    ledger = Ledger(round(cast.config.account.capital * 100), cast.charges)
+def new_desk(cast: Cast, cash_paise: int | None = None) -> OrderDesk:
+    """Make an empty desk with this cash, the configured capital when none is given."""
+    cash = round(cast.config.account.capital * 100) if cash_paise is None else cash_paise
+    ledger = Ledger(cash, cast.charges)
     return OrderDesk(cast.config.orders, ledger, exits_by_strategy(cast))
 
 
@@ -195,14 +227,17 @@ def _timed(cast: Cast) -> bool:
     return bool(by_itself) or any(e.time_stop_min is not None or e.square_off is not None for e in exits)
 
 
-def _lot_sizes(cast: Cast, runtime: Runtime, lots_of: Callable[[str, dt.date], Lots]) -> Callable[[str], int] | None:
+def _lot_sizes(cast: Cast, runtime: Runtime, lots_of: LotsOf) -> Callable[[str], int] | None:
     """Give the exchange today's lots, so that it fills whole ones; None where a fixed quantity stands above lots."""
     if cast.config.sizing.fixed_quantity:
         return None
     return lambda instrument: lots_of(instrument, ist_date(runtime.clock.now)).lot_size
 
 
-def _lots_of(rules: ContractRules) -> Callable[[str, dt.date], Lots]:
+def lots_by_rule() -> LotsOf:
+    """Give lots and largest orders by the dated rules of the exchanges."""
+    rules = ContractRules()
+
     def lots_of(instrument: str, day: dt.date) -> Lots:
         parts = parse_id(instrument)
         if parts.expiry is None:
