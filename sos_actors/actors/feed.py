@@ -28,6 +28,8 @@ from sos_actors.runtime.clock import NEVER
 
 _MATCH_OPEN, _MATCH_RANGE, _MARKET_DATA = Stage.MATCH_OPEN, Stage.MATCH_RANGE, Stage.MARKET_DATA
 
+_NO_TAPE = Tape(())
+
 LoadDay = Callable[[dt.date], Sequence[MarketDay]]
 
 
@@ -43,7 +45,7 @@ class FeedActor(Actor):
         """`load_day` brings the day of every underlying of the run; it is called at the day's start."""
         super().__init__()
         self._load_day = load_day
-        self._tape = Tape(())
+        self._tape = _NO_TAPE
         self._frames = False
         self._frame_topics: dict[str, Topic] = {}
         self._lanes: list[tuple[Topic, list[Bar | None]]] = []
@@ -63,7 +65,7 @@ class FeedActor(Actor):
         if message.phase is Phase.PRE_OPEN:
             self._load(message.day)
         elif message.phase is Phase.CLOSED:
-            self._tape = Tape(())
+            self._tape = _NO_TAPE
             self._lanes = []
 
     def _load(self, day: dt.date) -> None:
@@ -146,15 +148,16 @@ class FeedActor(Actor):
 
     def _match(self, i: int, step: Advance) -> None:
         """Show the exchange the prices it waits for, and come again for as long as it waits."""
-        awaited = [(name, topic) for name, topic in self._exchange if topic.targets]
-        self._matching = bool(awaited)
+        stage, awaited = step.stage, False
+        for name, topic in self._exchange:
+            if topic.targets:
+                awaited = True
+                quote = self._tape.quote(name, i)
+                if quote is not None:
+                    topic.publish(ExchangeBar(quote.bar, stage, quote.bid, quote.ask))
+        self._matching = awaited
         if not awaited:
             return
-        stage = step.stage
-        for name, topic in awaited:
-            quote = self._tape.quote(name, i)
-            if quote is not None:
-                topic.publish(ExchangeBar(quote.bar, stage, quote.bid, quote.ask))
         if stage is _MATCH_OPEN:
             self.clock.schedule(step.ts, _MATCH_RANGE, self, Advance(step.ts, _MATCH_RANGE))
         elif i + 1 < len(self._tape.times):

@@ -68,7 +68,9 @@ class OrderActor(Actor):
     @handles(OrderUpdate)
     def on_update(self, message: OrderUpdate) -> None:
         """Take what the broker says of an order."""
-        self._send(self._desk.on_update(message))
+        out = self._desk.on_update(message)
+        if out:
+            self._send(out)
 
     @handles(Fill)
     def on_fill(self, message: Fill) -> None:
@@ -127,13 +129,14 @@ class OrderActor(Actor):
         return max(spot - parts.strike if parts.right is Right.CE else parts.strike - spot, 0.0)
 
     def _send(self, messages: Iterable[Message]) -> None:
+        topics = self._topics
         for message in messages:
             kind = type(message)
-            topic = self._topics.get(kind)
+            topic = topics.get(kind)
             if topic is None:
-                topic = self._topics[kind] = self.topic(kind)
+                topic = topics[kind] = self.topic(kind)
             topic.publish(message)
-            if isinstance(message, TradeClosed) and not self._desk.holds(message.instrument):
+            if kind is TradeClosed and not self._desk.holds(message.instrument):
                 self._forget()
                 self.publish(self._desk.mark(self.clock.now))  # the next minute's may never come: nothing is held now
 

@@ -17,7 +17,7 @@ from sos_actors.messages import (
 )
 from sos_actors.playbook.compiler import CompiledStrategy
 from sos_actors.playbook.machine import StrategyMachine
-from sos_actors.playbook.outcomes import Declined, Leave, Outcome
+from sos_actors.playbook.outcomes import Leave, Outcome, Setup
 from sos_actors.runtime import Actor, handles
 
 NS = 1_000_000_000
@@ -117,17 +117,12 @@ class StrategyActor(Actor):
         if ts < self._trade_from:
             self._machine.reset()
             return
-        if isinstance(setup, Leave):
-            self._flatten.publish(Flatten(ts, setup.reason, self._name))
-            return
-        if isinstance(setup, Declined):
-            self._refused.publish(Refused(ts, self._name, self._underlying, setup.reason, setup.detail))
-            return
-        self._signals.publish(
-            Signal(
-                f"{self._name}/{self._underlying}/{ts // NS}",
-                self._name,
-                self._underlying,
+        name, underlying = self._name, self._underlying
+        if isinstance(setup, Setup):
+            signal = Signal(
+                f"{name}/{underlying}/{ts // NS}",
+                name,
+                underlying,
                 ts,
                 setup.direction,
                 setup.entry,
@@ -139,7 +134,11 @@ class StrategyActor(Actor):
                 setup.flip,
                 setup.captured,
             )
-        )
+            self._signals.publish(signal)
+        elif isinstance(setup, Leave):
+            self._flatten.publish(Flatten(ts, setup.reason, name))
+        else:
+            self._refused.publish(Refused(ts, name, underlying, setup.reason, setup.detail))
 
     def inspect(self) -> dict[str, Any]:
         """Say which phase the strategy is in and what it waits for."""

@@ -92,12 +92,12 @@ class OrderDesk:
         if held is not None:
             for trade in held if len(held) == 1 else tuple(held):
                 exits = trade.exits
-                if exits is not None:
+                if exits is not None and (bar.high > exits.highest or bar.low < exits.lowest or exits.watch_stop or exits.watch_target):
                     actions = exits.on_bar(bar)
                     if actions:
                         flow.act(trade, actions, bar.end)
-        if instrument in flow.by_index:
-            for trade in tuple(flow.by_index[instrument]):
+        if flow.by_index:
+            for trade in tuple(flow.by_index.get(instrument, ())):
                 if trade.exits is not None:
                     flow.act(trade, trade.exits.on_index_bar(bar), bar.end)
         return flow.drain() if flow.out else []

@@ -144,12 +144,12 @@ class RiskBook:
         """
         strategy_trades = strategy_trades or self.settings.strategy_trades_per_day
         return (
-            self._state_breach(plan)
+            (self._state_breach(plan) if self._states or self._loss_hit or not self.entries_on else None)
             or self._time_breach(plan, now)
             or (self._count_breach(plan) if self._counted else None)
             or (self._day_breach(plan, now, strategy_trades) if self._daily or strategy_trades else None)
             or (self._rate_breach(plan, now, orders) if self._bucket.rate else None)
-            or self._price_breach(plan, now)
+            or (self._price_breach(plan, now) if self.settings.price_band or self._quotes else None)
         )
 
     def check_all(self, plans: tuple[TradePlan, ...], now: int, *, strategy_trades: int = 0) -> Breach | None:
@@ -354,8 +354,6 @@ class RiskBook:
 
     def _price_breach(self, plan: TradePlan, now: int) -> Breach | None:
         band = self.settings.price_band
-        if not band and not self._quotes:
-            return None
         good, ts = self._quotes.get(plan.instrument, (0.0, now))
         if not good or now - ts > self._stale:
             if 0.0 < plan.bid <= plan.ask:
