@@ -136,7 +136,7 @@ class OrderActor(Actor):
             if topic is None:
                 topic = topics[kind] = self.topic(kind)
             topic.publish(message)
-            if kind is TradeClosed and not self._desk.holds(message.instrument):
+            if isinstance(message, TradeClosed) and not self._desk.holds(message.instrument):
                 self._forget()
                 self.publish(self._desk.mark(self.clock.now))  # the next minute's may never come: nothing is held now
 

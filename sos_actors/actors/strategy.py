@@ -17,7 +17,7 @@ from sos_actors.messages import (
 )
 from sos_actors.playbook.compiler import CompiledStrategy
 from sos_actors.playbook.machine import StrategyMachine
-from sos_actors.playbook.outcomes import Leave, Outcome, Setup
+from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Leave, Outcome, Setup
 from sos_actors.runtime import Actor, handles
 
 NS = 1_000_000_000
@@ -43,9 +43,9 @@ class StrategyActor(Actor):
         self._chain_awaited = False
         self._structure_awaited = "structure" in reads
         self._studies: Studies | None = None
-        self._snapshot: ChainSnapshot | None = None
-        self._structure: MarketStructure | None = None
-        self._confirm: Studies | None = None
+        self._snapshot = NO_CHAIN
+        self._structure = NO_STRUCTURE
+        self._confirm = NO_STUDIES
         self._signals = self.topic(Signal, underlying)
         self._flatten = self.topic(Flatten)
         self._refused = self.topic(Refused)
@@ -63,7 +63,7 @@ class StrategyActor(Actor):
     def on_phase(self, message: SessionPhase) -> None:
         """Start a new day."""
         if message.phase is Phase.PRE_OPEN:
-            self._studies = self._snapshot = self._structure = None
+            self._studies, self._snapshot, self._structure = None, NO_CHAIN, NO_STRUCTURE
             self._machine.new_day(message.day)
 
     @handles(DayLoaded)
@@ -103,9 +103,9 @@ class StrategyActor(Actor):
             return
         ts = studies.ts
         snapshot, structure = self._snapshot, self._structure
-        if self._chain_awaited and (snapshot is None or snapshot.ts < ts):
+        if self._chain_awaited and snapshot.ts < ts:
             return
-        if self._structure_awaited and (structure is None or structure.ts < ts):
+        if self._structure_awaited and structure.ts < ts:
             return
         self._studies = None
         outcome = self._machine.on_studies(studies, snapshot, structure, self._confirm)

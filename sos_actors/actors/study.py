@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ MINUTE_S = 60
 class _Frame:
     """One time frame: its indicators, and what makes its bars out of shorter ones (nothing, for one minute)."""
 
-    __slots__ = ("previous", "resampler", "seconds", "seen", "topic", "underlying", "update", "warmup")
+    __slots__ = ("previous", "resampler", "seconds", "seen", "take", "topic", "underlying", "update", "warmup")
 
     def __init__(self, underlying: str, seconds: int, book: StudyBook, topic: Topic) -> None:
         self.underlying = underlying
@@ -27,9 +27,17 @@ class _Frame:
         self.update = book.update
         self.warmup = book.warmup
         self.resampler = Resampler(seconds // MINUTE_S) if seconds > MINUTE_S else None
+        #: What a closed minute's bar is given to.
+        self.take: Callable[[Bar], None] = self.study if self.resampler is None else self.resample
         self.topic = topic
         self.previous: Bar | None = None
         self.seen = 0
+
+    def resample(self, bar: Bar) -> None:
+        """Take a closed bar of a shorter frame."""
+        assert self.resampler is not None
+        for whole in self.resampler.add(bar):
+            self.study(whole)
 
     def study(self, bar: Bar) -> None:
         """Take a closed bar of this frame and publish its studies."""
@@ -103,8 +111,9 @@ class StudyActor(Actor):
         """Take the index's bar, or the future's volume."""
         if self._waits_for_volume:
             self._await_volume(message)
-        else:
-            self._study(message)
+            return
+        for frame in self._running:
+            frame.take(message)
 
     def _await_volume(self, message: Bar) -> None:
         """Study the index's bar once its volume is known."""
@@ -143,11 +152,7 @@ class StudyActor(Actor):
 
     def _study(self, bar: Bar) -> None:
         for frame in self._running:
-            if frame.resampler is None:
-                frame.study(bar)
-            else:
-                for whole in frame.resampler.add(bar):
-                    frame.study(whole)
+            frame.take(bar)
 
     def inspect(self) -> dict[str, Any]:
         """Say how many bars each time frame has seen, and where volume comes from."""

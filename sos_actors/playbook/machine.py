@@ -85,9 +85,9 @@ class StrategyMachine:
     def on_studies(
         self,
         studies: Studies,
-        snapshot: ChainSnapshot | None = None,
-        structure: MarketStructure | None = None,
-        confirm: Studies | None = None,
+        chain: ChainSnapshot = NO_CHAIN,
+        structure: MarketStructure = NO_STRUCTURE,
+        confirm: Studies = NO_STUDIES,
     ) -> Outcome | None:
         """Take one closed bar with all that is known at its end.
 
@@ -96,9 +96,6 @@ class StrategyMachine:
         """
         strategy, stance = self.strategy, self._stance
         values, bar, previous = studies.values, studies.bar, studies.previous
-        chain = NO_CHAIN if snapshot is None else snapshot
-        structure = NO_STRUCTURE if structure is None else structure
-        confirm = NO_STUDIES if confirm is None else confirm
         rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
         minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
         try:

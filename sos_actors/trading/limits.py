@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
-from sos_actors.market.clocktime import clock_ns as parse_hhmm
-from sos_actors.market.clocktime import ns_of_day
+from sos_actors.market.clocktime import SECOND_NS, clock_ns, ns_of_day
 from sos_actors.messages import (
     AccountMarked,
     FeedStatus,
@@ -71,7 +69,7 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             value = getattr(self, name)
             if isinstance(value, str):
                 try:
-                    parse_hhmm(value)
+                    clock_ns(value)
                 except ValueError as error:
                     raise ValueError(f"risk.{name}: {error}") from None
             elif value is not None and value < 0:
@@ -112,10 +110,10 @@ class RiskBook:
         self.phase = _OPEN
         self.start_equity_paise = 0
         self.equity_paise = 0
-        self._first = -1 if settings.first_entry is None else parse_hhmm(settings.first_entry)
-        self._last = 1 << 62 if settings.last_entry is None else parse_hhmm(settings.last_entry)
-        self._stale = round(settings.stale_after_s * NS_PER_SECOND) or 1 << 62
-        self._cooldown = round(settings.cooldown_s * NS_PER_SECOND)
+        self._first = -1 if settings.first_entry is None else clock_ns(settings.first_entry)
+        self._last = 1 << 62 if settings.last_entry is None else clock_ns(settings.last_entry)
+        self._stale = round(settings.stale_after_s * SECOND_NS) or 1 << 62
+        self._cooldown = round(settings.cooldown_s * SECOND_NS)
         self._timed = settings.first_entry is not None or settings.last_entry is not None
         self._counted = bool(settings.open_positions or settings.strategy_positions or settings.underlying_positions)
         self._daily = bool(settings.cooldown_s or settings.trades_per_day)
@@ -299,7 +297,7 @@ class RiskBook:
         if self._dead_feeds and plan.underlying in self._dead_feeds:
             return Breach(RefusalReason.STALE_DATA, self._dead_feeds[plan.underlying])
         if now - plan.ts > self._stale:
-            return Breach(RefusalReason.STALE_DATA, f"the plan is {(now - plan.ts) / NS_PER_SECOND:.0f} s old")
+            return Breach(RefusalReason.STALE_DATA, f"the plan is {(now - plan.ts) / SECOND_NS:.0f} s old")
         return None
 
     def _count_breach(self, plan: TradePlan) -> Breach | None:
@@ -338,7 +336,7 @@ class RiskBook:
         if self._cooldown:
             last = self._side_ts.get((plan.strategy, plan.underlying, plan.direction))
             if last is not None and now - last < self._cooldown:
-                left = (self._cooldown - (now - last)) / NS_PER_SECOND
+                left = (self._cooldown - (now - last)) / SECOND_NS
                 return Breach(RefusalReason.COOLDOWN, f"{left:.0f} s left for {plan.direction} of {plan.strategy}")
         if settings.trades_per_day and self._trades_today >= settings.trades_per_day:
             return Breach(RefusalReason.TRADES_PER_DAY, f"{self._trades_today} trades today")
@@ -359,7 +357,7 @@ class RiskBook:
             if 0.0 < plan.bid <= plan.ask:
                 good = (plan.bid + plan.ask) / 2.0
             elif good:
-                detail = f"the last quote of {plan.instrument} is {(now - ts) / NS_PER_SECOND:.0f} s old"
+                detail = f"the last quote of {plan.instrument} is {(now - ts) / SECOND_NS:.0f} s old"
                 return Breach(RefusalReason.STALE_DATA, detail)
             else:
                 return None
