@@ -67,6 +67,7 @@ class FeedActor(Actor):
         elif message.phase is Phase.CLOSED:
             self._tape = _NO_TAPE
             self._lanes = []
+            self.clock.play(self._steps, (), (), _MARKET_DATA)  # what lies behind the close is not given out
 
     def _load(self, day: dt.date) -> None:
         tape = self._tape = Tape(self._load_day(day))
