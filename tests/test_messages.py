@@ -30,6 +30,7 @@ from sos_actors.messages import (
     Unsubscribe,
     decode,
     encode,
+    encode_all,
 )
 
 KINDS = [
@@ -129,6 +130,12 @@ def test_immutable(kind):
             assert not (isinstance(decoded, np.ndarray) and decoded.flags.writeable)
 
     check()
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 65_535, 65_536])
+def test_many_at_once_are_what_each_is_one_behind_the_other(count):
+    messages = [AccountMarked(n, 2, 3, 4) if n % 2 else Subscribe("NSE|INDEX|NIFTY") for n in range(count)]
+    assert encode_all(messages) == b"".join(map(encode, messages))
 
 
 def test_another_class_is_refused():
