@@ -1,0 +1,132 @@
+"""NotifierActor: what a person should hear of, in one line each, to wherever it is told."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sos_actors.market.clocktime import ist_text
+from sos_actors.messages import (
+    AccountDiffered,
+    ActorBenched,
+    ActorFailed,
+    AlertLevel,
+    AlertRaised,
+    FeedStatus,
+    Fill,
+    OrderStreamChanged,
+    Phase,
+    SessionPhase,
+    SetTradingState,
+    TradeClosed,
+)
+from sos_actors.runtime import Actor, handles
+
+_KEPT = 50
+
+
+class Event(NamedTuple):
+    """One line worth hearing. `ts` UTC ns, `who` an actor's path or a part of the system."""
+
+    ts: int
+    level: AlertLevel
+    who: str
+    text: str
+
+
+class NotifierActor(Actor):
+    """Turns what happens into lines and gives each to `tell`; keeps the last ones for whoever asks.
+
+    `tell` must be quick and must not raise: it belongs on a thread of its own where it is slow.
+    """
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._tell = tell
+        self._last: deque[Event] = deque(maxlen=_KEPT)
+        self._feeds: dict[str, bool] = {}
+        for kind in type(self).handler_names:
+            self.subscribe(kind)
+
+    def _say(self, ts: int, level: AlertLevel, who: str, text: str) -> None:
+        event = Event(ts, level, who, text)
+        self._last.append(event)
+        self._tell(event)
+
+    @handles(AlertRaised)
+    def on_alert(self, message: AlertRaised) -> None:
+        """Pass on what an actor wants heard."""
+        self._say(message.ts, message.level, message.source, message.text)
+
+    @handles(ActorFailed)
+    def on_failed(self, message: ActorFailed) -> None:
+        """Tell of a handler that raised."""
+        self._say(message.ts, AlertLevel.WARNING, message.path, f"failed on {message.message_type}: {message.error}")
+
+    @handles(ActorBenched)
+    def on_benched(self, message: ActorBenched) -> None:
+        """Tell of an actor that was taken out."""
+        self._say(message.ts, AlertLevel.CRITICAL, message.path, f"taken out: {message.reason}")
+
+    @handles(AccountDiffered)
+    def on_differed(self, message: AccountDiffered) -> None:
+        """Tell how our books and the broker's differ, or that they agree again."""
+        for line in message.differences:
+            self._say(message.ts, AlertLevel.CRITICAL, "account", f"differs from the broker: {line}")
+        if not message.differences:
+            self._say(message.ts, AlertLevel.INFO, "account", "agrees with the broker again")
+
+    @handles(FeedStatus)
+    def on_feed(self, message: FeedStatus) -> None:
+        """Tell when an underlying's data goes stale, and when it is live again; not that it still is."""
+        before = self._feeds.get(message.underlying)
+        self._feeds[message.underlying] = message.live
+        if before is not None and before != message.live:
+            level = AlertLevel.INFO if message.live else AlertLevel.WARNING
+            self._say(message.ts, level, message.underlying, message.detail or "market data is live")
+
+    @handles(OrderStreamChanged)
+    def on_stream(self, message: OrderStreamChanged) -> None:
+        """Tell of the order stream's coming and going."""
+        level = AlertLevel.INFO if message.live else AlertLevel.WARNING
+        self._say(message.ts, level, "order stream", message.detail or ("live" if message.live else "lost"))
+
+    @handles(Fill)
+    def on_fill(self, message: Fill) -> None:
+        """Tell of an execution."""
+        text = f"{message.side} {message.quantity} {message.instrument} at {message.price:.2f}"
+        self._say(message.ts, AlertLevel.INFO, "fill", text)
+
+    @handles(TradeClosed)
+    def on_trade(self, message: TradeClosed) -> None:
+        """Tell what a trade came to."""
+        net = message.net_paise / 100
+        text = f"{message.instrument} closed by {message.exit_reason}: net {net:,.2f} rupees"
+        self._say(message.exit_ts, AlertLevel.INFO, message.strategy, text)
+
+    @handles(SetTradingState)
+    def on_state(self, message: SetTradingState) -> None:
+        """Tell what may be done from now on."""
+        scope = " ".join(filter(None, (message.strategy, message.underlying))) or "account"
+        self._say(self.clock.now, AlertLevel.WARNING, scope, f"{message.state}: {message.reason}")
+
+    @handles(SessionPhase)
+    def on_phase(self, message: SessionPhase) -> None:
+        """Tell the parts of the day."""
+        if message.phase is not Phase.PRE_OPEN:
+            self._say(message.ts, AlertLevel.INFO, "session", f"{message.day} {message.phase}")
+
+    def inspect(self) -> dict[str, Any]:
+        """Give the last lines, newest first."""
+        return {
+            "events": [
+                {
+                    "at": ist_text(one.ts)[:19].replace("T", " "),
+                    "who": one.who,
+                    "what": one.text,
+                    "level": one.level.value,
+                }
+                for one in reversed(self._last)
+            ]
+        }
