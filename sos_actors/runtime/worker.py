@@ -115,7 +115,7 @@ class Worker:
             if figures.stage is not None:
                 figures.stage.add(began - origin)
             if recorder is not None:
-                recorder(group.name, self.delivered, port, message, runtime.clock.now)
+                recorder(group.name, group.carried + self.delivered, port, message, runtime.clock.now)
             port.handled += 1
             handle = port.handle
             try:
