@@ -40,8 +40,7 @@ from sos_actors.quant.analyst import ChainAnalyst
 from sos_actors.quant.forward import years_to_expiry
 from sos_actors.quant.structure import StructureTracker
 from sos_actors.quant.studies import StudyBook
-from sos_actors.runtime import RestartPolicy, Runtime
-from sos_actors.runtime.settings import group_of
+from sos_actors.runtime import RestartPolicy, Runtime, group_of
 from sos_actors.runtime.supervision import VITAL
 from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.exits import ExitSettings
@@ -184,11 +183,12 @@ def front_contracts(instruments: Iterable[str]) -> list[str]:
     return [name for name, expiry in options.items() if expiry == front]
 
 
-def _spawn_strategies(runtime: Runtime, cast: Cast, underlying: Underlying, group: str) -> None:
+def _spawn_strategies(runtime: Runtime, cast: Cast, underlying: Underlying) -> None:
     for strategy in strategies_of(cast.playbook, underlying.name):
+        path = f"strategy/{underlying.name}/{strategy.id}"
         runtime.spawn(
-            StrategyActor, f"strategy/{underlying.name}/{strategy.id}", strategy, underlying.name,
-            trade_from=cast.trade_from, group=group, policy=STRATEGY_POLICY,
+            StrategyActor, path, strategy, underlying.name,
+            trade_from=cast.trade_from, group=group_of(cast.groups, path), policy=STRATEGY_POLICY,
         )  # fmt: skip
 
 

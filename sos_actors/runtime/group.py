@@ -191,6 +191,7 @@ class Group:
     def replace(self, worker: Worker) -> None:
         """Let a new thread go on with the mailbox in place of one that is gone or given up."""
         self.carried += worker.delivered
+        self.looking = False  # its round may have ended with the thread
         self.worker = Worker(self)
         self.worker.thread.start()
 

@@ -32,7 +32,8 @@ from sos_actors.runtime.tree import tree
 from sos_actors.runtime.walltime import WallTime
 from sos_actors.runtime.worker import Here, Worker
 
-#: Called in a group's thread before each delivery: group, number of the delivery in it, port, message, clock's now.
+#: Called in a group's thread before each delivery: group, the delivery's number in it (ascending, with gaps), port,
+#: message, and the clock's now, which the handler will see.
 Recorder = Callable[[str, int, Port, Any, int], None]
 #: No times taken, no ticks merged: what a backtest on threads runs with.
 PLAIN = RuntimeSettings(measure=False, conflate_above=0)

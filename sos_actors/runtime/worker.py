@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -43,7 +44,7 @@ class Worker:
     as long as `delivered` stands still and the mailbox does not become empty.
     """
 
-    __slots__ = ("_now", "_stamp", "delivered", "entry", "group", "live", "origin", "runtime", "thread")
+    __slots__ = ("_now", "_stamp", "_timed", "delivered", "entry", "group", "live", "origin", "runtime", "thread")
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -55,6 +56,7 @@ class Worker:
         self.origin = 0
         self._stamp = -1
         self._now = 0
+        self._timed = self._timing()
         self.thread = threading.Thread(
             target=self._measured if group.measured else self._plain, name=f"sos-{group.name}", daemon=True
         )
@@ -94,36 +96,38 @@ class Worker:
                 deliver(port, message, put_at, origin)
             self.delivered += 1
 
-    def _timed(self, port: Port, message: Any, put_at: int, origin: int) -> None:
-        runtime = self.runtime
-        group = self.group
-        kind = type(message)
-        figures = group.figures.get(port) or group.figures_of(port, kind)
-        began = runtime.monotonic()
-        if kind is Tick and message.ts_recv > 0:
-            wall = runtime.wall
-            if wall is not None:
-                origin = wall.instant_of(message.ts_recv)
-        self.origin = origin
-        if figures.stage is not None:
-            figures.stage.add(began - origin)
-        if runtime.recorder is not None:
-            runtime.recorder(group.name, self.delivered, port, message, runtime.clock.now)
-        port.handled += 1
-        handle = port.handle
-        try:
-            handle(message)
-        except BaseException as error:  # noqa: BLE001 - supervision is the business of this very line
-            self._failed(port, message, error)
-        ended = runtime.monotonic()
-        figures.last = ended
-        took = ended - began
-        figures.busy += took
-        figures.handling.add(took)
-        waited = began - put_at
-        figures.waiting.add(waited)
-        if waited > _LONG_NS:
-            group.high_water = max(group.high_water, group.depth())
+    def _timing(self) -> Callable[[Port, Any, int, int], None]:
+        """Make the function that delivers one message and takes its time: with all it needs at hand."""
+        runtime, group = self.runtime, self.group
+        monotonic, recorder = runtime.monotonic, runtime.recorder
+        find = group.figures.get
+
+        def deliver(port: Port, message: Any, put_at: int, origin: int) -> None:
+            began = monotonic()
+            figures = find(port)
+            if figures is None:
+                figures = group.figures_of(port, type(message))
+            if type(message) is Tick and message.ts_recv > 0:
+                wall = runtime.wall
+                if wall is not None:
+                    origin = wall.instant_of(message.ts_recv)
+            self.origin = origin
+            if figures.stage is not None:
+                figures.stage.add(began - origin)
+            if recorder is not None:
+                recorder(group.name, group.carried + self.delivered, port, message, runtime.clock.now)
+            port.handled += 1
+            handle = port.handle
+            try:
+                handle(message)
+            except BaseException as error:  # noqa: BLE001 - supervision is the business of this very line
+                self._failed(port, message, error)
+            ended = monotonic()
+            figures.note(began - put_at, ended - began, ended)
+            if began - put_at > _LONG_NS and not self.delivered & 31:
+                group.high_water = max(group.high_water, group.depth())
+
+        return deliver
 
     def deliver_inside(self, port: Port, message: Any) -> None:
         """Deliver a message that came within a control message, just like one that came by itself."""
