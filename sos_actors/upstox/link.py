@@ -23,9 +23,10 @@ from sos_actors.messages import (
     TradesRead,
 )
 from sos_actors.runtime import Actor, handles
-from sos_actors.upstox.answers import Answerer, Command, LinkSettings, Read
+from sos_actors.upstox.answers import Answerer, Command, Read
 from sos_actors.upstox.calls import Workers
 from sos_actors.upstox.order_stream import OpenStream, OrderStream, UpdateReader
+from sos_actors.upstox.settings import LinkSettings
 
 _STOPPED = "the link to the broker is stopped"
 #: Longest wait of `on_stop` for one thread; a request under way is left to its own time-outs.
