@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import msgspec
 from loguru import logger
 
 from sos_actors.market.instruments import InstrumentTable
@@ -39,28 +38,6 @@ OUTCOMES = {
     Certainty.REFUSED: Outcome.REJECTED,
     Certainty.UNKNOWN: Outcome.UNKNOWN,
 }
-
-
-class LinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the orders' and the books' requests share the connection to the broker. Times are seconds of real time."""
-
-    order_workers: int = 4
-    """Threads that send orders, changes and cancels; the first of them is kept for exits."""
-    read_workers: int = 2
-    """Threads that read books."""
-    order_patience_s: float = 0.5
-    """Longest wait of an entry for room in the rate limits, before it is refused."""
-    exit_patience_s: float = 1.5
-    """The same for exits."""
-    read_patience_s: float = 5.0
-    """The same for reads."""
-
-    def __post_init__(self) -> None:
-        """Check the values; raises ValueError."""
-        if self.order_workers < 2 or self.read_workers < 1:
-            raise ValueError("link: write order_workers of 2 or more and read_workers of 1 or more")
-        if min(self.order_patience_s, self.exit_patience_s, self.read_patience_s) < 0:
-            raise ValueError("link: write patience of 0 or more")
 
 
 class Orders(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -23,9 +24,10 @@ from sos_actors.messages import (
     TradesRead,
 )
 from sos_actors.runtime import Actor, handles
-from sos_actors.upstox.answers import Answerer, Command, LinkSettings, Read
+from sos_actors.upstox.answers import Answerer, Command, Read
 from sos_actors.upstox.calls import Workers
 from sos_actors.upstox.order_stream import OpenStream, OrderStream, UpdateReader
+from sos_actors.upstox.settings import LinkSettings
 
 _STOPPED = "the link to the broker is stopped"
 #: Longest wait of `on_stop` for one thread; a request under way is left to its own time-outs.
@@ -53,6 +55,7 @@ class BrokerLinkActor(Actor):
         self._answerer, self._updates, self._open_stream = answerer, updates, open_stream
         self._settings, self._now = settings, now
         self._outcomes: Counter[str] = Counter()
+        self._counting = threading.Lock()
         self._commands: Workers[Command] | None = None
         self._reads: Workers[Read] | None = None
         self._stream: OrderStream | None = None
@@ -72,15 +75,15 @@ class BrokerLinkActor(Actor):
         self._stream.start()
 
     def on_stop(self) -> None:
-        """Disconnect, and answer what was never sent."""
-        if self._stream is not None:
-            self._stream.stop()
+        """Answer what was never sent, and disconnect."""
         if self._commands is not None:
             for command in self._commands.stop():
                 self._answer(self._answerer.refusal(command, _STOPPED))
         if self._reads is not None:
             for read in self._reads.stop():
                 self._answer_read(read, _STOPPED)
+        if self._stream is not None:
+            self._stream.stop()
         for workers in (self._commands, self._reads):
             if workers is not None:
                 workers.join(_JOIN_S)
@@ -128,7 +131,8 @@ class BrokerLinkActor(Actor):
         self._read_answers[type(answer)].publish(answer)
 
     def _answer(self, answer: CommandAnswered) -> None:
-        self._outcomes[answer.outcome.value] += 1
+        with self._counting:
+            self._outcomes[answer.outcome.value] += 1
         self._answered.publish(answer)
 
     def _answer_read(self, message: Read, detail: str) -> None:

@@ -12,6 +12,28 @@ from sos_actors.errors import InputError
 from sos_actors.upstox.limits import RateSettings
 
 
+class LinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the orders' and the books' requests share the connection to the broker. Times are seconds of real time."""
+
+    order_workers: int = 4
+    """Threads that send orders, changes and cancels; the first of them is kept for exits."""
+    read_workers: int = 2
+    """Threads that read books."""
+    order_patience_s: float = 0.5
+    """Longest wait of an entry for room in the rate limits, before it is refused."""
+    exit_patience_s: float = 1.5
+    """The same for exits."""
+    read_patience_s: float = 5.0
+    """The same for reads."""
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        if self.order_workers < 2 or self.read_workers < 1:
+            raise ValueError("upstox.link: write order_workers of 2 or more and read_workers of 1 or more")
+        if min(self.order_patience_s, self.exit_patience_s, self.read_patience_s) < 0:
+            raise ValueError("upstox.link: write patience of 0 or more")
+
+
 class UpstoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the broker is and how long it is waited for. The addresses may be any server that speaks as it does."""
 
@@ -34,6 +56,7 @@ class UpstoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     algo_name: str = ""
     """Name of the algo registered with the exchange, sent with every order; empty: none."""
     rates: RateSettings = RateSettings()
+    link: LinkSettings = LinkSettings()
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

@@ -25,7 +25,11 @@ class Hit(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the server does with a request. `cut`: 'none', 'at once' (no answer at all), 'half' (part of the body)."""
+    """What the server does with a request.
+
+    `cut`: 'none', 'at once' (no answer at all), 'half' (part of the body),
+    'after' (a whole answer, then the connection is closed without a word).
+    """
 
     status: int = 200
     body: bytes = b"{}"
@@ -55,6 +59,7 @@ class BrokerServer:
     def __init__(self, certificate: Path | None = None) -> None:
         self.replies: dict[tuple[str, str], Reply | Callable[[Hit], Reply]] = {}
         self.hits: list[Hit] = []
+        self.closed = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -67,6 +72,10 @@ class BrokerServer:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             block_on_close = False
+
+            def shutdown_request(self, request: Any) -> None:
+                super().shutdown_request(request)
+                outer.closed += 1
 
             def handle_error(self, *_: object) -> None:
                 """A client that went away is no news here."""
@@ -112,6 +121,6 @@ class BrokerServer:
             handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(reply.body)))
         handler.end_headers()
-        handler.wfile.write(reply.body if reply.cut == "none" else reply.body[: len(reply.body) // 2])
-        if reply.cut == "half":
+        handler.wfile.write(reply.body[: len(reply.body) // 2] if reply.cut == "half" else reply.body)
+        if reply.cut != "none":
             handler.close_connection = True

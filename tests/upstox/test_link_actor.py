@@ -18,6 +18,7 @@ from link_broker import (
     PLACE,
     POSITIONS,
     TABLE,
+    TOKEN,
     TRADES,
     client_of,
     order_row,
@@ -44,12 +45,13 @@ from sos_actors.messages import (
 )
 from sos_actors.runtime import Actor, LiveRuntime, handles
 from sos_actors.upstox.account import UpstoxAccount
-from sos_actors.upstox.answers import Answerer, LinkSettings
+from sos_actors.upstox.answers import Answerer
 from sos_actors.upstox.books import BookReader
 from sos_actors.upstox.limits import RateSettings
 from sos_actors.upstox.link import BrokerLinkActor
 from sos_actors.upstox.order_stream import UpdateReader, broker_stream
 from sos_actors.upstox.orders import UpstoxOrders
+from sos_actors.upstox.settings import LinkSettings
 
 ANSWERS = (CommandAnswered, OrdersRead, TradesRead, PositionsRead, FundsRead, BrokerOrderChanged, OrderStreamChanged)
 #: So wide that no test waits for it.
@@ -245,5 +247,5 @@ def test_after_a_restart_there_is_one_stream_and_work_goes_on(desk):
 
 @pytest.mark.parametrize("wrong", [{"order_workers": 1}, {"read_workers": 0}, {"exit_patience_s": -1.0}])
 def test_settings(wrong):
-    with pytest.raises(ValueError, match="link: write"):
+    with pytest.raises(ValueError, match=r"upstox\.link: write"):
         LinkSettings(**wrong)

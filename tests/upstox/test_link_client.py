@@ -8,7 +8,7 @@ import time
 import msgspec
 import pytest
 import upstox_client
-from feed_server import CERTIFICATE
+from feed_server import CERTIFICATE, wait_for
 from link_broker import BOOK, CANCEL, MODIFY, PLACE, TOKEN, client_of, dead_port, orders_of, place
 from link_server import HTML, BrokerServer, Reply, data, error
 from upstox_client import OrderApi
@@ -69,6 +69,17 @@ def test_a_cut_body_is_one_request_of_unknown_fate(server, what):
         send(client_of(server.url), what)
     assert caught.value.certainty is Certainty.UNKNOWN
     assert len(server.hits) == 1
+
+
+@pytest.mark.parametrize("what", ALL)
+def test_a_connection_that_was_closed_while_idle_is_no_doubt(server, what):
+    body = b'{"status":"success","data":{"order_ids":["1"]}}'
+    server.replies[what] = Reply(body=body, cut="after")
+    client = client_of(server.url)
+    for n in range(3):
+        send(client, what)
+        wait_for(lambda n=n: server.closed == n + 1)
+    assert len(server.hits) == 3
 
 
 @pytest.mark.parametrize("what", ALL)
