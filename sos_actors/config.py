@@ -17,16 +17,23 @@ from sos_actors.errors import InputError
 from sos_actors.logs import LogSettings
 from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
+from sos_actors.market.following import FollowSettings
+from sos_actors.market.freshness import FreshnessSettings
 from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
+from sos_actors.runtime.settings import RuntimeSettings
+from sos_actors.runtime.walltime import ClockSettings
+from sos_actors.sandbox.server.settings import ServerSettings
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.sources.data_settings import DataSettings
 from sos_actors.trading.debounce import DebounceSettings
-from sos_actors.trading.flow import DeskSettings
-from sos_actors.trading.limits import RiskSettings
+from sos_actors.trading.desk_settings import DeskSettings
+from sos_actors.trading.gateway.settings import GatewaySettings
 from sos_actors.trading.matching import PaperSettings
+from sos_actors.trading.risk_settings import RiskSettings
 from sos_actors.trading.selection import SelectionSettings
 from sos_actors.trading.sizing import SizingSettings
+from sos_actors.upstox.feed_settings import FeedSettings
 from sos_actors.upstox.login import LoginSettings
 from sos_actors.upstox.settings import UpstoxSettings
 
@@ -59,15 +66,6 @@ class BacktestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             raise ValueError("backtest: write warmup_days and seed of 0 or more, bar_grace_s from 0 to 59")
 
 
-class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Threads of the live stage."""
-
-    groups: dict[str, str] = msgspec.field(
-        default_factory=lambda: {"strategy": "strategies", "feed": "feed", "broker": "broker", "recorder": "recorder"}
-    )
-    """First part of an actor's path -> the group (thread) it runs in; what is not listed runs in `core`."""
-
-
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration."""
 
@@ -81,14 +79,23 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     debounce: DebounceSettings = DebounceSettings()
     risk: RiskSettings = RiskSettings()
     orders: DeskSettings = DeskSettings()
+    gateway: GatewaySettings = GatewaySettings()
     paper: PaperSettings = PaperSettings()
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    clock: ClockSettings = ClockSettings()
     data: DataSettings = DataSettings()
     upstox: UpstoxSettings = UpstoxSettings()
+    feed: FeedSettings = FeedSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
+    follow: dict[str, FollowSettings] = msgspec.field(
+        default_factory=lambda: {name: FollowSettings() for name in ("NIFTY", "BANKNIFTY", "SENSEX")}
+    )
+    """Underlying -> what of its chain is followed live."""
     login: LoginSettings = LoginSettings()
     logs: LogSettings = LogSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)
+    sandbox: ServerSettings = ServerSettings()
 
     def fingerprint(self) -> str:
         """Hash of every value, 16 hexadecimal digits: equal configurations give the equal one, however written."""
@@ -101,7 +108,7 @@ def load_config(path: Path | None) -> Config:
         return Config()
     try:
         written = _read_yaml(path.read_bytes())
-        config = Config() if written is None else msgspec.convert(written, Config, builtin_types=(dt.date,))
+        config = Config() if written is None else msgspec.convert(written, Config, builtin_types=(dt.date, dt.datetime))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; give the file with --config") from None
     except msgspec.ValidationError as error:

@@ -43,16 +43,17 @@ FLOORS: dict[str, set[str]] = {
     "reports": BELOW_EDGES | {"control"},
     "sources": BELOW_EDGES | {"storage", "sandbox", "upstox"},
     "web": BELOW_EDGES | {"storage", "reports"},
-    "config": CORE | {"sandbox", "sources", "upstox", "logs"},
+    "config": CORE | {"runtime", "sandbox", "sources", "upstox", "logs"},
     "assembly": BELOW_EDGES | {"config"},
     "snapshots": BELOW_EDGES | {"sources", "config", "assembly"},
     "backtest": BELOW_EDGES | {"sources", "reports", "config", "assembly"},
-    "cli": BELOW_EDGES | EDGES | {"config", "assembly", "backtest", "snapshots"},
+    "daemon": BELOW_EDGES | EDGES | {"config", "assembly", "logs"},
+    "cli": BELOW_EDGES | EDGES | {"config", "assembly", "backtest", "snapshots", "daemon", "logs"},
 }
 
 # --- determinism: who may touch the world, and what the others may not name -------------------------------
 
-TOUCH_THE_WORLD = {"runtime", "storage", "sources", "sandbox", "upstox", "control", "web", "cli"}
+TOUCH_THE_WORLD = {"runtime", "storage", "sources", "sandbox", "upstox", "control", "web", "daemon", "cli"}
 BANNED_MODULES = ("random", "secrets", "threading", "uuid", "numpy.random")
 BANNED_NAMES = {
     "time.time",
@@ -91,6 +92,7 @@ NO_SUBJECT = {"utils", "util", "helpers", "helper", "misc", "common"}
 IMPERATIVES = {
     "Advance",
     "Cancel",
+    "Check",
     "Flatten",
     "Modify",
     "Read",

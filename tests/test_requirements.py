@@ -7,8 +7,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: Needed though nothing imports it: data zoneinfo reads.
-NOT_IMPORTED = {"tzdata"}
+#: Needed though nothing imports them: data zoneinfo reads, the script of the charts, the SDK's feed messages.
+NOT_IMPORTED = {"plotly", "protobuf", "tzdata"}
 
 
 def named(file):

@@ -6,7 +6,7 @@ from typing import Any
 
 from sos_actors.market.bars import BarBuilder
 from sos_actors.market.ids import parse_id
-from sos_actors.messages import Bar, DayLoaded, MinuteClosed, Phase, SessionPhase, Tick
+from sos_actors.messages import Bar, DayLoaded, FeedStatus, MinuteClosed, Phase, SessionPhase, Tick
 from sos_actors.runtime import Actor, handles
 
 MINUTE_NS = 60_000_000_000
@@ -26,6 +26,7 @@ class BarActor(Actor):
         self.subscribe(MinuteClosed)
         self.subscribe(SessionPhase)
         self.subscribe(DayLoaded, parse_id(instrument).underlying)
+        self.subscribe(FeedStatus, parse_id(instrument).underlying)
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
@@ -39,6 +40,14 @@ class BarActor(Actor):
         """Of a recording that begins later, what traded before it is not known: it is no part of the first bar."""
         if message.since >= self._first_bar_end:
             self._builder.start_day()
+
+    @handles(FeedStatus)
+    def on_feed(self, message: FeedStatus) -> None:
+        """Mark what is built while the feed cannot be trusted as incomplete."""
+        if message.live:
+            self._builder.regain(message.ts)
+        else:
+            self._builder.lose(message.since or message.ts)
 
     @handles(Tick)
     def on_tick(self, message: Tick) -> None:

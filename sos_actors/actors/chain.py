@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import exp
 from typing import Any
 
 from sos_actors.market.day import DayStats
 from sos_actors.market.frames import FrameBuilder
-from sos_actors.market.ids import index_id, near_future
+from sos_actors.market.ids import index_id, near_future, parse_id
 from sos_actors.messages import (
     NAN,
     Bar,
     ChainFrame,
     ChainSnapshot,
+    ContractsChosen,
     DayLoaded,
     MinuteClosed,
     Phase,
@@ -36,8 +37,9 @@ PreviousDay = Callable[[dt.date], DayStats | None]
 class ChainActor(Actor):
     """Turns frames into snapshots: Greeks, sentiment, regime; one snapshot a minute, also when nothing came.
 
-    Frames come whole from history, or are put together here from the bars of the contracts. On a day whose data has
-    no index its bars are made from the chain's parity forward, one price a minute, and published under its id.
+    Frames come whole from history, or are put together here from the bars of the contracts, which may change while
+    the day goes on (`ContractsChosen`). On a day whose data has no index its bars are made from the chain's parity
+    forward, one price a minute, and published under its id.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class ChainActor(Actor):
         self._previous_day = previous_day
         self._rate = rate
         self._contracts = contracts
+        self._younger_bars = False
+        self._settled_once = False
         self._derive_index = False
         self._index = index_id(self._underlying)
         self._future: Bar | None = None
@@ -73,11 +77,15 @@ class ChainActor(Actor):
         self.subscribe(MinuteClosed)
         self.subscribe(SessionPhase)
         self.subscribe(DayLoaded, self._underlying)
+        self.subscribe(ContractsChosen, self._underlying)
         if contracts is not None:
-            self.subscribe(Bar, self._index)
-            self.subscribe(Bar, near_future(self._underlying))
-            for instrument in contracts.instruments:
-                self.subscribe(Bar, instrument)
+            self._hear_bars(contracts.instruments)
+
+    def _hear_bars(self, instruments: Iterable[str]) -> None:
+        self.subscribe(Bar, self._index)
+        self.subscribe(Bar, near_future(self._underlying))
+        for instrument in instruments:
+            self.subscribe(Bar, instrument)
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
@@ -94,6 +102,22 @@ class ChainActor(Actor):
         """Note whether the index has prices of its own today."""
         self._derive_index = not message.index
 
+    @handles(ContractsChosen)
+    def on_chosen(self, message: ContractsChosen) -> None:
+        """Follow these contracts from now on; of those that stay, what is known stays too."""
+        if not message.instruments:
+            return
+        self._younger_bars = True
+        before = self._contracts
+        old = () if before is None else before.instruments
+        chosen = message.instruments
+        self._contracts = FrameBuilder(chosen) if before is None else before.successor(chosen)
+        kept = dict.fromkeys(self._contracts.instruments)
+        for instrument in old:
+            if instrument not in kept:
+                self.unsubscribe(Bar, instrument)
+        self._hear_bars(kept)
+
     @handles(ChainFrame)
     def on_frame(self, message: ChainFrame) -> None:
         """Keep the minute's frame until the minute is over."""
@@ -104,7 +128,9 @@ class ChainActor(Actor):
         """Take a contract's bar into the frame being built, or note the index's and the future's price."""
         if message.instrument == self._index:
             self._index_bar = message
-        elif self._contracts is not None and not self._contracts.add(message):
+        elif self._contracts is None or self._contracts.add(message):
+            return
+        elif parse_id(message.instrument).kind == "FUT":  # else a contract that was given up a moment ago
             self._future = message
 
     @handles(MinuteClosed)
@@ -114,7 +140,15 @@ class ChainActor(Actor):
 
     @handles(Settle)
     def on_settled(self, message: Settle) -> None:
-        """Publish what the chain says of the minute; what it said before, marked stale, if nothing came."""
+        """Publish what the chain says of the minute; what it said before, marked stale, if nothing came.
+
+        Bar actors that were started after this one hear of the minute's end after it: their bars are a round later.
+        """
+        if self._younger_bars and not self._settled_once:
+            self._settled_once = True
+            self.actor_ref.tell(message)
+            return
+        self._settled_once = False
         if self._contracts is not None:
             self._build_frame(self._contracts, message.ts)
         snapshot = self._snapshot(message.ts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,12 +22,14 @@ from sos_actors.messages import (
     Right,
     SessionPhase,
     Settle,
+    StateChanged,
     Subscribe,
     Tick,
     TradeClosed,
     Unsubscribe,
 )
 from sos_actors.runtime import Actor, Topic, handles
+from sos_actors.trading.checkpoint import checkpoint, working_orders
 from sos_actors.trading.desk import OrderDesk
 
 
@@ -35,10 +37,12 @@ class OrderActor(Actor):
     """Forwards what happens to the desk and sends what the desk says. It hears the prices of what it holds.
 
     `timed` is false where no exit and no entry depends on the time of day: then it need not be told every minute.
+    With `durable` the desk's state goes to the gateway ahead of whatever follows from it.
     """
 
-    def __init__(self, desk: OrderDesk, *, timed: bool = True) -> None:
+    def __init__(self, desk: OrderDesk, *, timed: bool = True, durable: bool = False) -> None:
         super().__init__()
+        self._durable = durable
         self._desk = desk
         self._hearing: set[str] = set()
         self._topics: dict[type, Topic] = {}
@@ -49,6 +53,14 @@ class OrderActor(Actor):
         self.subscribe(Fill)
         if timed:
             self.subscribe(MinuteClosed)
+
+    def on_start(self) -> None:
+        """Hear the prices of what a restored desk holds."""
+        for instrument in self._desk.held():
+            self._hear(instrument)
+            parts = parse_id(instrument)
+            if parts.kind == "OPT":
+                self._hear(index_id(parts.underlying))
 
     @handles(OrderIntent)
     def on_intent(self, message: OrderIntent) -> None:
@@ -94,7 +106,14 @@ class OrderActor(Actor):
         """Watch the time, and mark the account while something is open."""
         self._send(self._desk.on_minute(message.ts))
         if self._hearing:
+            self._keep()
             self.publish(self._desk.mark(message.ts))
+
+    def _keep(self) -> None:
+        """Have the desk's state kept, where the session is to survive this process."""
+        if self._durable:
+            desk = self._desk
+            self.publish(StateChanged(self.clock.now, "desk", checkpoint(desk), working_orders(desk)))
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
@@ -113,6 +132,7 @@ class OrderActor(Actor):
             if price is not None:
                 self._send(self._desk.settle(message.ts, instrument, price, ExitReason.EXPIRY))
         self._desk.end_of_day()
+        self._keep()
         self._forget()
         self.publish(self._desk.mark(message.ts))
 
@@ -126,7 +146,9 @@ class OrderActor(Actor):
             return self._desk.price(instrument)
         return max(spot - parts.strike if parts.right is Right.CE else parts.strike - spot, 0.0)
 
-    def _send(self, messages: Iterable[Message]) -> None:
+    def _send(self, messages: Sequence[Message]) -> None:
+        if self._durable and messages:
+            self._keep()
         for message in messages:
             kind = type(message)
             topic = self._topics.get(kind)
@@ -152,7 +174,7 @@ class OrderActor(Actor):
             self._hearing.discard(instrument)
             self.unsubscribe(Bar, instrument)
             self.unsubscribe(Tick, instrument)
-            self.publish(Unsubscribe(instrument, "flat"))
+            self.publish(Unsubscribe(instrument, "held"))
 
     def inspect(self) -> dict[str, Any]:
         """Say the desk's state: cash, positions, trades."""

@@ -1,16 +1,21 @@
-"""RiskActor: the account's limits. Nothing is entered that it has not let through; exits never ask it."""
+"""RiskActor: the account's limits. Nothing is entered that it has not let through; exits never ask it.
+
+With `durable` what counts is kept before what follows from it, so that a restart forgets no limit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import (
     CE,
     PE,
+    AccountDiffered,
     AccountMarked,
     ActorBenched,
     ChainSnapshot,
@@ -19,26 +24,30 @@ from sos_actors.messages import (
     OrderIntent,
     Phase,
     PositionChanged,
+    RefusalReason,
     Refused,
     Right,
     SessionPhase,
     SetTradingState,
+    StateChanged,
     TradeClosed,
     TradePlan,
     TradingState,
 )
 from sos_actors.runtime import Actor, handles
-from sos_actors.trading.limits import RiskBook
+from sos_actors.trading.limits import Breach, RiskBook
 
 
 class RiskActor(Actor):
     """Asks the risk book about every plan, and tells the book what became of what it let through."""
 
-    def __init__(self, book: RiskBook, underlyings: Iterable[str]) -> None:
+    def __init__(self, book: RiskBook, underlyings: Iterable[str], *, durable: bool = False) -> None:
         super().__init__()
+        self._durable = durable
+        self._differences: tuple[str, ...] = ()
         self._book = book
         self._snapshots: dict[str, ChainSnapshot] = {}
-        self._new_day = True
+        self._new_day = book.day is None
         self._intents = self.topic(OrderIntent)
         self._refused = self.topic(Refused)
         for underlying in underlyings:
@@ -52,7 +61,7 @@ class RiskActor(Actor):
         """Let a plan through as an intent, or refuse it."""
         now = message.ts
         self._note_quote(message)
-        breach = self._book.check(message, now)
+        breach = self._book.check(message, now) if not self._differences else self._differs()
         if breach is not None:
             refused = Refused(
                 now, message.strategy, message.underlying, breach.reason, breach.detail, message.signal_id
@@ -61,7 +70,21 @@ class RiskActor(Actor):
             return
         intent = OrderIntent(message.plan_id, now, message)
         self._book.on_intent(intent)
+        self._keep(now)
         self._intents.publish(intent)
+
+    def _differs(self) -> Breach:
+        return Breach(RefusalReason.ACCOUNT_DIFFERS, self._differences[0])
+
+    def _keep(self, now: int) -> None:
+        """Have what counts kept, where the session is to survive this process."""
+        if self._durable:
+            self.publish(StateChanged(now, "risk", msgspec.msgpack.encode(self._book.state())))
+
+    @handles(AccountDiffered)
+    def on_differed(self, message: AccountDiffered) -> None:
+        """Enter nothing while our books and the broker's differ."""
+        self._differences = message.differences
 
     def _note_quote(self, plan: TradePlan) -> None:
         """Tell the book the contract's price of the last snapshot: what the price band is measured from."""
@@ -86,6 +109,7 @@ class RiskActor(Actor):
     def on_trade(self, message: TradeClosed) -> None:
         """Take a closed trade off the counts."""
         self._book.on_trade(message)
+        self._keep(self.clock.now)
 
     @handles(Refused)
     def on_refused(self, message: Refused) -> None:
@@ -103,14 +127,17 @@ class RiskActor(Actor):
         if self._new_day:
             self._new_day = False
             self._book.new_day(message.equity_paise)
+            self._keep(message.ts)
         if self._book.on_mark(message):
+            self._keep(message.ts)
             self.publish(Flatten(message.ts, "DAILY_LOSS"))
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
         """Follow the session. The first mark of a day is its starting equity."""
         self._book.phase = message.phase
-        if message.phase is Phase.PRE_OPEN:
+        if message.phase is Phase.PRE_OPEN and message.day != self._book.day:
+            self._book.day = message.day
             self._new_day = True
             self._snapshots.clear()
 
@@ -123,6 +150,7 @@ class RiskActor(Actor):
     def on_state(self, message: SetTradingState) -> None:
         """Change what may be done. HALTED and REDUCING stop entries; closing what is open is a Flatten."""
         self._book.on_state(message)
+        self._keep(self.clock.now)
 
     @handles(ActorBenched)
     def on_benched(self, message: ActorBenched) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sos_actors.cli import compare, control, data, instruments, login, maintenance, playbook, runs
+from sos_actors.cli import compare, control, data, instruments, login, maintenance, playbook, runs, sandbox
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
 
@@ -30,6 +30,7 @@ app.command()(login.login)
 app.command()(login.logout)
 for command in (control.status, control.inspect, control.kill, control.flatten, control.pause, control.resume):
     app.command()(command)
+app.command()(sandbox.sandbox)
 
 
 def main() -> int:

@@ -50,17 +50,20 @@ class BarBuilder:
     - messages overtaken by newer ones (the day volume falls): dropped, `stale` counts them; that the volume of a
       new day is less than that of a snapshot from the day before is no fall;
     - repeated snapshots of one trade, also quote-only updates minutes later: they carry the old trade time and so
-      touch no other bar than that trade's; only the open interest is taken from them;
+      touch no other bar than that trade's; only open interest and quotes are taken from them;
+    - merged ticks (a mailbox was full): their extremes count; the mailbox merges none across a minute's end and none
+      that begins a minute, so bars of whole minutes are what the single ticks would have made. Time in which they
+      waited can look like silence, never the other way round;
     - silence: a bar that overlaps more than `hole_s` without any message of this instrument, or a hole the feed
-      reported through `mark_hole`, or the moment listening began, is marked `complete=False`.
+      reported through `mark_hole` or `lose`, or the moment listening began, is marked `complete=False`.
 
     Times of arrival are by our own clock, which may be off; the largest (trade time - arrival) seen is what turns
     them into exchange time.
     """
 
     __slots__ = (
-        "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval", "_joined",
-        "_last_recv", "_oi", "_open", "_since", "_skew", "_volume_day", "late", "stale",
+        "_ask", "_bid", "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval",
+        "_joined", "_last_recv", "_lost_since", "_oi", "_open", "_since", "_skew", "_volume_day", "late", "stale",
     )  # fmt: skip
 
     def __init__(self, instrument: str, interval_s: int = 60, settings: BarSettings | None = None) -> None:
@@ -72,6 +75,7 @@ class BarBuilder:
         self.late = 0
         self.stale = 0
         self._has_volume = False
+        self._lost_since: int | None = None
         self.start_day()
 
     def start_day(self, listening_since: int | None = None) -> None:
@@ -82,7 +86,7 @@ class BarBuilder:
         self._since = listening_since
         self._open: dict[int, _Open] = {}
         self._closed = 0
-        self._oi = NAN
+        self._oi = self._bid = self._ask = NAN
         self._skew: int | None = None
         self._last_recv = 0
         self._joined = 0
@@ -95,11 +99,24 @@ class BarBuilder:
         """Say that the feed was silent in [start, end), UTC ns by the exchange's clock."""
         self._holes.append((start, end))
 
+    def lose(self, since: int) -> None:
+        """Say that the feed cannot be trusted since then (UTC ns by our clock), and until `regain`."""
+        if self._lost_since is None:
+            self._lost_since = since
+
+    def regain(self, at: int) -> None:
+        """Say that the feed can be trusted again since then (UTC ns by our clock)."""
+        if self._lost_since is not None:
+            skew = self._skew or 0
+            self.mark_hole(self._lost_since + skew, at + skew)
+            self._lost_since = None
+
     def tick(self, tick: Tick) -> None:
         """Take one message. Nothing is said until the interval is closed."""
         self._arrived(tick)
         if tick.oi == tick.oi:  # not NaN, without a call
             self._oi = tick.oi
+        self._bid, self._ask = tick.bid, tick.ask
         ts, day_volume = tick.ts, tick.day_volume
         if self._since is not None and ts < self._since:
             return
@@ -119,11 +136,19 @@ class BarBuilder:
             bar.high = price
         elif price < bar.low:
             bar.low = price
+        if tick.merged:
+            self._widen(bar, tick)
         bar.close = price
         if day_volume >= 0:
             bar.volume += day_volume - self._day_volume if self._day_volume >= 0 else tick.quantity
             self._day_volume = day_volume
             self._volume_day = ts // DAY_NS
+
+    @staticmethod
+    def _widen(bar: _Open, tick: Tick) -> None:
+        """Take in the extremes of ticks that became one on their way; NaN counts for nothing."""
+        bar.high = max(bar.high, tick.high)
+        bar.low = min(bar.low, tick.low)
 
     def close(self, end: int) -> Bar | None:
         """Close the interval [end - interval, end) and give its bar; None when nothing traded in it."""
@@ -148,6 +173,8 @@ class BarBuilder:
             oi=self._oi,
             volume_source=VolumeSource.EXCHANGE if self._has_volume else VolumeSource.NONE,
             complete=complete,
+            bid=self._bid,
+            ask=self._ask,
         )
 
     def _is_stale(self, ts: int, day_volume: int) -> bool:
@@ -173,6 +200,8 @@ class BarBuilder:
 
     def _in_hole(self, start: int, end: int) -> bool:
         if any(hole_start < end and hole_end > start for hole_start, hole_end in self._holes):
+            return True
+        if self._lost_since is not None and self._lost_since + (self._skew or 0) < end:
             return True
         if self._skew is None:
             return False

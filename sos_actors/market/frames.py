@@ -43,6 +43,16 @@ class FrameBuilder:
         """The contracts of the chain."""
         return tuple(self._places)
 
+    def successor(self, instruments: Iterable[str]) -> FrameBuilder:
+        """Give the builder of another choice of contracts; what is known of those that stay goes along."""
+        heir = FrameBuilder(instruments)
+        for name, (right, k) in heir._places.items():
+            old = self._places.get(name)
+            if old is not None:
+                heir._values[:, right, k] = self._values[:, old[0], old[1]]
+                heir._fresh = heir._fresh or bool(heir._values[3, right, k] == heir._values[3, right, k])
+        return heir
+
     def add(self, bar: Bar) -> bool:
         """Take one contract's bar of the current minute; False for an instrument that is not of this chain."""
         place = self._places.get(bar.instrument)

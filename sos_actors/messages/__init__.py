@@ -7,6 +7,7 @@ from sos_actors.messages.broker import (
     BrokerOrderChanged,
     BrokerPosition,
     BrokerTrade,
+    CheckOrders,
     CommandAnswered,
     FundsRead,
     OrdersRead,
@@ -35,6 +36,7 @@ from sos_actors.messages.decision import (
     TradePlan,
     TradingState,
 )
+from sos_actors.messages.feed import CheckFeed, SegmentStatusChanged, StreamChanged
 from sos_actors.messages.market import (
     CE,
     CHAIN_FIELDS,
@@ -64,10 +66,18 @@ from sos_actors.messages.orders import (
     OrderType,
     OrderUpdate,
     PositionChanged,
+    StateChanged,
     SubmitOrder,
     TradeClosed,
 )
-from sos_actors.messages.system import ActorBenched, ActorFailed, Terminated
+from sos_actors.messages.system import (
+    ActorBenched,
+    ActorFailed,
+    AlertLevel,
+    AlertRaised,
+    ClockStepped,
+    Terminated,
+)
 
 __all__ = [
     "CE",
@@ -79,6 +89,8 @@ __all__ = [
     "ActorBenched",
     "ActorFailed",
     "Advance",
+    "AlertLevel",
+    "AlertRaised",
     "Bar",
     "BrokerOrder",
     "BrokerOrderChanged",
@@ -88,6 +100,9 @@ __all__ = [
     "CancelOrder",
     "ChainFrame",
     "ChainSnapshot",
+    "CheckFeed",
+    "CheckOrders",
+    "ClockStepped",
     "CommandAnswered",
     "ContractsChosen",
     "DayLoaded",
@@ -123,6 +138,7 @@ __all__ = [
     "Refused",
     "Regime",
     "Right",
+    "SegmentStatusChanged",
     "SendCancel",
     "SendModify",
     "SendPlace",
@@ -132,6 +148,8 @@ __all__ = [
     "Side",
     "Signal",
     "Stage",
+    "StateChanged",
+    "StreamChanged",
     "Studies",
     "SubmitOrder",
     "Subscribe",

@@ -238,3 +238,9 @@ class AccountDiffered(Message, frozen=True, gc=False):
 
     ts: int
     differences: tuple[str, ...]
+
+
+class CheckOrders(Message, frozen=True, gc=False):
+    """Look after orders, doubts and reads that are due at `ts`. GatewayActor -> itself, by a timer."""
+
+    ts: int

@@ -86,6 +86,7 @@ class RefusalReason(Word):
     STALE_DATA = "STALE_DATA"
     REDUCING = "REDUCING"
     HALTED = "HALTED"
+    ACCOUNT_DIFFERS = "ACCOUNT_DIFFERS"
     EXCHANGE_REJECTED = "EXCHANGE_REJECTED"
 
 
@@ -120,6 +121,8 @@ REFUSALS: dict[RefusalReason, str] = {
     "the feed has failed",
     RefusalReason.REDUCING: "the trading state is REDUCING: only exits",
     RefusalReason.HALTED: "the trading state is HALTED: nothing but cancels",
+    RefusalReason.ACCOUNT_DIFFERS: "our books and the broker's differ, or have not been compared yet; "
+    "the detail says where",
     RefusalReason.EXCHANGE_REJECTED: "the exchange (or the paper exchange) rejected the order; the detail says why",
 }
 

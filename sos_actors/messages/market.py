@@ -248,9 +248,13 @@ class DayLoaded(Message, frozen=True, gc=False):
 
 
 class FeedStatus(Message, frozen=True, gc=False):
-    """Whether market data of an underlying can be trusted. FeedActor -> RiskActor, observers."""
+    """Whether market data of an underlying can be trusted. LiveFeedActor -> RiskActor, bar actors, observers.
+
+    `since` (UTC ns, 0: unknown) is when the last good data came, where it can be trusted no longer.
+    """
 
     underlying: str
     ts: int
     live: bool
     detail: str = ""
+    since: int = 0

@@ -74,13 +74,17 @@ class SubmitOrder(Message, frozen=True, gc=False):
 
 
 class ModifyOrder(Message, frozen=True, gc=False):
-    """Change a working order's prices or quantity. OrderActor -> BrokerActor. NaN, 0: leave as is."""
+    """Change a working order's prices, quantity or type. OrderActor -> BrokerActor. NaN, 0, None: leave as is.
+
+    A resting stop made MARKET leaves at once: one order all the way, so the units are never without one.
+    """
 
     order_id: str
     ts: int
     price: float = NAN
     trigger: float = NAN
     quantity: int = 0
+    order_type: OrderType | None = None
 
 
 class CancelOrder(Message, frozen=True, gc=False):
@@ -160,3 +164,16 @@ class AccountMarked(Message, frozen=True, gc=False):
     cash_paise: int
     equity_paise: int
     open_positions: int
+
+
+class StateChanged(Message, frozen=True, gc=False):
+    """An actor's whole state, kept before what it says next. OrderActor, RiskActor -> GatewayActor.
+
+    `part` names whose it is ('desk', 'risk'), `working` the orders the desk counts as working. It goes to the gateway
+    ahead of the orders that follow from it, so that after a restart no order is found of which the desk knows nothing.
+    """
+
+    ts: int
+    part: str
+    state: bytes
+    working: tuple[str, ...] = ()

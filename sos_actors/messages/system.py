@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sos_actors.messages.base import Message
+from sos_actors.messages.base import Message, Word
 
 
 class ActorFailed(Message, frozen=True, gc=False):
@@ -28,3 +28,31 @@ class ActorBenched(Message, frozen=True, gc=False):
     path: str
     ts: int
     reason: str
+
+
+class ClockStepped(Message, frozen=True, gc=False):
+    """The system's clock was set by `by` ns. Runtime -> RiskActor, observers.
+
+    `followed`: the live clock went ahead with it. It never goes back; of a clock that was set back it is ahead.
+    """
+
+    ts: int
+    by: int
+    followed: bool
+
+
+class AlertLevel(Word):
+    """How loud an alert is. INFO: worth knowing; WARNING: look when you can; CRITICAL: look now."""
+
+    INFO = "INFO"
+    WARNING = "WARNING"
+    CRITICAL = "CRITICAL"
+
+
+class AlertRaised(Message, frozen=True, gc=False):
+    """Somebody should know. Any actor -> NotifierActor, recorder, observers. `text` is one line, without secrets."""
+
+    ts: int
+    level: AlertLevel
+    source: str
+    text: str

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import pykka
 from loguru import logger
@@ -48,6 +48,7 @@ class _Member:
     actor: Actor
     failures: FailureRecord
     benched: bool = False
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,15 @@ class ActorStats:
     failures: int
     benched: bool
     stopped: bool
+    restarts: int = 0
 
 
 class Runtime:
     """A cast of actors and the queues between them. Use SimRuntime or LiveRuntime."""
+
+    #: What a stage makes its clock and its topics of.
+    clock_class: ClassVar[type[ClockActor]] = ClockActor
+    topic_class: ClassVar[type[Topic]] = Topic
 
     def __init__(self, *, strict: bool = False) -> None:
         """With `strict`, a message nobody handles raises at its sender (tests); else it is a dead letter."""
@@ -79,7 +85,7 @@ class Runtime:
 
     def start_clock(self) -> None:
         """Spawn the clock: the first of every cast, and vital."""
-        self.spawn(ClockActor, "clock", policy=VITAL)
+        self.spawn(self.clock_class, "clock", policy=VITAL)
         clock = self._cast["clock"].actor
         assert isinstance(clock, ClockActor)
         self.clock = clock
@@ -99,9 +105,15 @@ class Runtime:
         policy: RestartPolicy = RESTART,
         **kwargs: Any,
     ) -> Ref:
-        """Make and start an actor under a path that is its name for ever; raises ValueError if it is taken."""
-        if path in self._cast:
-            raise ValueError(f"there is an actor '{path}' already")
+        """Make and start an actor under a path; raises ValueError if it is taken.
+
+        A path is free again when its actor was stopped, but not when it was benched.
+        """
+        former = self._cast.get(path)
+        if former is not None:
+            if former.benched or not former.actor.closed:
+                raise ValueError(f"there is an actor '{path}' already")
+            del self._cast[path]
         dispatcher = self.dispatcher_for(group)
         actor = construct(kind, self, path, dispatcher, args, kwargs)
         self._cast[path] = _Member(kind, args, kwargs, dispatcher, actor, FailureRecord(policy))
@@ -133,8 +145,9 @@ class Runtime:
                 failures=member.failures.total,
                 benched=member.benched,
                 stopped=member.actor.closed,
+                restarts=member.restarts,
             )
-            for path, member in self._cast.items()
+            for path, member in list(self._cast.items())
         ]
 
     # -- messages ----------------------------------------------------------------------------------------------
@@ -143,7 +156,7 @@ class Runtime:
         """Give the topic of (message type, key), making it if need be."""
         found = self._topics.get((kind, key))
         if found is None:
-            found = self._topics.setdefault((kind, key), Topic(kind, key))
+            found = self._topics.setdefault((kind, key), self.topic_class(kind, key))
         return found
 
     def subscribe(self, actor: Actor, kind: type, key: str = "") -> None:
@@ -242,6 +255,7 @@ class Runtime:
             self._bench(member, old, f"its constructor raised {error!r}")
             return
         member.actor = fresh
+        member.restarts += 1
         for port in fresh.ports.values():
             port.point(fresh)
         pykka.ActorRegistry.register(fresh.actor_ref)
@@ -257,7 +271,7 @@ class Runtime:
 
     def actor_stopped(self, actor: Actor, reason: str) -> None:
         """Forget a stopped actor's subscriptions, refuse its mail and tell its watchers."""
-        for topic in self._topics.values():
+        for topic in list(self._topics.values()):
             topic.remove(actor)
         for port in actor.ports.values():
             port.shut(partial(self._refuse, actor))
@@ -273,6 +287,9 @@ class Runtime:
                 member.actor._stop()
 
     # -- observers ---------------------------------------------------------------------------------------------
+
+    def reached(self, stage: str) -> None:
+        """Count, where times are measured, how long ago that came in from outside which led here: a latency."""
 
     def publish_snapshots(self) -> None:
         """Let every actor say what it holds. Only called where no handler is running."""

@@ -2,119 +2,285 @@
 
 Which actors share a thread is configuration: the decision core on one, each edge on its own, strategies on
 theirs, so that one that hangs or crashes harms no other. Simulated time runs here too (`run`): the clock moves on
-only when every group is quiet, which makes a threaded backtest decide exactly what a simulated one decides.
+only when every group is quiet, which makes a threaded backtest decide exactly what a simulated one decides. A daemon
+plays history that way first, through the same cast; then `start_wall` lets wall time take over, and `serve` waits.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pykka
 from loguru import logger
 
+from sos_actors.messages import ActorBenched
+from sos_actors.runtime import halting
+from sos_actors.runtime.actor import Actor, Ref
 from sos_actors.runtime.base import EscalatedError, Runtime
+from sos_actors.runtime.dead_letters import DeadLetter
+from sos_actors.runtime.driver import Driver
+from sos_actors.runtime.group import Group, LiveTopic, Look
+from sos_actors.runtime.live_clock import LiveClock
+from sos_actors.runtime.settings import RuntimeSettings
+from sos_actors.runtime.supervision import Directive
 from sos_actors.runtime.topics import Port
+from sos_actors.runtime.tree import tree
+from sos_actors.runtime.walltime import WallTime
+from sos_actors.runtime.worker import Here, Worker
 
-
-class Group:
-    """One thread and the queue it drains. Its own control messages (`report`, `leave`) pass through the same queue."""
-
-    def __init__(self, name: str, runtime: LiveRuntime) -> None:
-        self.name = name
-        self.path = f"group {name}"
-        self._runtime = runtime
-        self._queue: queue.SimpleQueue[tuple[Port, Any]] = queue.SimpleQueue()
-        self.put = self._queue.put
-        self._delivered = 0
-        self._running = True
-        self.reports = Port(self, "report")
-        self.leaving = Port(self, "leave")
-        self._thread = threading.Thread(target=self._loop, name=f"sos-{name}", daemon=True)
-        self._thread.start()
-
-    def _loop(self) -> None:
-        take = self._queue.get
-        runtime = self._runtime
-        while self._running:
-            port, message = take()
-            port.handled += 1
-            handle = port.handle
-            try:
-                handle(message)
-            except Exception as error:  # noqa: BLE001 - supervision is the business of this very line
-                runtime.failed(port.actor, message, error)
-            except BaseException as error:  # noqa: BLE001 - SystemExit in a handler must not end its neighbours
-                runtime.escalated = EscalatedError(f"{port.actor.path}: {error!r}")
-                logger.error("{} asked the process to end: {!r}", port.actor.path, error)
-            self._delivered += 1
-
-    def report(self, replies: queue.SimpleQueue[int]) -> None:
-        """Answer how many messages were handled before this one, control messages apart."""
-        self._delivered -= 1
-        replies.put(self._delivered + 1)
-
-    def leave(self, _: None) -> None:
-        """End the thread."""
-        self._running = False
-
-    def join(self, timeout: float) -> bool:
-        """Wait for the thread to end; False when it has not within `timeout` seconds."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+#: Called in a group's thread before each delivery: group, number of the delivery in it, port, message, clock's now.
+Recorder = Callable[[str, int, Port, Any, int], None]
+#: No times taken, no ticks merged: what a backtest on threads runs with.
+PLAIN = RuntimeSettings(measure=False, conflate_above=0)
+#: Seconds the watchdog waits for a lock that a hanging actor may hold.
+_PATIENCE_S = 1.0
 
 
 class LiveRuntime(Runtime):
-    """Runtime on threads. Call `close` when done; a group that does not end in time is reported, never waited for."""
+    """Runtime on threads. Call `stop` (or `close`) when done."""
 
-    def __init__(self, *, strict: bool = False, stop_timeout_s: float = 5.0) -> None:
-        super().__init__(strict=strict)
+    clock_class = LiveClock
+    topic_class = LiveTopic
+
+    def __init__(
+        self,
+        settings: RuntimeSettings = PLAIN,
+        *,
+        strict: bool = False,
+        stop_timeout_s: float | None = None,
+        recorder: Recorder | None = None,
+        monotonic: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """`recorder` hears of every delivery before it is made (a journal); it must be quick and must not raise."""
+        self._lock = threading.RLock()
+        self._escalated: EscalatedError | None = None
+        self.settings = settings
+        self.measured = settings.measure or recorder is not None
+        self.recorder = recorder
+        self.monotonic = monotonic
+        self.here = Here()
+        self.driver: Driver | None = None
         self._groups: dict[str, Group] = {}
-        self._stop_timeout_s = stop_timeout_s
+        self._stop_timeout_s = settings.stop_s if stop_timeout_s is None else stop_timeout_s
+        super().__init__(strict=strict)
         self.start_clock()
+        assert isinstance(self.clock, LiveClock)
+        self.live_clock = self.clock
+
+    @property
+    def wall(self) -> WallTime | None:
+        """Wall time; None while simulated time is played."""
+        return self.live_clock.wall
+
+    # The first failure is the one that is told.
+    @property
+    def escalated(self) -> EscalatedError | None:
+        """The failure after which nothing may go on."""
+        return self._escalated
+
+    @escalated.setter
+    def escalated(self, error: EscalatedError | None) -> None:
+        if self._escalated is None:
+            self._escalated = error
+
+    # -- groups and the cast: on any thread --------------------------------------------------------------------
 
     def dispatcher_for(self, group: str) -> Group:
         """Give the group's queue, starting its thread if need be."""
-        found = self._groups.get(group)
-        if found is None:
-            found = self._groups[group] = Group(group, self)
-        return found
+        with self._lock:
+            found = self._groups.get(group)
+            if found is None:
+                found = self._groups[group] = Group(group, self)
+            return found
 
-    def run(self) -> None:
-        """Play simulated time: let the clock move on whenever all is quiet. Raises EscalatedError."""
-        self.settle()
-        while self.clock.advance():
-            self.settle()
+    def groups(self) -> list[Group]:
+        """Give the groups, in the order they came to be."""
+        return list(self._groups.values())
 
-    def settle(self) -> None:
-        """Wait until no message waits or is being handled in any group. Raises EscalatedError.
+    def spawn(self, kind: type[Actor], path: str, *args: Any, **kwargs: Any) -> Ref:
+        """Make and start an actor on any thread; see Runtime.spawn."""
+        with self._lock:
+            return super().spawn(kind, path, *args, **kwargs)
 
-        Every group is asked how many messages it has handled; when two rounds of asking agree, nothing was under
-        way between them, because questions queue behind messages.
-        """
-        replies: queue.SimpleQueue[int] = queue.SimpleQueue()
-        before = -1
-        while True:
-            groups = list(self._groups.values())
-            for group in groups:
-                group.put((group.reports, replies))
-            total = sum(replies.get() for _ in groups)
-            if self.escalated is not None:
-                raise self.escalated
-            if total == before:
-                return
-            before = total
+    def member_at(self, path: str) -> Actor | None:
+        """Give the actor of a path, None without one."""
+        member = self._cast.get(path)
+        return None if member is None else member.actor
+
+    def members(self) -> list[tuple[str, Any]]:
+        """Give path and entry of the whole cast, in the order of spawning."""
+        return list(self._cast.items())
+
+    def failed(self, actor: Actor, message: Any, error: Exception) -> None:
+        """Judge a handler's exception on the thread it was raised in; see Runtime.failed."""
+        with self._lock:
+            super().failed(actor, message, error)
+
+    def actor_stopped(self, actor: Actor, reason: str) -> None:
+        """Forget a stopped actor; see Runtime.actor_stopped."""
+        with self._lock:
+            super().actor_stopped(actor, reason)
+            group = self._groups[actor.dispatcher.name]
+            for port in actor.ports.values():
+                group.figures.pop(port, None)
+
+    def watch(self, watcher: str, target: str) -> None:
+        """Tell `watcher` with a Terminated message when `target` has stopped for good."""
+        with self._lock:
+            super().watch(watcher, target)
 
     def future(self) -> pykka.Future[Any]:
         """Give a future other threads can wait for."""
         return pykka.ThreadingFuture()
 
+    # -- simulated time ----------------------------------------------------------------------------------------
+
+    def run(self, until: int | None = None) -> None:
+        """Play simulated time: let the clock move on whenever all is quiet. Raises EscalatedError.
+
+        With `until` (UTC ns) it stops there; timers set for later stay, and wall time can go on from them.
+        """
+        reached: list[Any] = []
+        if until is not None:
+            self.live_clock.mark(until, reached.append)
+        self.settle()
+        while not reached and self.clock.advance():
+            self.settle()
+
+    def settle(self, timeout_s: float | None = None) -> bool:
+        """Wait until no message waits or is being handled in any group. Raises EscalatedError.
+
+        False when that was not so within `timeout_s` real seconds. Every group is asked how many messages it has
+        handled; when two rounds of asking agree, nothing was under way between them, because questions queue behind
+        messages.
+        """
+        settled = halting.settle(self.groups(), timeout_s, self._raise_escalated)
+        self._raise_escalated()
+        return settled
+
+    def _raise_escalated(self) -> None:
+        if self._escalated is not None:
+            raise self._escalated
+
+    # -- wall time ---------------------------------------------------------------------------------------------
+
+    def start_wall(self, wall: WallTime, *, catch_up: bool = False, step_ns: int = 1_000_000_000) -> None:
+        """Let wall time take over from simulated time, and watch over the groups from now on.
+
+        Sessions may be given to `clock.follow` before or after. Of one under way the phases are told at once and
+        the next MinuteClosed is the first to come; `catch_up` has all the past minutes told too. A jump of the
+        system's clock of `step_ns` or more is reported. Raises InputError when `wall` lies before what was played.
+        """
+        if self.driver is not None:
+            raise RuntimeError("wall time has been started already")
+        self.live_clock.go_live(wall, catch_up=catch_up)
+        self.driver = Driver(self, step_ns)
+        self.driver.start()
+
+    def serve(self, until: threading.Event) -> None:
+        """Wait until the event is set; raises EscalatedError as soon as a vital actor has failed."""
+        while not until.wait(0.05):
+            self._raise_escalated()
+        self._raise_escalated()
+
+    def stop(self, timeout_s: float | None = None) -> tuple[str, ...]:
+        """Stop in order, within `timeout_s` (default: the settings') real seconds; gives what was left behind.
+
+        First the timers, then the actors of `stop_first`; then what is under way is worked off; then every other
+        actor stops, the last spawned first, each in its own group's thread; then the threads end.
+        """
+        timeout = self._stop_timeout_s if timeout_s is None else timeout_s
+        return halting.Halt(self, timeout).run()
+
     def close(self) -> None:
-        """Stop the actors and end the threads."""
-        super().close()
-        for group in self._groups.values():
-            group.put((group.leaving, None))
-        for group in self._groups.values():
-            if not group.join(self._stop_timeout_s):
-                logger.error("group '{}' did not stop within {} s and is left behind", group.name, self._stop_timeout_s)
+        """Stop the actors and end the threads; a group that does not end in time is reported, never waited for."""
+        self.stop()
+
+    # -- hangs -------------------------------------------------------------------------------------------------
+
+    def hung(self, group: Group, worker: Worker, delivered: int, entry: Any, seconds: float) -> None:
+        """Take out an actor that is over its budget and let its group go on; of a vital one the process ends."""
+        port, message = entry[:2]
+        path = port.actor.path
+        what = f"{path} has been handling {type(message).__name__} for {seconds:.1f} s"
+        member = self._cast.get(path)
+        if member is None or member.failures.policy.exhausted is Directive.ESCALATE:
+            self._escalate(what)
+            return
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            self._escalate(f"{what} and holds up the rest")
+            return
+        try:
+            if not group.give_up(worker, delivered):
+                return
+            logger.error("{}: benched, its thread is given up", what)
+            self.dead_letters.add(DeadLetter(path, message, "hung", self.clock.now))
+            actor = member.actor
+            actor.closed = True
+            pykka.ActorRegistry.unregister(actor.actor_ref)
+            member.benched = True
+            self.actor_stopped(actor, "benched")
+            group.replace(worker)  # only now: what waits for the actor must find it benched
+            worker.interrupt()
+            self.publish(ActorBenched(path, self.clock.now, what))
+        finally:
+            self._lock.release()
+
+    def thread_ended(self, group: Group, worker: Worker) -> None:
+        """Give a group whose thread has ended a new one."""
+        if not group.leaving and group.worker is worker:
+            group.replace(worker)
+
+    def refuse_abandoned(self, worker: Worker, message: Any) -> None:
+        """Take what a thread that was given up still sends: into the dead letters."""
+        path = worker.entry[0].actor.path
+        self.dead_letters.add(DeadLetter(path, message, "sender was given up", self.clock.now))
+
+    def _escalate(self, text: str) -> None:
+        if self._escalated is None:
+            logger.error("{}", text)
+            self.escalated = EscalatedError(text)
+
+    # -- observers ---------------------------------------------------------------------------------------------
+
+    def publish_snapshots(self) -> None:
+        """Let every actor say what it holds: on wall time each in its group's thread, between messages, soon."""
+        if self.wall is None:
+            super().publish_snapshots()
+            return
+        by_group: dict[str, list[str]] = {}
+        for path, member in self.members():
+            if not member.actor.closed:
+                by_group.setdefault(member.dispatcher.name, []).append(path)
+        for group in self.groups():
+            paths = by_group.get(group.name)
+            if paths and not group.looking:
+                group.ask_look(Look(paths[::-1], self.snapshots.__setitem__, in_rounds=True))
+
+    def snapshot(self, path: str, timeout: float = 1.0) -> dict[str, Any]:
+        """Ask one actor what it holds, between two of its messages: for observers' threads, never for actors.
+
+        `timeout` in real seconds. Raises KeyError for a path that is not there, TimeoutError when its group is busy.
+        """
+        member = self._cast[path]
+        replies: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        group = self._groups[member.dispatcher.name]
+        group.ask_look(Look([path], lambda _, said: replies.put(said)))
+        try:
+            return replies.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError(f"{path} did not answer within {timeout} s: its group '{group.name}' is busy") from None
+
+    def reached(self, stage: str) -> None:
+        """Count how long ago that came in from outside which led to the message now handled: a stage's latency."""
+        worker = self.here.worker
+        if worker is not None and self.measured and worker.live:
+            worker.group.stage(stage).add(self.monotonic() - worker.origin)
+
+    def tree(self) -> dict[str, Any]:
+        """Say how groups, actors and stages are doing, as plain data; see runtime/tree.py."""
+        return tree(self)

@@ -15,20 +15,22 @@ from numpy.typing import NDArray
 
 from sos_actors.errors import DataError, InputError
 from sos_actors.market.calendar import TradingCalendar
-from sos_actors.market.day import BarColumns, DataQuality, MarketDay, TickColumns
+from sos_actors.market.day import BarColumns, ChainColumns, DataQuality, MarketDay, TickColumns
 from sos_actors.market.ids import index_id
 from sos_actors.sandbox.bars import to_tick
-from sos_actors.sandbox.chain import simulate_chain
-from sos_actors.sandbox.daily import DailyPath
+from sos_actors.sandbox.chain import listed_strikes, simulate_chain
+from sos_actors.sandbox.daily import DailyPath, DayState
 from sos_actors.sandbox.future import simulate_future
 from sos_actors.sandbox.schedule import CALENDAR, Schedule
-from sos_actors.sandbox.session import make_session
+from sos_actors.sandbox.session import Session, make_session
 from sos_actors.sandbox.session_path import VIX, VIX_TICK, SessionPath, market_path, session_path, vix_path
 from sos_actors.sandbox.settings import MarketSettings
 from sos_actors.sandbox.ticks import default_instruments, simulate_ticks
 
 SOURCE = "simulated"
 _KEPT_DAYS = 4
+#: Sessions are small: paths without chains.
+_KEPT_SESSIONS = 64
 
 
 class SimulatedMarket:
@@ -49,6 +51,7 @@ class SimulatedMarket:
         self.schedule = Schedule(calendar)
         self._daily = DailyPath(self.settings, seed, self.schedule.session_share)
         self._kept: OrderedDict[tuple[str, dt.date], tuple[MarketDay, SessionPath | None]] = OrderedDict()
+        self._sessions: OrderedDict[tuple[str, dt.date], Session] = OrderedDict()
 
     @property
     def underlyings(self) -> tuple[str, ...]:
@@ -61,6 +64,31 @@ class SimulatedMarket:
         Raises InputError for an unknown underlying, DataError for a day without a session or before the anchor.
         """
         return self._made(underlying, day)[0]
+
+    def session_path(self, underlying: str, day: dt.date) -> SessionPath:
+        """Path of the index within that day, which the times of the minutes' extremes follow. Raises as `day` does."""
+        return self._session(underlying, day).path
+
+    def strikes(self, underlying: str, day: dt.date) -> NDArray[np.float64]:
+        """Strikes of every chain of that day, ascending. Raises as `day` does."""
+        return listed_strikes(self._session(underlying, day))
+
+    def index(self, underlying: str, day: dt.date) -> BarColumns:
+        """Index bars of the day alone, which cost a fraction of the whole day. Raises as `day` does."""
+        start, state = self._opened(underlying, day)
+        shared = market_path(self.settings, self.seed, state, len(start))
+        if underlying == VIX:
+            return _index_bars(VIX, start, to_tick(100.0 * vix_path(self.settings, self.seed, state, shared), VIX_TICK))
+        return _index_bars(underlying, start, session_path(self.settings, self.seed, state, shared, underlying).level)
+
+    def future(self, underlying: str, day: dt.date) -> BarColumns:
+        """Bars of the near future alone. Raises as `day` does."""
+        return simulate_future(self._session(underlying, day))
+
+    def chain(self, underlying: str, day: dt.date, expiry: dt.date) -> ChainColumns:
+        """Chain of any expiry from `day` on, those of `day` itself included. Raises as `day` does."""
+        session = self._session(underlying, day)
+        return simulate_chain(session, expiry, front=expiry == session.listing.front)
 
     def ticks(
         self,
@@ -98,7 +126,8 @@ class SimulatedMarket:
                 self._kept.popitem(last=False)
         return self._kept[key]
 
-    def _make(self, underlying: str, day: dt.date) -> tuple[MarketDay, SessionPath | None]:
+    def _opened(self, underlying: str, day: dt.date) -> tuple[NDArray[np.int64], DayState]:
+        """Minutes and state of the day; raises InputError, DataError where there is none."""
         if underlying not in self.underlyings:
             known = ", ".join(self.underlyings)
             raise InputError(f"simulated market: no underlying '{underlying}'; use one of {known}")
@@ -106,31 +135,45 @@ class SimulatedMarket:
         start = self.schedule.minute_starts(underlying, day)
         if not len(start):
             raise DataError(f"simulated market: {underlying} is closed on {day}; ask for a day with a session")
+        return start, state
+
+    def _session(self, underlying: str, day: dt.date) -> Session:
+        key = (underlying, day)
+        if key not in self._sessions:
+            self._sessions[key] = self._make_session(underlying, day)
+            if len(self._sessions) > _KEPT_SESSIONS:
+                self._sessions.popitem(last=False)
+        return self._sessions[key]
+
+    def _make_session(self, underlying: str, day: dt.date) -> Session:
+        start, state = self._opened(underlying, day)
         shared = market_path(self.settings, self.seed, state, len(start))
-        if underlying == VIX:
-            levels = to_tick(100.0 * vix_path(self.settings, self.seed, state, shared), VIX_TICK)
-            index = _index_bars(VIX, start, levels)
-            quality = DataQuality(rows=len(start))
-            return _freeze(MarketDay(VIX, day, index, None, (), SOURCE, simulated=True, quality=quality)), None
         path = session_path(self.settings, self.seed, state, shared, underlying)
         sigma = state.sigma * self.settings.indices[underlying].vol_ratio
-        session = make_session(
+        return make_session(
             underlying, day, path, seed=self.seed, settings=self.settings, schedule=self.schedule, sigma=sigma
         )
+
+    def _make(self, underlying: str, day: dt.date) -> tuple[MarketDay, SessionPath | None]:
+        if underlying == VIX:
+            index = self.index(VIX, day)
+            quality = DataQuality(rows=len(index.start))
+            return _freeze(MarketDay(VIX, day, index, None, (), SOURCE, simulated=True, quality=quality)), None
+        session = self._session(underlying, day)
         front = simulate_chain(session, session.listing.front, front=True)
         chains = (front, simulate_chain(session, session.listing.monthly, front=False))
         rows = session.minutes * (2 + sum(2 * len(chain.strikes) for chain in chains))
         made = MarketDay(
             underlying=underlying,
             day=day,
-            index=_index_bars(underlying, start, path.level),
+            index=_index_bars(underlying, session.start, session.path.level),
             future=simulate_future(session),
             chains=chains,
             source=SOURCE,
             simulated=True,
             quality=DataQuality(rows=rows),
         )
-        return _freeze(made), path
+        return _freeze(made), session.path
 
 
 def _index_bars(underlying: str, start: NDArray[np.int64], level: NDArray[np.float64]) -> BarColumns:

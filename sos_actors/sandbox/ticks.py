@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ _BUSY_LOTS = 400.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Minutes:
+class Minutes:
     """Minute columns of one instrument, all [minute]. bid, ask, oi NaN and `lots` 0 for an index.
 
     `start` is UTC ns; `high_at` and `low_at` say when in the minute the extremes came, 0 to 1.
@@ -48,6 +48,14 @@ class _Minutes:
     high_at: Array
     low_at: Array
 
+    def cut(self, first: int, end: int) -> Minutes:
+        """Minutes `first` to `end`, the latter excluded."""
+        columns = {name: getattr(self, name)[first:end] for name in _COLUMNS}
+        return replace(self, **columns)
+
+
+_COLUMNS = ("start", "open", "high", "low", "close", "lots", "oi", "bid", "ask", "high_at", "low_at")
+
 
 def simulate_ticks(
     day: MarketDay,
@@ -63,7 +71,8 @@ def simulate_ticks(
     parts = []
     for name in names:
         rng = stream(seed, "ticks", name, day.day.toordinal())
-        parts.append(_instrument_ticks(rng, _minutes(day, path, name, schedule), rate, latency_ms))
+        minutes = _minutes(day, path, name, schedule)
+        parts.append(instrument_ticks(rng, minutes, rate * day_shape(len(minutes.start)), latency_ms))
     if not parts:
         raise InputError("simulated market: no instruments to make ticks of; name at least one")
     which = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part["ts"]) for part in parts])
@@ -96,20 +105,20 @@ def default_instruments(day: MarketDay, strikes: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _minutes(day: MarketDay, path: SessionPath | None, name: str, schedule: Schedule) -> _Minutes:
+def _minutes(day: MarketDay, path: SessionPath | None, name: str, schedule: Schedule) -> Minutes:
     """Find the minutes of one instrument of the day; raises InputError when it is not part of it."""
     if day.index is not None and name == day.index.instrument:
         tick = VIX_TICK if day.underlying == VIX else TICK
-        return _of_bars(day.index, 1, tick, *_extremes(path, len(day.index.start)))
+        return of_bars(day.index, 1, tick, *extremes(path, len(day.index.start)))
     if day.future is not None and name == day.future.instrument:
         listing = schedule.listing(day.underlying, day.day)
         lot = schedule.lot_size(day.underlying, listing.future, day.day)
-        return _of_bars(day.future, lot, listing.future_tick, *_extremes(path, len(day.future.start)))
+        return of_bars(day.future, lot, listing.future_tick, *extremes(path, len(day.future.start)))
     found = _option(day, name)
     if found is None:
         raise InputError(f"simulated market: '{name}' is not listed for {day.underlying} on {day.day}")
     lot = schedule.lot_size(day.underlying, found[0].expiry, day.day)
-    return _of_chain(*found, lot, path)
+    return of_chain(*found, lot, path)
 
 
 def _option(day: MarketDay, name: str) -> tuple[ChainColumns, int, int] | None:
@@ -123,19 +132,21 @@ def _option(day: MarketDay, name: str) -> tuple[ChainColumns, int, int] | None:
     return None
 
 
-def _extremes(path: SessionPath | None, minutes: int) -> tuple[Array, Array]:
+def extremes(path: SessionPath | None, minutes: int) -> tuple[Array, Array]:
+    """When in each minute the high and the low came, 0 to 1; a third and two thirds where there is no path."""
     if path is None:
         return np.full(minutes, 1.0 / 3.0), np.full(minutes, 2.0 / 3.0)
     return path.instants[HIGH] / (POINTS - 1.0), path.instants[LOW] / (POINTS - 1.0)
 
 
-def _of_bars(bars: BarColumns, lot: int, tick: float, high_at: Array, low_at: Array) -> _Minutes:
+def of_bars(bars: BarColumns, lot: int, tick: float, high_at: Array, low_at: Array) -> Minutes:
+    """Minutes of an index (without lots) or a future, quoted a tick to either side of the close."""
     unknown = np.full(len(bars.start), np.nan)
     lots = np.nan_to_num(bars.volume / lot).astype(np.int64)
     traded = not np.isnan(bars.volume[0])
     bid = to_tick(bars.close - tick, tick) if traded else unknown
     ask = to_tick(bars.close + tick, tick) if traded else unknown
-    return _Minutes(
+    return Minutes(
         start=bars.start,
         open=bars.open,
         high=bars.high,
@@ -152,12 +163,13 @@ def _of_bars(bars: BarColumns, lot: int, tick: float, high_at: Array, low_at: Ar
     )
 
 
-def _of_chain(chain: ChainColumns, right: int, strike: int, lot: int, path: SessionPath | None) -> _Minutes:
+def of_chain(chain: ChainColumns, right: int, strike: int, lot: int, path: SessionPath | None) -> Minutes:
+    """Minutes of one option of a chain."""
     column = {name: chain.values[:, row, right, strike] for name, row in _FIELD.items()}
-    high_at, low_at = _extremes(path, len(chain.start))
+    high_at, low_at = extremes(path, len(chain.start))
     if right == PE:
         high_at, low_at = low_at, high_at
-    return _Minutes(
+    return Minutes(
         start=chain.start,
         open=column["open"],
         high=column["high"],
@@ -174,21 +186,21 @@ def _of_chain(chain: ChainColumns, right: int, strike: int, lot: int, path: Sess
     )
 
 
-def _counts(rng: np.random.Generator, m: _Minutes, rate: float) -> Ints:
+def _counts(rng: np.random.Generator, m: Minutes, rate: Array) -> Ints:
     """Ticks in each minute: enough for the bar's distinct prices, no more than its lots."""
     indexed = m.lots[0] == 0
     share = 1.0 if indexed else np.minimum(m.lots / _BUSY_LOTS, 1.0) ** 0.5
-    counts = rng.poisson(rate * day_shape(len(m.open)) * share)
+    counts = rng.poisson(rate * share)
     ends = 1 + ((m.open != m.close) | (m.high != m.low))
     needed = ends + (m.high > np.maximum(m.open, m.close)) + (m.low < np.minimum(m.open, m.close))
     most = np.maximum(m.lots, needed) if not indexed else np.maximum(counts, needed)
     return np.asarray(np.clip(counts, needed, most), dtype=np.int64)
 
 
-def _instrument_ticks(
-    rng: np.random.Generator, m: _Minutes, rate: float, latency_ms: float
+def instrument_ticks(
+    rng: np.random.Generator, m: Minutes, rate: Array, latency_ms: float
 ) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-    """Columns of one instrument's ticks in its own order."""
+    """Columns of one instrument's ticks in its own order. `rate` [minute] is what a busy one has on average."""
     counts = _counts(rng, m, rate)
     minute = np.repeat(np.arange(len(counts)), counts)
     first = np.cumsum(counts) - counts
@@ -216,7 +228,7 @@ def _instrument_ticks(
     }
 
 
-def _prices(rng: np.random.Generator, m: _Minutes, counts: Ints, minute: Ints, place: Ints) -> Array:
+def _prices(rng: np.random.Generator, m: Minutes, counts: Ints, minute: Ints, place: Ints) -> Array:
     """Prices that start at the open, end at the close, touch high and low and stay between them."""
     inner = counts - 2
     top, bottom = np.maximum(m.open, m.close), np.minimum(m.open, m.close)
@@ -239,7 +251,7 @@ def _prices(rng: np.random.Generator, m: _Minutes, counts: Ints, minute: Ints, p
     return np.where(place == c_at, c, np.clip(price, m.low[minute], m.high[minute]))
 
 
-def _extreme_places(m: _Minutes, inner: Ints) -> tuple[Ints, Ints]:
+def _extreme_places(m: Minutes, inner: Ints) -> tuple[Ints, Ints]:
     """Which tick of the minute is the high and which the low: two different inner ones where there are two."""
     room = np.maximum(inner, 1)
     high = 1 + np.minimum((m.high_at * room).astype(np.int64), room - 1)
@@ -248,7 +260,7 @@ def _extreme_places(m: _Minutes, inner: Ints) -> tuple[Ints, Ints]:
     return high, np.where(clash, np.where(low > 1, low - 1, low + 1), low)
 
 
-def _quantities(rng: np.random.Generator, m: _Minutes, counts: Ints, minute: Ints, first: Ints) -> Ints:
+def _quantities(rng: np.random.Generator, m: Minutes, counts: Ints, minute: Ints, first: Ints) -> Ints:
     """Units of each tick: whole lots, one at least, adding up to the minute's volume; 0 for an index."""
     if not m.lots[0]:
         return np.zeros(len(minute), np.int64)

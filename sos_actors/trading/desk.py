@@ -33,8 +33,9 @@ from sos_actors.messages import (
     PositionChanged,
     Tick,
 )
+from sos_actors.trading.desk_settings import DeskSettings
 from sos_actors.trading.exits import ExitSettings
-from sos_actors.trading.flow import DeskSettings, TradeFlow
+from sos_actors.trading.flow import TradeFlow
 from sos_actors.trading.ledger import Ledger, LedgerEntry
 from sos_actors.trading.order_machine import Anomaly, AnomalyKind, advance_fill, advance_update
 from sos_actors.trading.trade import Execution, Trade, TradeView
@@ -62,21 +63,22 @@ class OrderDesk:
     """Trades of one account. Every `on_...` gives the messages to send, in order; times are UTC ns.
 
     `exits` holds the exit settings of strategies that have their own. `anomalies` keeps the last events that did
-    not fit (for the log), `anomaly_counts` how many of each kind there were.
+    not fit (for the log), `anomaly_counts` how many of each kind there were. `flow` has the trades, `prices` the last
+    price seen of each instrument.
     """
 
     def __init__(self, settings: DeskSettings, ledger: Ledger, exits: Mapping[str, ExitSettings] | None = None) -> None:
         self.ledger = ledger
         self.anomalies: deque[Anomaly] = deque(maxlen=_ANOMALIES_KEPT)
         self.anomaly_counts: Counter[str] = Counter()
-        self._flow = TradeFlow(settings, exits or {})
-        self._prices: dict[str, float] = {}
+        self.flow = TradeFlow(settings, exits or {})
+        self.prices: dict[str, float] = {}
 
     # -- from the system ----------------------------------------------------------------------------------------------
 
     def on_intent(self, intent: OrderIntent) -> list[Message]:
         """Enter as `intent.plan` says. An intent seen before does nothing (and is noted)."""
-        flow = self._flow
+        flow = self.flow
         if intent.intent_id in flow.trades:
             self._note(Anomaly(AnomalyKind.DUPLICATE_INTENT, intent.intent_id, intent.ts, "intent seen before"))
             return []
@@ -85,9 +87,9 @@ class OrderDesk:
 
     def on_bar(self, bar: Bar) -> list[Message]:
         """Take a closed bar of an instrument held or of an underlying; call it after the broker has met the bar."""
-        flow = self._flow
+        flow = self.flow
         instrument = bar.instrument
-        self._prices[instrument] = bar.close
+        self.prices[instrument] = bar.close
         held = flow.by_instrument.get(instrument)
         if held is not None:
             for trade in held if len(held) == 1 else tuple(held):
@@ -104,9 +106,9 @@ class OrderDesk:
 
     def on_tick(self, tick: Tick) -> list[Message]:
         """Take a tick of an instrument held or of an underlying: live, levels are watched tick by tick."""
-        flow = self._flow
+        flow = self.flow
         price = tick.price
-        self._prices[tick.instrument] = price
+        self.prices[tick.instrument] = price
         for trade in tuple(flow.by_instrument.get(tick.instrument, ())):
             if trade.exits is not None:
                 flow.act(trade, trade.exits.on_price(price, price, price), tick.ts)
@@ -117,7 +119,7 @@ class OrderDesk:
 
     def on_minute(self, ts: int) -> list[Message]:
         """Take the time: square-off, time stops, entries out of patience, exits to be sent again."""
-        flow = self._flow
+        flow = self.flow
         for trade in tuple(flow.live.values()):
             if trade.exits is not None and trade.reason is None:
                 actions = trade.exits.on_time(ts)
@@ -130,12 +132,12 @@ class OrderDesk:
 
     def start_of_day(self, ts: int) -> list[Message]:
         """Send stops and targets of what was held over night again. Call it before the first price."""
-        self._flow.protect_anew(ts)
-        return self._flow.drain()
+        self.flow.protect_anew(ts)
+        return self.flow.drain()
 
     def end_of_day(self) -> None:
         """Forget ended trades and orders. Call it when the broker's day orders have ended and their updates are in."""
-        flow = self._flow
+        flow = self.flow
         live = flow.live
         flow.trades = dict(live)
         flow.records = {
@@ -144,7 +146,7 @@ class OrderDesk:
             if record.intent_id in live and not record.ended
         }
         held = {instrument for _, instrument in self.ledger.positions()}
-        self._prices = {instrument: price for instrument, price in self._prices.items() if instrument in held}
+        self.prices = {instrument: price for instrument, price in self.prices.items() if instrument in held}
 
     def flatten(self, ts: int, reason: str = ExitReason.FLATTEN, strategy: str = "") -> list[Message]:
         """Close everything, or what `strategy` has; entries that wait are taken back.
@@ -152,14 +154,14 @@ class OrderDesk:
         `reason` is the exit reason where it names one, otherwise the reason is FLATTEN.
         """
         why = ExitReason(reason) if reason in ExitReason.__members__ else ExitReason.FLATTEN
-        for trade in tuple(self._flow.live.values()):
+        for trade in tuple(self.flow.live.values()):
             if not strategy or trade.plan.strategy == strategy:
-                self._flow.close(trade, why, ts)
-        return self._flow.drain()
+                self.flow.close(trade, why, ts)
+        return self.flow.drain()
 
     def settle(self, ts: int, instrument: str, price: float, reason: ExitReason) -> list[Message]:
         """Close what is held of `instrument` at `price` (rupees) without an order: expiry, or the end of the data."""
-        flow = self._flow
+        flow = self.flow
         for trade in tuple(flow.by_instrument.get(instrument, ())):
             flow.let_go(trade, ts)
             units = trade.open
@@ -184,19 +186,19 @@ class OrderDesk:
     def mark(self, ts: int) -> AccountMarked:
         """Mark the account to the last prices seen; what has none counts at cost."""
         ledger = self.ledger
-        return AccountMarked(ts, ledger.cash_paise, ledger.equity(self._prices), ledger.open_positions)
+        return AccountMarked(ts, ledger.cash_paise, ledger.equity(self.prices), ledger.open_positions)
 
     def price(self, instrument: str) -> float | None:
         """Give the last price seen of an instrument, rupees."""
-        return self._prices.get(instrument)
+        return self.prices.get(instrument)
 
     def held(self) -> tuple[str, ...]:
         """Instruments held or worked, in the order in which they came."""
-        return tuple(self._flow.by_instrument)
+        return tuple(self.flow.by_instrument)
 
     def holds(self, instrument: str) -> bool:
         """Say whether an instrument is held or worked."""
-        return instrument in self._flow.by_instrument
+        return instrument in self.flow.by_instrument
 
     def state(self) -> DeskState:
         """Give what an observer may know."""
@@ -207,7 +209,7 @@ class OrderDesk:
             ledger.realised_paise,
             ledger.charges_paise,
             positions,
-            tuple(trade.view() for trade in self._flow.live.values()),
+            tuple(trade.view() for trade in self.flow.live.values()),
             dict(self.anomaly_counts),
         )
 
@@ -215,7 +217,7 @@ class OrderDesk:
 
     def on_update(self, update: OrderUpdate) -> list[Message]:
         """Take what the broker says of an order."""
-        flow = self._flow
+        flow = self.flow
         record = flow.records.get(update.order_id)
         if record is None:
             self._note(Anomaly(AnomalyKind.UNKNOWN_ORDER, update.order_id, update.ts, f"update {update.status}"))
@@ -235,7 +237,7 @@ class OrderDesk:
 
     def on_fill(self, fill: Fill) -> list[Message]:
         """Book a fill. A duplicate does nothing; one of an order that is not ours is booked as `external`."""
-        flow = self._flow
+        flow = self.flow
         record = flow.records.get(fill.order_id)
         if record is None:
             return self._external(fill)
@@ -248,7 +250,7 @@ class OrderDesk:
         entry = self.ledger.apply(fill, trade.plan.strategy, day_of(fill.ts), first_of_order=len(record.fill_ids) == 1)
         if entry is None:
             return []
-        self._prices.setdefault(fill.instrument, fill.price)
+        self.prices.setdefault(fill.instrument, fill.price)
         self._position_changed(trade, fill, entry)
         execution = Execution(fill, entry)
         if record.role is ENTRY:
@@ -267,7 +269,7 @@ class OrderDesk:
             return []
         detail = f"{fill.side} {fill.quantity} {fill.instrument}"
         self._note(Anomaly(AnomalyKind.UNKNOWN_ORDER, fill.order_id, fill.ts, detail))
-        self._prices.setdefault(fill.instrument, fill.price)
+        self.prices.setdefault(fill.instrument, fill.price)
         return [
             PositionChanged(
                 fill.ts,
@@ -287,7 +289,7 @@ class OrderDesk:
 
     def _position_changed(self, trade: Trade, fill: Fill, entry: LedgerEntry) -> None:
         plan = trade.plan
-        self._flow.out.append(
+        self.flow.out.append(
             PositionChanged(
                 fill.ts,
                 plan.strategy,

@@ -26,6 +26,7 @@ from sos_actors.messages import (
     SubmitOrder,
     TradePlan,
 )
+from sos_actors.trading.desk_settings import DeskSettings
 from sos_actors.trading.exits import ExitAction, ExitNow, ExitPlan, ExitSettings
 from sos_actors.trading.order_machine import OrderRecord
 from sos_actors.trading.ticks import tick_down, tick_nearest, tick_up
@@ -34,28 +35,6 @@ from sos_actors.trading.trade import Execution, Trade
 #: Reached through its class, a member of an enumeration costs ten times as much.
 FLIP, FLATTEN, LIMIT = ExitReason.FLIP, ExitReason.FLATTEN, OrderType.LIMIT
 ENTRY, STOP, TARGET, EXIT = OrderRole.ENTRY, OrderRole.STOP, OrderRole.TARGET, OrderRole.EXIT
-
-
-class DeskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How entries are sent and positions protected."""
-
-    #: How an entry is priced: MARKET, or LIMIT at the plan's entry price.
-    entry_order: OrderType = OrderType.MARKET
-    #: Seconds after which what is left of an entry is taken back; 0 = it stays.
-    entry_patience_s: int = 60
-    #: Whether the target rests at the broker beside the stop; otherwise it is watched here (half the margin).
-    rest_target: bool = True
-    #: Price grid in rupees to which stops and targets are rounded; 0 = none.
-    tick: float = 0.05
-    #: How positions are left, unless the strategy says otherwise.
-    exits: ExitSettings = ExitSettings()
-
-    def __post_init__(self) -> None:
-        """Check the values; raises ValueError."""
-        if self.entry_order is OrderType.STOP:
-            raise ValueError("orders.entry_order is STOP: write MARKET or LIMIT")
-        if self.entry_patience_s < 0 or self.tick < 0:
-            raise ValueError("orders.entry_patience_s and orders.tick: write 0 or more")
 
 
 class TradeFlow:
@@ -108,7 +87,7 @@ class TradeFlow:
                 or old.reason is not None
             ):
                 continue
-            same = other.instrument == plan.instrument and other.side is not plan.side
+            same = other.instrument == plan.instrument and other.side is not plan.side and not self._by_stop(old)
             if same and trade.replaces is None and old.open:
                 old.reason, old.flip_to, trade.replaces = FLIP, trade, old
                 self._take_back(old, ts)
@@ -143,6 +122,8 @@ class TradeFlow:
                 trade.exits.set_entry(trade.average_entry)
             if trade.reason is None:
                 self.protect(trade, ts)
+            elif trade.stop_order is not None and trade.stop_order.leaving and not trade.stop_order.ended:
+                self._resize(trade.stop_order, trade.open, ts)
         if execution.units:
             self._stray(plan, execution)
 
@@ -199,19 +180,32 @@ class TradeFlow:
     # -- exit ---------------------------------------------------------------------------------------------------------
 
     def close(self, trade: Trade, reason: ExitReason, ts: int) -> None:
-        """Begin to close a trade: take its orders back, and when their ends are known leave at the market."""
+        """Begin to close a trade: take its orders back, and when their ends are known leave at the market.
+
+        With `exit_by_stop` a stop that rests at the broker is not taken back: it becomes the exit.
+        """
         if trade.reason is None:
             trade.reason = reason
+            stop = trade.stop_order
+            if stop is not None and self._by_stop(trade):
+                stop.leaving = True
+                self.out.append(ModifyOrder(stop.order_id, ts, order_type=OrderType.MARKET))
             self._take_back(trade, ts)
             if not trade.working:
                 self.next_step(trade, ts)
+
+    def _by_stop(self, trade: Trade) -> bool:
+        """Whether a trade is left by its stop: one works at the broker, and not only in our hopes."""
+        stop = trade.stop_order
+        usable = stop is not None and not stop.ended and not stop.cancelling
+        return self.settings.exit_by_stop and usable and trade.open > 0
 
     def _take_back(self, trade: Trade, ts: int) -> None:
         for record in trade.working.values():
             self._cancel(record, ts)
 
     def _cancel(self, record: OrderRecord, ts: int) -> None:
-        if not record.cancelling and record.role is not EXIT:
+        if not record.cancelling and record.role is not EXIT and not record.leaving:
             record.cancelling = True
             self.out.append(CancelOrder(record.order_id, ts))
 
@@ -279,7 +273,7 @@ class TradeFlow:
         if trade.intent_id not in self.live:
             return
         plan = trade.plan
-        self._forget(trade)
+        self.forget(trade)
         if trade.opened:
             self.out.append(trade.summary())
         else:
@@ -301,7 +295,8 @@ class TradeFlow:
         if trade.replaces is not None:
             trade.replaces.flip_to = None
 
-    def _forget(self, trade: Trade) -> None:
+    def forget(self, trade: Trade) -> None:
+        """Take an ended trade out of the tables of live ones."""
         del self.live[trade.intent_id]
         _take_out(self.by_instrument, trade.plan.instrument, trade)
         if trade.index:
@@ -383,7 +378,7 @@ def _take_out(table: dict[str, list[Trade]], key: str, trade: Trade) -> None:
 
 
 def _why(trade: Trade, record: OrderRecord) -> ExitReason:
-    if record.role is STOP and trade.exits is not None:
+    if record.role is STOP and trade.exits is not None and not record.leaving:
         return trade.exits.stop_reason
     if record.role is TARGET:
         return ExitReason.TARGET

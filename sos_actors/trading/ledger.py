@@ -9,7 +9,7 @@ Two identities hold after every fill, to the paisa:
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isnan
 
 import msgspec
@@ -56,7 +56,7 @@ class Ledger:
 
     `charges` None trades free of charge; an index, traded on paper only, costs what its future would. The average is
     kept as an integer total cost, so nothing drifts: a part that is closed takes its share of the cost rounded down,
-    and the last part takes what remains.
+    and the last part takes what remains. `books` holds every position ever opened, `seen` the ids of the fills booked.
     """
 
     def __init__(self, cash_paise: int, charges: ChargeModel | None = None) -> None:
@@ -66,9 +66,9 @@ class Ledger:
         self.realised_paise = 0
         self.duplicates = 0
         self._charges = charges
-        self._positions: dict[tuple[str, str], LedgerPosition] = {}
+        self.books: dict[tuple[str, str], LedgerPosition] = {}
         self._open: dict[tuple[str, str], LedgerPosition] = {}
-        self._seen: set[str] = set()
+        self.seen: set[str] = set()
 
     def apply(
         self,
@@ -85,17 +85,17 @@ class Ledger:
         with the first fill of an order. `expired`: not a trade but an option's settlement at its intrinsic value,
         which costs the holder of a long one the tax on exercise and nobody anything else.
         """
-        if fill.fill_id in self._seen:
+        if fill.fill_id in self.seen:
             self.duplicates += 1
             return None
-        self._seen.add(fill.fill_id)
+        self.seen.add(fill.fill_id)
         instrument, quantity = fill.instrument, fill.quantity
         paise = round(fill.price * 100.0)
         signed = quantity if fill.side is BUY else -quantity
         key = (strategy, instrument)
-        position = self._positions.get(key)
+        position = self.books.get(key)
         if position is None:
-            position = self._positions[key] = LedgerPosition()
+            position = self.books[key] = LedgerPosition()
         realised = _book(position, signed, paise)
         if position.quantity:
             self._open[key] = position
@@ -129,6 +129,10 @@ class Ledger:
         if fill.side is BUY or not fill.price > 0.0:
             return 0
         return self._charges.exercise(parts.exchange, fill.quantity, fill.price, day).total
+
+    def open_again(self, keys: Iterable[tuple[str, str]]) -> None:
+        """After `books` were put back: take these positions as the open ones, in this order."""
+        self._open = {key: self.books[key] for key in keys}
 
     def position(self, strategy: str, instrument: str) -> int:
         """Signed units `strategy` holds of `instrument`."""

@@ -6,10 +6,9 @@ flight is inside every limit. The legs of one signal count as one trade.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from typing import NamedTuple
-
-import msgspec
 
 from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
 from sos_actors.market.clocktime import clock_ns as parse_hhmm
@@ -28,57 +27,10 @@ from sos_actors.messages import (
     TradingState,
 )
 from sos_actors.trading.rate import TokenBucket
+from sos_actors.trading.risk_settings import RiskSettings, RiskState
 
 _OPEN = Phase.OPEN
 _SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
-
-
-class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Limits of the account. 0 (null for times) switches a limit off."""
-
-    #: Fraction of the equity at the start of the day that may be lost before entries end.
-    daily_loss: float = 0.03
-    #: Trades open or in flight, in the whole account.
-    open_positions: int = 5
-    #: The same, per strategy.
-    strategy_positions: int = 1
-    #: The same, per underlying.
-    underlying_positions: int = 3
-    #: Seconds between an entry or its close and the next entry of the same strategy, underlying and side.
-    cooldown_s: float = 300.0
-    #: Trades a day, in the whole account.
-    trades_per_day: int = 40
-    #: Trades a day of one strategy, unless it says otherwise.
-    strategy_trades_per_day: int = 10
-    #: Orders a second, on the average of a burst's length.
-    orders_per_s: float = 8.0
-    #: Orders that may go out at once.
-    order_burst: int = 10
-    #: Part of the burst that entries leave for exits, as a fraction.
-    exit_reserve: float = 0.3
-    #: Most an entry price may differ from the last good quote, as a fraction.
-    price_band: float = 0.10
-    #: Age in seconds beyond which a plan or its instrument's last quote is stale.
-    stale_after_s: float = 90.0
-    #: Time of day (HH:MM, Indian time) before which nothing is entered.
-    first_entry: str | None = "09:15"
-    #: Time of day (HH:MM, Indian time) from which nothing is entered any more.
-    last_entry: str | None = "15:00"
-
-    def __post_init__(self) -> None:
-        """Check the values; raises ValueError."""
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, str):
-                try:
-                    parse_hhmm(value)
-                except ValueError as error:
-                    raise ValueError(f"risk.{name}: {error}") from None
-            elif value is not None and value < 0:
-                raise ValueError(f"risk.{name} is {value}: write 0 or more")
-        for name in ("daily_loss", "exit_reserve", "price_band"):
-            if getattr(self, name) >= 1:
-                raise ValueError(f"risk.{name} is {getattr(self, name)}: write a fraction below 1, 0.03 for 3 %")
 
 
 class Breach(NamedTuple):
@@ -110,6 +62,7 @@ class RiskBook:
         self.settings = settings
         self.entries_on = True
         self.phase = _OPEN
+        self.day: dt.date | None = None
         self.start_equity_paise = 0
         self.equity_paise = 0
         self._first = -1 if settings.first_entry is None else parse_hhmm(settings.first_entry)
@@ -272,6 +225,37 @@ class RiskBook:
         self._strategy_trades.clear()
         self._side_ts.clear()
         self._quotes.clear()
+
+    # -- restart ------------------------------------------------------------------------------------------------------
+
+    def state(self) -> RiskState:
+        """Give all that counts, to go on with after a restart."""
+        return RiskState(
+            day=self.day,
+            start_equity=self.start_equity_paise,
+            equity=self.equity_paise,
+            loss_hit=self._loss_hit,
+            trades_today=self._trades_today,
+            strategy_trades=dict(self._strategy_trades),
+            sides=[(*key, ts) for key, ts in self._side_ts.items()],
+            groups=[(name, g.strategy, g.underlying, g.direction, g.intents) for name, g in self._groups.items()],
+            intents=[(intent_id, signal, *key) for intent_id, (signal, key) in self._intents.items()],
+            states=[(*scope, state) for scope, state in self._states.items()],
+        )
+
+    def take_up(self, state: RiskState) -> None:
+        """Go on, in a fresh book, from where `state` was given."""
+        self.day = state.day
+        self.start_equity_paise, self.equity_paise = state.start_equity, state.equity
+        self._loss_hit, self._trades_today = state.loss_hit, state.trades_today
+        self._strategy_trades = dict(state.strategy_trades)
+        self._side_ts = {(a, b, c): ts for a, b, c, ts in state.sides}
+        self._states = {(strategy, underlying): value for strategy, underlying, value in state.states}
+        for name, strategy, underlying, direction, intents in state.groups:
+            self._open(name, strategy, underlying, direction).intents = intents
+        for intent_id, signal_id, strategy, instrument in state.intents:
+            self._intents[intent_id] = (signal_id, (strategy, instrument))
+            self._covered[strategy, instrument] = self._covered.get((strategy, instrument), 0) + 1
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -121,14 +121,15 @@ class PaperExchange:
         price = order.price if message.price != message.price else message.price
         trigger = order.trigger if message.trigger != message.trigger else message.trigger
         quantity = message.quantity or order.quantity
+        kind = message.order_type or order.order_type
         if quantity <= order.filled:
             fault = f"quantity {quantity} is not above the {order.filled} already filled"
         else:
-            fault = self._fault_of(order.instrument, quantity, order.order_type, price, trigger)
+            fault = self._fault_of(order.instrument, quantity, kind, price, trigger)
         if fault:
             status = OrderStatus.PARTIALLY_FILLED if order.filled else OPEN
             return [OrderUpdate(message.order_id, message.ts, status, f"modify refused: {fault}")]
-        order.price, order.trigger, order.quantity = price, trigger, quantity
+        order.order_type, order.price, order.trigger, order.quantity = kind, price, trigger, quantity
         return []
 
     def cancel(self, message: CancelOrder) -> list[ExchangeEvent]:

@@ -86,7 +86,8 @@ class Anomaly(msgspec.Struct, frozen=True, gc=False):
 class OrderRecord:
     """All that is known of one order. `quantity` and `filled` in units; only `advance` changes the state.
 
-    `cancelling` is set by the owner when it has asked to take the order back; `resize` notes a quantity asked for,
+    `cancelling` is set by the owner when it has asked to take the order back, `leaving` when it has made a stop the
+    exit; `resize` notes a quantity asked for,
     which the broker may have been too far to grant: `quantity_before` is the one it replaces.
     """
 
@@ -96,6 +97,7 @@ class OrderRecord:
         "filled",
         "instrument",
         "intent_id",
+        "leaving",
         "order_id",
         "quantity",
         "quantity_before",
@@ -115,7 +117,7 @@ class OrderRecord:
         self.sent_ts = order.ts
         self.status = INTENT
         self.filled = 0
-        self.cancelling = False
+        self.cancelling = self.leaving = False
         self.fill_ids: list[str] = []
 
     def resize(self, quantity: int) -> None:

@@ -21,10 +21,14 @@ from upstox_client.rest import ApiException
 import sos_actors
 from sos_actors.logs import hide
 from sos_actors.upstox.errors import (
+    DEAD_TOKEN,
+    NO_TOKEN,
     BadRequestError,
+    BrokerError,
     Certainty,
     NotReachedError,
     RateLimitedError,
+    TokenDeadError,
     UnansweredError,
     UnreadableAnswerError,
     error_of_answer,
@@ -38,9 +42,10 @@ _NEVER_SENT = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.LocationValueError,
-    urllib3.exceptions.ProxyError,
-    urllib3.exceptions.SSLError,
 )
+#: What OpenSSL says of a certificate it does not trust: the handshake fails before anything is written. Any other
+#: trouble with TLS can also come while the answer is read.
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 
 class UpstoxClient:
@@ -70,6 +75,8 @@ class UpstoxClient:
         )
         self._limiter = limiter
         self._lock = threading.Lock()
+        self._thread = threading.local()
+        self._mark_what_leaves()
         if token:
             self.set_token(token)
 
@@ -84,9 +91,24 @@ class UpstoxClient:
         """Whether a token was ever set."""
         return bool(self.api.configuration.access_token)
 
+    def need_token(self, what: str) -> None:
+        """Raise TokenDeadError when there is no token for `what`, a request that needs one: it would be refused."""
+        if not self.has_token:
+            raise TokenDeadError(f"{what}: not sent: {NO_TOKEN}", certainty=Certainty.NEVER_SENT, code=DEAD_TOKEN)
+
     def close(self) -> None:
         """Let the connections go."""
         self.api.rest_client.pool_manager.clear()
+
+    def _mark_what_leaves(self) -> None:
+        """Note, by thread, that the SDK is done with its own checks and hands the request to the network."""
+        send = self.api.rest_client.request
+
+        def request(*args: Any, **kwargs: Any) -> Any:
+            self._thread.left = True
+            return send(*args, **kwargs)
+
+        self.api.rest_client.request = request
 
     def call(
         self,
@@ -113,6 +135,7 @@ class UpstoxClient:
             )
         settings = self.settings
         read_s = settings.read_timeout_s if rate is RequestClass.STANDARD else settings.order_timeout_s
+        self._thread.left = False
         try:
             response = method(
                 *args,
@@ -126,8 +149,8 @@ class UpstoxClient:
             raise self._refused(what, rate, error) from None
         except urllib3.exceptions.HTTPError as error:
             raise _network_error(what, error) from None
-        except (ValueError, TypeError) as error:  # the SDK's own checks of what it is given
-            raise BadRequestError(f"{what}: {error}", certainty=Certainty.NEVER_SENT) from None
+        except Exception as error:  # noqa: BLE001 - the SDK raises what it likes
+            raise self._odd(what, error) from None
         try:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -135,22 +158,38 @@ class UpstoxClient:
                 f"{what}: the broker's answer cannot be read: {error}", certainty=Certainty.UNKNOWN, status=200
             ) from None
 
-    def _refused(self, what: str, rate: RequestClass, error: ApiException) -> Exception:
+    def _odd(self, what: str, error: Exception) -> BrokerError:
+        """Tell the SDK's own checks of what it is given from its trouble with an odd answer."""
+        if self._thread.left:
+            return UnreadableAnswerError(f"{what}: {type(error).__name__}: {error}", certainty=Certainty.UNKNOWN)
+        return BadRequestError(f"{what}: {error}", certainty=Certainty.NEVER_SENT)
+
+    def _refused(self, what: str, rate: RequestClass, error: ApiException) -> BrokerError:
         if not error.status:  # the SDK's way to say that TLS failed
-            reason = str(error.reason).splitlines()[0]
-            return NotReachedError(f"{what}: no secure connection ({reason})", certainty=Certainty.NEVER_SENT)
+            return _insecure(what, str(error.reason))
         told = error_of_answer(what, error.status, error.body, error.headers)
         if isinstance(told, RateLimitedError):
             told.retry_after_s = self._limiter.refused(rate, told.retry_after_s)
         return told
 
 
-def _network_error(what: str, error: urllib3.exceptions.HTTPError) -> NotReachedError | UnansweredError:
+def _insecure(what: str, reason: str) -> BrokerError:
+    if _UNTRUSTED in reason:
+        return NotReachedError(
+            f"{what}: the broker's certificate is not trusted: wrong address, or name its authority in upstox.ca_file",
+            certainty=Certainty.NEVER_SENT,
+        )
+    return UnansweredError(f"{what}: the secure connection broke", certainty=Certainty.UNKNOWN)
+
+
+def _network_error(what: str, error: urllib3.exceptions.HTTPError) -> BrokerError:
     """Tell a request that never left from one whose fate is not known."""
     cause: BaseException = error
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         cause = error.reason
     name = type(cause).__name__
+    if isinstance(cause, urllib3.exceptions.SSLError):
+        return _insecure(what, str(cause))
     if isinstance(cause, _NEVER_SENT):
         return NotReachedError(
             f"{what}: the broker cannot be reached ({name}): network, name or address?", certainty=Certainty.NEVER_SENT

@@ -15,6 +15,9 @@ from sos_actors.errors import SosError
 from sos_actors.logs import redact
 
 _LOGIN = "log in with `python run_actors.py login`"
+NO_TOKEN = f"there is no access token: {_LOGIN}"
+#: The broker's codes for a token it does not accept, and for too many requests.
+DEAD_TOKEN, TOO_MANY = "UDAPI100050", "UDAPI10005"
 
 
 class Certainty(enum.StrEnum):
@@ -93,11 +96,11 @@ _BAD = Rule(BadRequestError, "")
 #: The documented codes that need more than the broker's own words. Every other one is told by its HTTP status.
 RULES: dict[str, Rule] = {
     "UDAPI10000": Rule(NotFoundError, "the address is wrong: look at upstox.host and upstox.order_host"),
-    "UDAPI10005": Rule(RateLimitedError, "too many requests; they go on after a pause"),
+    TOO_MANY: Rule(RateLimitedError, "too many requests; they go on after a pause"),
     "UDAPI100015": Rule(BadRequestError, "the API version is missing"),
     "UDAPI100016": Rule(TokenDeadError, f"the credentials are wrong: {_LOGIN}"),
     "UDAPI100049": Rule(NotAllowedError, "this account's plan does not allow it"),
-    "UDAPI100050": Rule(TokenDeadError, f"the access token is no longer good: {_LOGIN}"),
+    DEAD_TOKEN: Rule(TokenDeadError, f"the access token is no longer good: {_LOGIN}"),
     "UDAPI100057": Rule(BadRequestError, "the code is wrong or was used already: begin the log-in again"),
     "UDAPI100058": Rule(NotAllowedError, "no segment of the account is active: ask the broker"),
     "UDAPI100060": Rule(NotFoundError, "there is no such address at the broker"),
@@ -131,6 +134,8 @@ _BY_STATUS: dict[int, Rule] = {
     423: Rule(NotAllowedError, "the account or the resource is locked"),
     429: Rule(RateLimitedError, "too many requests; they go on after a pause"),
 }
+#: The code that goes with a status where the answer names none, so that whoever judges codes need not know HTTP.
+_CODES = {401: DEAD_TOKEN, 429: TOO_MANY}
 
 
 class _Entry(msgspec.Struct):
@@ -174,7 +179,7 @@ def error_of_answer(what: str, status: int, body: bytes | None, headers: Any = N
     return rule.kind(
         text,
         certainty=Certainty.REFUSED if refused else Certainty.UNKNOWN,
-        code=code,
+        code=code or _CODES.get(status, ""),
         status=status,
         retry_after_s=_retry_after(headers) if rule.kind is RateLimitedError else 0.0,
     )

@@ -1,0 +1,84 @@
+"""Watches the places a token may come from, so that a new log-in reaches the running daemon."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from loguru import logger
+
+from sos_actors.errors import InputError
+from sos_actors.market.clocktime import ist_text
+from sos_actors.upstox.tokens import Token, find_token
+
+#: Real seconds between two looks.
+_LOOK_S = 2.0
+
+
+class TokenWatch:
+    """Gives every new token to `use`, from a thread of its own, and warns once when the present one has died."""
+
+    def __init__(self, home: Path, now: Callable[[], int], use: Callable[[Token], None]) -> None:
+        """`now` gives the daemon's time, UTC ns: a stand-in's tokens live in the stand-in's time."""
+        self._home = home
+        self._now = now
+        self._use = use
+        self._token: Token | None = None
+        self._trouble = ""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="sos-token", daemon=True)
+
+    def start(self) -> Token | None:
+        """Look once now, then go on looking; gives the living token there is, if any."""
+        self.look()
+        self._thread.start()
+        return self.token
+
+    @property
+    def token(self) -> Token | None:
+        """The token in use, None without a living one."""
+        token = self._token
+        return token if token is not None and token.alive(self._now()) else None
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no living token, one line; '' when there is."""
+        return self._trouble
+
+    def look(self) -> None:
+        """Look for a token, and take one that is new and alive."""
+        now = self._now()
+        try:
+            token = find_token(self._home, now)
+        except InputError as error:
+            self._complain(str(error))
+            return
+        if token is None or not token.alive(now):
+            died = "nobody is logged in" if token is None else f"the access token died at {ist_text(token.expires_at)}"
+            self._complain(f"{died}: log in with `python run_actors.py login`")
+            return
+        self._trouble = ""
+        if self._token is None or token.secret != self._token.secret:
+            self._token = token
+            logger.info("access token of {} until {}", token.user_id or "unknown", ist_text(token.expires_at))
+            self._use(token)
+
+    def wait(self, stop: threading.Event) -> Token | None:
+        """Wait until there is a living token or `stop` is set."""
+        while self.token is None and not stop.wait(0.2):
+            pass
+        return self.token
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._stopped.set()
+
+    def _complain(self, text: str) -> None:
+        if text != self._trouble:
+            self._trouble = text
+            logger.warning("{}", text)
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_LOOK_S):
+            self.look()

@@ -1,0 +1,158 @@
+"""The thread of a dispatch group: the receive loops of the live stage."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from sos_actors.messages import Tick
+from sos_actors.runtime.base import EscalatedError
+from sos_actors.runtime.topics import Port
+from sos_actors.runtime.walltime import WallTime
+
+if TYPE_CHECKING:
+    from sos_actors.runtime.group import Group
+
+#: Waiting longer than this (ns) is what the high-water mark of a mailbox is looked at for.
+_LONG_NS = 1_000_000
+
+
+class AbandonedError(SystemExit):
+    """Raised within a handler whose thread was given up, when it comes back to Python."""
+
+
+class ControlPort(Port):
+    """Where the group's own business enters."""
+
+    __slots__ = ()
+
+
+class Here(threading.local):
+    """Which worker the present thread is, if any."""
+
+    worker: Worker | None = None
+
+
+class Worker:
+    """One thread of a group. `live` is false once it was told to go, or was given up.
+
+    `entry` is what it handles, or handled last; `delivered` grows when that is done, so an entry is being handled for
+    as long as `delivered` stands still and the mailbox does not become empty.
+    """
+
+    __slots__ = ("_now", "_stamp", "delivered", "entry", "group", "live", "origin", "runtime", "thread")
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.runtime = group.runtime
+        self.live = True
+        self.delivered = 0
+        self.entry: Any = None
+        #: When (monotonic ns) that came in from outside which led to the message now handled.
+        self.origin = 0
+        self._stamp = -1
+        self._now = 0
+        self.thread = threading.Thread(
+            target=self._measured if group.measured else self._plain, name=f"sos-{group.name}", daemon=True
+        )
+
+    def now(self, wall: WallTime) -> int:
+        """Give the time of the present delivery: read once, the same until `delivered` grows."""
+        if self._stamp != self.delivered:
+            self._now = wall.now()
+            self._stamp = self.delivered
+        return self._now
+
+    def _plain(self) -> None:
+        """Deliver, and count."""
+        self.runtime.here.worker = self
+        take = self.group.queue.get
+        while self.live:
+            self.entry = port, message = take()
+            port.handled += 1
+            handle = port.handle
+            try:
+                handle(message)
+            except BaseException as error:  # noqa: BLE001 - supervision is the business of this very line
+                self._failed(port, message, error)
+            self.delivered += 1
+
+    def _measured(self) -> None:
+        """Deliver, and take the time of everything."""
+        self.runtime.here.worker = self
+        take = self.group.queue.get
+        deliver = self._timed
+        while self.live:
+            self.entry = port, message, put_at, origin = take()
+            if type(port) is ControlPort:
+                self.origin = origin
+                port.handle(message)
+            else:
+                deliver(port, message, put_at, origin)
+            self.delivered += 1
+
+    def _timed(self, port: Port, message: Any, put_at: int, origin: int) -> None:
+        runtime = self.runtime
+        group = self.group
+        kind = type(message)
+        figures = group.figures.get(port) or group.figures_of(port, kind)
+        began = runtime.monotonic()
+        if kind is Tick and message.ts_recv > 0:
+            wall = runtime.wall
+            if wall is not None:
+                origin = wall.instant_of(message.ts_recv)
+        self.origin = origin
+        if figures.stage is not None:
+            figures.stage.add(began - origin)
+        if runtime.recorder is not None:
+            runtime.recorder(group.name, self.delivered, port, message, runtime.clock.now)
+        port.handled += 1
+        handle = port.handle
+        try:
+            handle(message)
+        except BaseException as error:  # noqa: BLE001 - supervision is the business of this very line
+            self._failed(port, message, error)
+        ended = runtime.monotonic()
+        figures.last = ended
+        took = ended - began
+        figures.busy += took
+        figures.handling.add(took)
+        waited = began - put_at
+        figures.waiting.add(waited)
+        if waited > _LONG_NS:
+            group.high_water = max(group.high_water, group.depth())
+
+    def deliver_inside(self, port: Port, message: Any) -> None:
+        """Deliver a message that came within a control message, just like one that came by itself."""
+        entry = self.entry
+        self.delivered += 1
+        if self.group.measured:
+            _, _, put_at, origin = entry
+            self.entry = (port, message, put_at, origin)
+            self._timed(port, message, put_at, origin)
+            return
+        self.entry = (port, message)
+        port.handled += 1
+        try:
+            port.handle(message)
+        except BaseException as error:  # noqa: BLE001 - supervision is the business of this very line
+            self._failed(port, message, error)
+
+    def _failed(self, port: Port, message: Any, error: BaseException) -> None:
+        if not self.live:
+            logger.warning("{}: came back from a message it was given up for ({!r})", port.actor.path, error)
+        elif isinstance(error, Exception):
+            self.runtime.failed(port.actor, message, error)
+        else:  # SystemExit in a handler must not end its neighbours' thread
+            self.runtime.escalated = EscalatedError(f"{port.actor.path}: {error!r}")
+            logger.error("{} asked the process to end: {!r}", port.actor.path, error)
+
+    def interrupt(self) -> None:
+        """Raise AbandonedError in the thread as soon as it is back in Python."""
+        if self.thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self.thread.ident), ctypes.py_object(AbandonedError)
+            )

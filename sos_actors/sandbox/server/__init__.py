@@ -1,0 +1,1 @@
+"""A local exchange that speaks Upstox: REST of both hosts, the market feed and the portfolio stream."""

@@ -1,0 +1,108 @@
+"""Our books against the broker's: a difference that lasts stops entries and says what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sos_actors.market.clocktime import SECOND_NS
+from sos_actors.messages import AccountDiffered, AlertLevel, BrokerPosition
+from sos_actors.trading.gateway.gate import EntryGate
+from sos_actors.trading.gateway.reading import Book, Reader
+from sos_actors.trading.gateway.records import PositionFound
+from sos_actors.trading.gateway.table import OrderTable
+
+#: What has to be read, once it has begun, before anything is entered.
+_FIRST = (Book.ORDERS, Book.TRADES, Book.POSITIONS)
+
+
+class Account:
+    """What differs between us and the broker, and since when."""
+
+    def __init__(self, table: OrderTable, gate: EntryGate, reader: Reader) -> None:
+        self._table = table
+        self._gate = gate
+        self._reader = reader
+        self._differing: dict[str, tuple[int, int, int]] = {}
+        self._adopted = False
+        self._started = 0
+        self._starting = True
+        self._said: tuple[str, ...] | None = None
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the books have to be read soon: something differs, or nothing is known yet."""
+        return bool(self._differing) or self._starting
+
+    def start(self) -> None:
+        """Hold entries until the broker's books have been read."""
+        self._started = self._table.now
+        self._starting, self._adopted = True, False
+        self._differing.clear()
+
+    def compare(self, positions: Iterable[BrokerPosition], began: int) -> None:
+        """Compare what the broker says is held (read from `began` on) with what our fills come to."""
+        table = self._table
+        theirs: dict[str, int] = {}
+        for position in positions:
+            theirs[position.instrument] = theirs.get(position.instrument, 0) + position.quantity
+        ours = table.positions()
+        found: dict[str, tuple[int, int, int]] = {}
+        for instrument in dict.fromkeys((*ours, *theirs)):
+            pair = (ours.get(instrument, 0), theirs.get(instrument, 0))
+            if pair[0] != pair[1]:
+                before = self._differing.get(instrument)
+                since = before[0] if before is not None and before[1:] == pair else table.now
+                found[instrument] = (since, *pair)
+        if not self._adopted and self._reader.done.get(Book.ORDERS, -1) >= self._started:
+            self._adopt(found, began)
+        self._differing = found
+
+    def _adopt(self, found: dict[str, tuple[int, int, int]], began: int) -> None:
+        """Count as not ours what is held of instruments we have had nothing to do with: it was there before us.
+
+        Only what an order book read since the difference was first seen does not explain: an order made by hand
+        meanwhile explains itself.
+        """
+        table = self._table
+        touched = {child.instrument for child in table.children.values() if child.owner is not None}
+        strange = [name for name in found if name not in touched and name not in table.base]
+        for instrument in strange:
+            since, ours, theirs = found[instrument]
+            if min(began, self._reader.done[Book.ORDERS]) <= since:
+                continue
+            del found[instrument]
+            table.base[instrument] = theirs - ours
+            table.out.append(PositionFound(instrument, theirs - ours))
+            text = f"{theirs - ours} units of {instrument} are held that are not ours: left alone"
+            table.alert(AlertLevel.WARNING, text)
+        self._adopted = not any(name in found for name in strange)
+
+    def refresh(self) -> None:
+        """Say what differs, whenever that has changed."""
+        if self._starting and not self._table.doubts():
+            done = self._reader.done
+            self._starting = not self._adopted or any(done.get(book, -1) < self._started for book in _FIRST)
+        lines = tuple(self._lines())
+        self._gate.differences = lines
+        if lines != self._said:
+            if self._said or lines:
+                self._table.out.append(AccountDiffered(self._table.now, lines))
+            self._said = lines
+
+    def _lines(self) -> list[str]:
+        table = self._table
+        lines = ["start-up: the broker's books have not been read yet"] if self._starting else []
+        settle = round(table.settings.settle_s * SECOND_NS)
+        lines += [
+            f"position of {instrument}: ours {ours}, the broker's {theirs}"
+            for instrument, (since, ours, theirs) in self._differing.items()
+            if table.now - since >= settle
+        ]
+        limit = round(table.settings.absent_s * SECOND_NS)
+        lines += [
+            f"order {child.broker_id} ({order.submit.order_id}): works here, is not in the broker's book"
+            for order in table.active.values()
+            for child in order.live
+            if child.missing_since and table.now - child.missing_since >= limit
+        ]
+        return lines

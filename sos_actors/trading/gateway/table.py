@@ -1,0 +1,105 @@
+"""Everything the parts of the gateway share: its orders by every name they have, and what is to be sent and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sos_actors.market.clocktime import SECOND_NS
+from sos_actors.messages import AlertLevel, AlertRaised, BrokerOrder, Message, Side
+from sos_actors.trading.gateway.order import Child, GatewayOrder, Placed, Placement
+from sos_actors.trading.gateway.records import ChildFound, Record
+from sos_actors.trading.gateway.settings import Contract, GatewaySettings, Quote
+
+#: Order id under which fills of orders made by hand at the broker are booked: this and the broker's id.
+BY_HAND = "external:"
+#: Who speaks in the gateway's alerts.
+SOURCE = "broker"
+
+
+class OrderTable:
+    """The orders of the day and the gateway's outbox. `now` is the time of the event at hand, UTC ns.
+
+    `active` are the orders that have not ended. `base` is what was held when the day began, by instrument.
+    """
+
+    def __init__(self, settings: GatewaySettings, contract: Callable[[str], Contract], prefix: str) -> None:
+        self.settings = settings
+        self.contract = contract
+        self.prefix = prefix
+        self.now = 0
+        self.out: list[Message | Record] = []
+        self.quotes: dict[str, Quote] = {}
+        self.base: dict[str, int] = {}
+        self.orders: dict[str, GatewayOrder] = {}
+        self.active: dict[str, GatewayOrder] = {}
+        self.by_tag: dict[str, Placement] = {}
+        self.children: dict[str, Child] = {}
+        self._requests = 0
+
+    def request_id(self) -> str:
+        """Give a new id for a request: unique in this session, and so for ever."""
+        self._requests += 1
+        return f"{self.prefix}-{self._requests}"
+
+    def drain(self) -> list[Message | Record]:
+        """Give what is to be kept and sent, in order, and begin anew."""
+        out, self.out = self.out, []
+        return out
+
+    def alert(self, level: AlertLevel, text: str) -> None:
+        """Tell whoever watches."""
+        self.out.append(AlertRaised(self.now, level, SOURCE, text))
+
+    def after(self, seconds: float) -> int:
+        """Give the time so many seconds from now."""
+        return self.now + round(seconds * SECOND_NS)
+
+    def fresh_quote(self, instrument: str) -> Quote | None:
+        """Give the last quote unless it is too old."""
+        quote = self.quotes.get(instrument)
+        if quote is None or self.now - quote.ts > self.settings.quote_fresh_s * SECOND_NS:
+            return None
+        return quote
+
+    def admit(self, order: GatewayOrder) -> None:
+        """Put a new order into the tables."""
+        self.orders[order.submit.order_id] = self.active[order.submit.order_id] = order
+
+    def add_child(self, placement: Placement, broker_id: str) -> Child:
+        """Put a broker's order that came of a request into the tables, once, and into the record."""
+        child = self.children.get(broker_id)
+        if child is not None:
+            return child
+        order = placement.owner
+        child = Child(broker_id, order.submit.instrument, order.submit.side, order)
+        child.placement = placement
+        child.terms = order.terms if placement is order.placements[-1] else None
+        child.priced_ts = placement.sent_ts
+        self.children[broker_id] = child
+        placement.children.append(child)
+        order.children.append(child)
+        self.out.append(ChildFound(placement.send.tag, broker_id))
+        return child
+
+    def external(self, shown: BrokerOrder) -> Child:
+        """Put an order made by hand into the tables."""
+        child = self.children[shown.broker_id] = Child(shown.broker_id, shown.instrument, shown.side, None)
+        return child
+
+    def positions(self) -> dict[str, int]:
+        """Give what should be held by instrument: what the day began with and everything filled since."""
+        held = dict(self.base)
+        for child in self.children.values():
+            if child.filled:
+                units = child.filled if child.side is Side.BUY else -child.filled
+                held[child.instrument] = held.get(child.instrument, 0) + units
+        return held
+
+    def doubts(self) -> list[Placement]:
+        """Give the requests whose fate is unknown, oldest first."""
+        return [
+            placement
+            for order in self.active.values()
+            for placement in order.placements
+            if placement.state is Placed.DOUBT
+        ]

@@ -1,0 +1,103 @@
+"""When a WebSocket is connected, given up, and connected again: decisions only, no socket, no thread, no clock."""
+
+from __future__ import annotations
+
+import enum
+import random
+
+from sos_actors.market.clocktime import SECOND_NS
+from sos_actors.upstox.feed_settings import StreamSettings
+
+_NEVER = 1 << 62
+#: Connecting takes several steps with the connect time-out each: TCP, TLS and handshake, twice (a redirect).
+_STEPS = 4
+
+
+class Drop(enum.StrEnum):
+    """Why a connection ended, or never came to be."""
+
+    LOST = "lost"
+    CLOSED = "closed by the server"
+    DEAD_TOKEN = "token refused"
+    FORBIDDEN = "forbidden"
+    HTTP = "handshake refused"
+    TLS = "TLS failed"
+    STALE = "silent"
+    NO_ANSWER = "no answer"
+
+
+class State(enum.StrEnum):
+    """Where one connection stands."""
+
+    WAITING = "waiting"
+    CONNECTING = "connecting"
+    OPEN = "open"
+
+
+class Step(enum.Enum):
+    """What is to be done now."""
+
+    WAIT = "wait"
+    CONNECT = "connect"
+    DROP_STALE = "drop: silent"
+    DROP_NO_ANSWER = "drop: no answer"
+
+
+class Keeper:
+    """One connection's life. Times are integer ns of one monotonic clock; tokens are compared, never shown.
+
+    Waits grow exponentially up to a cap, each with jitter, and start afresh only after a connection has lived for
+    `settled_s` and delivered something: a server that accepts and drops at once is not hammered.
+    """
+
+    def __init__(self, settings: StreamSettings, rng: random.Random) -> None:
+        self._settings = settings
+        self._rng = rng
+        self.state = State.WAITING
+        self.since = 0
+        self.delay_s = 0.0
+        self._due = 0
+        self._failures = 0
+        self._token = ""
+        self._refused: str | None = None
+
+    def step(self, now: int, token: str, last_life: int, *, market_open: bool) -> Step:
+        """Say what to do. `last_life` is when a frame or a ping last came; `token` may be '' (none yet)."""
+        s = self._settings
+        if self.state is State.WAITING:
+            new = self._refused is not None and token != self._refused
+            return Step.CONNECT if token and (new or now >= self._due) else Step.WAIT
+        if self.state is State.CONNECTING:
+            late = now - self.since > _STEPS * s.connect_timeout_s * SECOND_NS
+            return Step.DROP_NO_ANSWER if late else Step.WAIT
+        limit = s.stale_open_s if market_open else s.stale_closed_s
+        silent = now - max(last_life, self.since) > limit * SECOND_NS
+        return Step.DROP_STALE if silent else Step.WAIT
+
+    def connecting(self, now: int, token: str) -> None:
+        """Note that an attempt with this token has begun."""
+        self.state, self.since, self._token = State.CONNECTING, now, token
+
+    def opened(self, now: int) -> None:
+        """Note that the handshake is done."""
+        self.state, self.since, self._refused = State.OPEN, now, None
+
+    def ended(self, now: int, reason: Drop, *, delivered: bool) -> bool:
+        """Note the end of an attempt or a connection and set the next try. False: the same refusal as before."""
+        s = self._settings
+        if self.state is State.OPEN and delivered and now - self.since >= s.settled_s * SECOND_NS:
+            self._failures = 0
+        delay = min(s.backoff_cap_s, s.backoff_first_s * 2.0 ** min(self._failures, 30))
+        self._failures += 1
+        if reason is Drop.FORBIDDEN:
+            delay = max(delay, s.forbidden_retry_s)
+        news = True
+        if reason is Drop.DEAD_TOKEN:
+            news = self._refused != self._token
+            self._refused = self._token
+            delay = s.dead_token_retry_s
+        self.delay_s = delay * (1.0 - s.backoff_jitter * self._rng.random())
+        never = reason is Drop.DEAD_TOKEN and not s.dead_token_retry_s
+        self._due = _NEVER if never else now + round(self.delay_s * SECOND_NS)
+        self.state, self.since = State.WAITING, now
+        return news

@@ -1,0 +1,92 @@
+"""One daemon a home; a token that reaches it while it runs."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from sos_actors.daemon.home_lock import HomeLock
+from sos_actors.daemon.token_watch import TokenWatch
+from sos_actors.errors import InputError
+from sos_actors.market.clocktime import DAY_NS, ist_ns
+from sos_actors.upstox.tokens import Token, TokenStore
+
+NOW = ist_ns(dt.date(2026, 11, 20), "10:00")
+
+
+def test_a_home_is_held_by_one_process_and_the_other_names_it(tmp_path):
+    with HomeLock(tmp_path), pytest.raises(InputError, match=rf"a daemon \(process {os.getpid()}\) runs on this"):
+        HomeLock(tmp_path)
+    with HomeLock(tmp_path):
+        pass
+
+
+def test_a_killed_daemon_leaves_no_lock(tmp_path):
+    code = (
+        "import pathlib, os, signal; from sos_actors.daemon.home_lock import HomeLock;"
+        f"lock = HomeLock(pathlib.Path({str(tmp_path)!r})); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    with HomeLock(tmp_path):
+        assert (tmp_path / "daemon.lock").read_text() == f"{os.getpid()}\n"
+
+
+@pytest.fixture(autouse=True)
+def _no_tokens_of_this_machine(monkeypatch):
+    for name in ("SOS_UPSTOX_TOKEN", "SOS_UPSTOX_TOKEN_FILE", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def stored(home, secret, *, dies=NOW + DAY_NS):
+    TokenStore(home).save(Token(secret=secret, user_id="AB1234", expires_at=dies))
+
+
+def test_a_new_login_reaches_whoever_uses_the_token(tmp_path):
+    used = []
+    watch = TokenWatch(tmp_path, lambda: NOW, used.append)
+    watch.look()
+    assert watch.token is None
+    assert watch.trouble == "nobody is logged in: log in with `python run_actors.py login`"
+    stored(tmp_path, "first-token")
+    watch.look()
+    watch.look()
+    stored(tmp_path, "second-token")
+    watch.look()
+    assert [token.secret for token in used] == ["first-token", "second-token"]
+    assert watch.trouble == ""
+
+
+def test_a_token_that_dies_is_none_and_is_told(tmp_path):
+    now = [NOW]
+    stored(tmp_path, "days-token", dies=NOW + 10)
+    watch = TokenWatch(tmp_path, lambda: now[0], lambda _: None)
+    watch.look()
+    assert watch.token is not None
+    now[0] += 10
+    assert watch.token is None
+    watch.look()
+    assert watch.trouble.startswith("the access token died at 2026-11-20T10:00:00")
+
+
+def test_a_broken_store_is_told_and_does_not_end_the_watch(tmp_path):
+    stored(tmp_path, "days-token")
+    TokenStore(tmp_path).path.write_text("{")
+    watch = TokenWatch(tmp_path, lambda: NOW, lambda _: None)
+    watch.look()
+    assert "is not a token file" in watch.trouble
+    stored(tmp_path, "days-token")
+    watch.look()
+    assert watch.trouble == ""
+
+
+def test_waiting_for_a_login_ends_with_it_or_with_the_stop(tmp_path):
+    watch = TokenWatch(tmp_path, lambda: NOW, lambda _: None)
+    stop = threading.Event()
+    stop.set()
+    assert watch.wait(stop) is None
+    stored(tmp_path, "days-token")
+    watch.look()
+    assert watch.wait(threading.Event()) is not None

@@ -1,0 +1,623 @@
+"""Every transition of an order at a real broker, one by one."""
+
+from gateway_model import CALL, LOT, SECOND, START, Wire
+
+from sos_actors.messages import (
+    CommandAnswered,
+    OrderRole,
+    OrderStatus,
+    OrderType,
+    Outcome,
+    SendCancel,
+    SendModify,
+    SendPlace,
+    Side,
+)
+from sos_actors.trading.gateway.settings import GatewaySettings
+
+
+def ready(**kwargs) -> Wire:
+    wire = Wire(**kwargs)
+    wire.stream(live=True)
+    wire.settle(1.0)
+    assert wire.gateway.state().entries_held == ""
+    return wire
+
+
+def place(wire: Wire, order_id: str = "a-e", **kwargs) -> SendPlace:
+    wire.submit(order_id, **kwargs)
+    (send,) = wire.waiting
+    wire.waiting.clear()
+    return send
+
+
+def held(wire: Wire, lots: int = 1, price: int = 10_000) -> None:
+    """Enter and fill."""
+    send = place(wire, lots=lots)
+    wire.answer(wire.carry(send))
+    for broker_id in list(wire.broker.orders):
+        wire.broker.fill(broker_id, lots, price, wire.now)
+    wire.settle(2.0)
+    assert wire.desk["a-e"].status is OrderStatus.FILLED
+
+
+def stopped(wire: Wire, lots: int = 1, trigger: float = 90.0) -> SendPlace:
+    send = place(wire, "a-s", role=OrderRole.STOP, side=Side.SELL, lots=lots, kind=OrderType.STOP, trigger=trigger)
+    wire.answer(wire.carry(send))
+    wire.settle(2.0)
+    return send
+
+
+def test_nothing_is_entered_before_the_books_are_read():
+    wire = Wire()
+    wire.stream(live=True)
+    wire.submit("a-e")
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+    assert wire.differences[0].startswith("start-up")
+    wire.settle(1.0)
+    assert wire.differences == ()
+    wire.submit("b-e")
+    assert len(wire.waiting) == 1
+
+
+def test_placed_confirmed_filled():
+    wire = ready()
+    send = place(wire)
+    assert (send.quantity, send.order_type, send.protection, send.slice) == (LOT, OrderType.MARKET, -1.0, False)
+    wire.answer(wire.carry(send))
+    assert wire.desk["a-e"].status is OrderStatus.OPEN
+    wire.broker.fill("B1", 1, 10_005, wire.now)
+    wire.settle(2.0)
+    assert wire.desk["a-e"].status is OrderStatus.FILLED
+    assert [(f.fill_id, f.quantity, f.price) for f in wire.fills.values()] == [("B1:0-65", 65, 100.05)]
+    wire.check_quiet()
+
+
+def test_fill_before_the_answer_counts_once():
+    wire = ready()
+    send = place(wire)
+    answer = wire.carry(send)
+    wire.broker.fill("B1", 1, 10_000, wire.now)
+    wire.say(1, keep=True)
+    wire.say(1)
+    assert wire.filled("a-e") == LOT
+    wire.answer(answer)
+    wire.settle(2.0)
+    wire.check_quiet()
+    assert wire.odd == []
+
+
+def test_an_unknown_order_is_found_by_its_tag_and_never_sent_again():
+    wire = ready()
+    send = place(wire)
+    wire.carry(send)
+    wire.broker.stream.clear()
+    wire.answer(wire.unknown(send))
+    assert wire.desk["a-e"].status is OrderStatus.UNKNOWN
+    wire.settle(5.0)
+    assert wire.desk["a-e"].status is OrderStatus.OPEN
+    assert len(wire.broker.orders) == 1
+
+
+def test_an_unknown_order_is_absent_only_after_enough_good_reads_over_enough_time():
+    wire = ready()
+    send = place(wire)
+    wire.answer(wire.unknown(send))
+    for _ in range(14):
+        wire.wait(1.0)
+        while wire.reads:
+            wire.read()
+        assert wire.desk["a-e"].status is OrderStatus.UNKNOWN
+    wire.settle(5.0)
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+    assert wire.waiting == []
+    assert any("not placed" in text for text in wire.alerts)
+
+
+def test_failed_reads_prove_nothing():
+    wire = ready()
+    send = place(wire)
+    wire.answer(wire.unknown(send))
+    for _ in range(60):
+        wire.wait(1.0)
+        while wire.reads:
+            wire.read(ok=False)
+    assert wire.desk["a-e"].status is OrderStatus.UNKNOWN
+    wire.carry(send)
+    wire.settle(40.0)
+    wire.check_quiet()
+    assert len(wire.broker.orders) == 1
+
+
+def test_what_appears_after_it_was_given_up_is_taken_back_and_its_fills_count():
+    wire = ready()
+    send = place(wire, lots=2)
+    wire.answer(wire.unknown(send))
+    wire.settle(30.0)
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+    wire.carry(send)
+    wire.broker.fill("B1", 1, 10_000, wire.now)
+    wire.settle(5.0)
+    assert wire.broker.orders["B1"].status == "cancelled"
+    assert wire.filled("a-e") == LOT
+    assert any("given up" in text for text in wire.alerts)
+    wire.check_quiet()
+
+
+def test_no_answer_at_all_is_a_doubt_too():
+    wire = ready()
+    send = place(wire)
+    wire.carry(send)
+    wire.broker.stream.clear()
+    wire.broker.orders.clear()
+    wire.wait(31.0)
+    assert wire.desk["a-e"].status is OrderStatus.UNKNOWN
+
+
+def test_rejections_reach_the_desk():
+    wire = ready()
+    send = place(wire)
+    wire.answer(CommandAnswered(send.request_id, wire.now, Outcome.REJECTED, code="UDAPI1026", detail="no such key"))
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+    assert wire.gateway.state().entries_held == ""
+    send = place(wire, "b-e")
+    wire.answer(wire.carry(send))
+    wire.broker.reject("B1", wire.now)
+    wire.settle(2.0)
+    assert wire.desk["b-e"].status is OrderStatus.REJECTED
+    wire.check_quiet()
+
+
+def test_an_unknown_refusal_closes_the_door_for_entries_until_the_operator_opens_it():
+    wire = ready()
+    send = place(wire)
+    wire.answer(CommandAnswered(send.request_id, wire.now, Outcome.REJECTED, code="UDAPI9999", detail="ip"))
+    wire.submit("b-e")
+    assert wire.waiting == []
+    assert wire.desk["b-e"].status is OrderStatus.REJECTED
+    assert any("address" in text for text in wire.alerts)
+    wire.send(wire.gateway.resume(wire.now))
+    wire.submit("c-e")
+    assert len(wire.waiting) == 1
+
+
+def test_a_dead_token_stops_entries_and_exits_go_out_when_it_lives_again():
+    wire = ready()
+    held(wire)
+    send = place(wire, "a-x1", role=OrderRole.EXIT, side=Side.SELL)
+    wire.answer(CommandAnswered(send.request_id, wire.now, Outcome.REJECTED, code="UDAPI100050"))
+    wire.submit("b-e")
+    assert wire.desk["b-e"].status is OrderStatus.REJECTED
+    assert not wire.desk["a-x1"].ended
+    wire.wait(5.1)
+    (again,) = wire.waiting
+    assert isinstance(again, SendPlace)
+    assert again.tag != send.tag
+    wire.settle(1.0)
+    assert wire.gateway.state().entries_held == ""
+    assert len(wire.at_broker("a-x1")) == 1
+
+
+def test_the_rate_limit_gives_entries_up_and_lets_exits_wait():
+    wire = ready()
+    held(wire)
+    send = place(wire, "b-e")
+    wire.answer(CommandAnswered(send.request_id, wire.now, Outcome.REFUSED, code="", detail="rate", retry_after_s=0.7))
+    assert wire.desk["b-e"].status is OrderStatus.REJECTED
+    send = place(wire, "a-x1", role=OrderRole.EXIT, side=Side.SELL)
+    wire.answer(CommandAnswered(send.request_id, wire.now, Outcome.REFUSED, detail="rate", retry_after_s=0.7))
+    wire.wait(0.65)
+    assert wire.waiting == []
+    wire.wait(0.1)
+    assert len(wire.waiting) == 1
+
+
+def test_at_night_entries_are_refused_and_exits_wait_for_the_morning():
+    wire = Wire(now=START - 6 * 3600 * SECOND)  # 04:00 in India
+    wire.stream(live=True)
+    wire.settle(1.0)
+    wire.submit("a-e")
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+    wire.submit("a-x1", OrderRole.EXIT, Side.SELL)
+    assert wire.waiting == []
+    wire.settle(3600.0)
+    assert wire.broker.orders == {}
+    wire.settle(1801.0)
+    assert len(wire.broker.orders) == 1
+
+
+def test_cancel_confirmed_and_cancel_that_comes_too_late():
+    wire = ready()
+    send = place(wire, lots=2)
+    wire.answer(wire.carry(send))
+    wire.cancel("a-e")
+    (cancel,) = wire.waiting
+    wire.broker.fill("B1", 2, 10_000, wire.now)
+    wire.settle(5.0)
+    assert isinstance(cancel, SendCancel)
+    assert wire.desk["a-e"].status is OrderStatus.FILLED
+    send = place(wire, "b-e", lots=2)
+    wire.answer(wire.carry(send))
+    wire.broker.fill("B2", 1, 10_000, wire.now)
+    wire.cancel("b-e")
+    wire.settle(5.0)
+    assert wire.desk["b-e"].status is OrderStatus.CANCELLED
+    assert wire.desk["b-e"].filled == LOT
+    wire.check_quiet()
+
+
+def test_a_cancel_asked_before_the_order_is_known_waits_for_it():
+    wire = ready()
+    send = place(wire)
+    wire.cancel("a-e")
+    assert wire.waiting == []
+    wire.answer(wire.carry(send))
+    (cancel,) = wire.waiting
+    assert isinstance(cancel, SendCancel)
+    wire.settle(2.0)
+    assert wire.desk["a-e"].status is OrderStatus.CANCELLED
+
+
+def test_a_lost_cancel_is_asked_again():
+    wire = ready()
+    send = place(wire)
+    wire.answer(wire.carry(send))
+    wire.cancel("a-e")
+    wire.answer(wire.unknown(wire.waiting.pop()))
+    wire.settle(5.0)
+    assert wire.broker.orders["B1"].status == "cancelled"
+    assert wire.desk["a-e"].status is OrderStatus.CANCELLED
+
+
+def test_a_stop_rests_as_a_stop_limit_and_is_moved():
+    wire = ready()
+    held(wire)
+    send = stopped(wire)
+    assert (send.order_type, send.trigger, send.price) == (OrderType.STOP, 90.0, 81.0)
+    wire.modify("a-s", trigger=95.0)
+    (change,) = wire.waiting
+    assert isinstance(change, SendModify)
+    wire.settle(2.0)
+    assert (wire.broker.orders["B2"].trigger, wire.broker.orders["B2"].price) == (95.0, 85.5)
+    wire.check_quiet()
+
+
+def test_an_exit_is_the_stop_made_a_market_order_so_that_the_units_are_never_bare():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.modify("a-s", order_type=OrderType.MARKET)
+    (change,) = wire.waiting
+    assert isinstance(change, SendModify)
+    assert change.order_type is OrderType.MARKET
+    wire.answer(wire.carry(wire.waiting.pop()))
+    assert [o.broker_id for o in wire.broker.orders.values() if not o.ended] == ["B2"]
+    wire.broker.fill("B2", 1, 9_800, wire.now)
+    wire.settle(2.0)
+    assert wire.desk["a-s"].status is OrderStatus.FILLED
+    wire.check_quiet()
+
+
+def test_an_exit_that_meets_its_stop_already_filled_is_done():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.broker.fill("B2", 1, 8_990, wire.now)
+    wire.modify("a-s", order_type=OrderType.MARKET)
+    wire.settle(5.0)
+    assert wire.desk["a-s"].status is OrderStatus.FILLED
+    assert wire.broker.position == 0
+    wire.check_quiet()
+
+
+def test_an_exit_that_rests_is_priced_anew_by_modifying_it_never_by_a_second_order():
+    wire = ready()
+    held(wire)
+    send = place(wire, "a-x1", role=OrderRole.EXIT, side=Side.SELL)
+    wire.answer(wire.carry(send))
+    prices = []
+    for last in (99.0, 98.0, 97.0):
+        wire.wait(2.9)
+        wire.quote(last)
+        wire.wait(0.2)
+        (change,) = [item for item in wire.waiting if isinstance(item, SendModify)]
+        wire.waiting.clear()
+        wire.answer(wire.carry(change))
+        prices.append(change.price)
+    assert prices == [97.95, 96.45, 94.95]
+    assert len(wire.at_broker("a-x1")) == 1
+
+
+def test_a_chase_stays_within_what_the_exchange_accepts():
+    wire = ready()
+    held(wire)
+    send = place(wire, "a-x1", role=OrderRole.EXIT, side=Side.SELL)
+    wire.answer(wire.carry(send))
+    for _ in range(60):
+        wire.wait(2.9)
+        wire.quote(60.0)
+        wire.wait(0.2)
+        for item in wire.waiting:
+            if isinstance(item, SendModify):
+                assert item.price >= 60.0 * (1 - 0.35) - 0.05
+                wire.answer(wire.carry(item))
+        wire.waiting.clear()
+
+
+def test_a_triggered_stop_that_rests_unfilled_is_chased():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.broker.orders["B2"].status = "open"
+    wire.broker._say(wire.broker.orders["B2"], wire.now)
+    wire.say()
+    wire.quote(75.0)
+    assert wire.waiting == []
+    wire.wait(2.9)
+    wire.quote(75.0)
+    wire.wait(0.2)
+    (change,) = wire.waiting
+    assert (change.order_type, change.price < 75.0) == (OrderType.LIMIT, True)
+
+
+def test_a_stop_the_broker_will_not_move_past_the_price_becomes_an_exit():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.modify("a-s", trigger=99.0)
+    change = wire.waiting.pop()
+    wire.answer(CommandAnswered(change.request_id, wire.now, Outcome.REJECTED, code="UDAPI1037", detail="trigger"))
+    wire.quote(98.0)
+    wire.settle(6.0)
+    assert wire.broker.orders["B2"].kind is not OrderType.STOP
+
+
+def test_a_stop_the_broker_will_not_make_the_exit_is_taken_back_so_that_an_exit_can_follow():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.modify("a-s", order_type=OrderType.MARKET)
+    for _ in range(2):
+        (change,) = wire.waiting
+        wire.waiting.clear()
+        assert isinstance(change, SendModify)
+        wire.answer(CommandAnswered(change.request_id, wire.now, Outcome.REJECTED, code="UDAPI1043", detail="no"))
+        while wire.reads or wire.broker.stream:
+            if wire.reads:
+                wire.read()
+        for _ in range(6):
+            wire.wait(1.0)
+            while wire.reads:
+                wire.read()
+    (cancel,) = wire.waiting
+    assert isinstance(cancel, SendCancel)
+    wire.settle(2.0)
+    assert wire.desk["a-s"].status is OrderStatus.CANCELLED
+    wire.check_quiet()
+
+
+def test_a_stop_grows_with_its_position_and_shrinks():
+    wire = ready()
+    held(wire, lots=3)
+    stopped(wire, lots=1)
+    wire.modify("a-s", quantity=3 * LOT)
+    wire.settle(2.0)
+    assert wire.broker.orders["B2"].quantity == 3 * LOT
+    wire.modify("a-s", quantity=2 * LOT)
+    wire.settle(2.0)
+    assert wire.broker.orders["B2"].quantity == 2 * LOT
+    wire.check_quiet()
+
+
+def test_above_the_freeze_quantity_orders_are_cut_and_added_up():
+    wire = ready()
+    send = place(wire, lots=10)
+    assert send.slice
+    wire.answer(wire.carry(send))
+    assert [o.quantity for o in wire.broker.orders.values()] == [260, 260, 130]
+    for broker_id in list(wire.broker.orders):
+        wire.broker.fill(broker_id, 4, 10_000, wire.now)
+    wire.settle(2.0)
+    assert wire.desk["a-e"].status is OrderStatus.FILLED
+    wire.check_quiet()
+
+
+def test_slices_of_which_some_were_never_taken():
+    wire = ready()
+    send = place(wire, lots=10)
+    wire.carry(send)
+    del wire.broker.orders["B3"]
+    wire.broker.stream = [order for order in wire.broker.stream if order.broker_id != "B3"]
+    wire.answer(wire.unknown(send))
+    wire.settle(30.0)
+    for broker_id in list(wire.broker.orders):
+        wire.broker.fill(broker_id, 4, 10_000, wire.now)
+    wire.settle(30.0)
+    assert wire.desk["a-e"].status is OrderStatus.CANCELLED
+    assert wire.desk["a-e"].filled == 8 * LOT
+    wire.check_quiet()
+
+
+def test_a_stop_grows_beyond_the_freeze_quantity_by_another_order():
+    wire = ready()
+    held(wire, lots=4)
+    stopped(wire, lots=4)
+    wire.modify("a-s", quantity=6 * LOT)
+    wire.settle(3.0)
+    assert [o.quantity for o in wire.at_broker("a-s")] == [260, 130]
+    wire.cancel("a-s")
+    wire.settle(3.0)
+    assert all(order.ended for order in wire.at_broker("a-s"))
+    assert wire.desk["a-s"].status is OrderStatus.CANCELLED
+    wire.check_quiet()
+
+
+def test_a_price_that_an_average_does_not_tell_waits_for_the_trade_book():
+    wire = ready()
+    send = place(wire, lots=4)
+    wire.answer(wire.carry(send))
+    wire.settle(1.0)
+    for lots, paise in ((1, 10_000), (1, 10_005), (2, 10_015)):
+        wire.broker.fill("B1", lots, paise, wire.now)
+    wire.broker.stream = wire.broker.stream[-1:]
+    wire.say()
+    wire.settle(3.0)
+    assert wire.paise["a-e"] == 65 * (10_000 + 10_005 + 2 * 10_015)
+    wire.check_quiet()
+
+
+def test_a_lost_trade_book_does_not_hold_a_position_back():
+    wire = ready(settings=GatewaySettings(average_decimals=0))
+    send = place(wire, lots=4)
+    wire.answer(wire.carry(send))
+    wire.broker.fill("B1", 3, 10_015, wire.now)
+    wire.broker.fill("B1", 1, 10_000, wire.now)
+    while wire.broker.stream:
+        wire.say()
+    assert wire.filled("a-e") == 0
+    wire.wait(1.1)
+    assert wire.filled("a-e") == 4 * LOT
+
+
+def test_a_fill_after_the_end_counts():
+    wire = ready()
+    send = place(wire, lots=2)
+    wire.answer(wire.carry(send))
+    wire.cancel("a-e")
+    wire.answer(wire.carry(wire.waiting.pop()))
+    while wire.broker.stream:
+        wire.say()
+    assert wire.desk["a-e"].status is OrderStatus.CANCELLED
+    order = wire.broker.orders["B1"]
+    order.filled, order.paise = LOT, LOT * 10_000
+    wire.broker._say(order, wire.now)
+    wire.settle(5.0)
+    assert wire.filled("a-e") == LOT
+    wire.check_quiet()
+
+
+def test_orders_made_by_hand_are_booked_as_such():
+    wire = ready()
+    wire.broker.by_hand(Side.BUY, 2, 12_000, wire.now)
+    wire.settle(5.0)
+    (fill,) = wire.fills.values()
+    assert fill.order_id == "external:H1"
+    assert any("by hand" in text for text in wire.alerts)
+    wire.settle(120.0)
+    assert wire.differences == ()
+    wire.check_quiet()
+
+
+def test_a_position_nobody_can_explain_stops_entries_until_it_is_gone():
+    wire = ready()
+    held(wire)
+    wire.broker.base = LOT
+    wire.settle(120.0)
+    assert wire.differences == (f"position of {CALL}: ours 65, the broker's 130",)
+    wire.submit("b-e")
+    assert wire.desk["b-e"].status is OrderStatus.REJECTED
+    wire.broker.base = 0
+    wire.settle(30.0)
+    assert wire.differences == ()
+    wire.submit("c-e")
+    assert len(wire.waiting) == 1
+
+
+def test_what_was_held_before_we_came_is_left_alone():
+    wire = Wire()
+    wire.broker.base = 3 * LOT
+    wire.stream(live=True)
+    wire.settle(60.0)
+    assert wire.differences == ()
+    assert any("not ours" in text for text in wire.alerts)
+
+
+def test_no_entries_while_the_stream_is_down_and_the_books_are_read_when_it_is_back():
+    wire = ready()
+    wire.stream(live=False)
+    wire.submit("a-e")
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+    wire.wait(1.0)
+    wire.reads.clear()
+    wire.stream(live=True)
+    assert len(wire.reads) == 3
+
+
+def test_reads_are_few():
+    wire = ready()
+    begin = wire.now
+    reads = 0
+    send = wire.send
+
+    def count(out, until=None):
+        nonlocal reads
+        reads += sum(type(item).__name__.startswith("Read") for item in out)
+        send(out, until)
+
+    wire.send = count
+    wire.settle(600.0)
+    assert reads / ((wire.now - begin) / SECOND) < 0.08
+    reads = 0
+    send_a = place(wire, kind=OrderType.LIMIT, price=90.0)
+    wire.answer(wire.carry(send_a))
+    wire.settle(600.0)
+    assert reads / 600 < 0.25
+
+
+def test_restart_with_an_answer_outstanding_finds_the_order():
+    wire = ready()
+    send = place(wire)
+    wire.carry(send)
+    wire.restart()
+    assert wire.desk["a-e"].status is OrderStatus.UNKNOWN
+    wire.settle(5.0)
+    assert wire.desk["a-e"].status is OrderStatus.OPEN
+    assert len(wire.broker.orders) == 1
+    wire.check_quiet()
+
+
+def test_restart_between_the_record_and_the_send_never_sends():
+    wire = ready()
+    wire.submit("a-e", until=2)  # taken, and about to be sent
+    assert wire.waiting == []
+    wire.restart()
+    wire.settle(60.0)
+    assert wire.broker.orders == {}
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+
+
+def test_restart_before_anything_was_kept_tells_the_desk_so():
+    wire = ready()
+    wire.submit("a-e", until=0)
+    wire.restart()
+    assert wire.desk["a-e"].status is OrderStatus.CANCELLED
+    wire.settle(60.0)
+    assert wire.broker.orders == {}
+
+
+def test_restart_with_a_position_keeps_it_and_its_stop():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.restart()
+    wire.settle(30.0)
+    assert wire.gateway.state().positions == {CALL: LOT}
+    assert [o.broker_id for o in wire.broker.orders.values() if not o.ended] == ["B2"]
+    wire.modify("a-s", order_type=OrderType.MARKET)
+    wire.settle(2.0)
+    assert wire.broker.orders["B2"].kind is not OrderType.STOP
+    wire.broker.fill("B2", 1, 9_500, wire.now)
+    wire.settle(2.0)
+    wire.check_quiet()
+
+
+def test_a_fill_while_we_were_dead_is_found():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.broker.fill("B2", 1, 8_950, wire.now)
+    wire.broker.stream.clear()
+    wire.restart()
+    wire.settle(5.0)
+    assert wire.desk["a-s"].status is OrderStatus.FILLED
+    wire.check_quiet()
