@@ -341,7 +341,7 @@ def test_each_source_is_asked_for_what_the_ones_before_lacked(broker, store, tmp
 
 @pytest.fixture
 def command(broker, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(backfill, "now_ns", lambda: broker.now)
+    monkeypatch.setattr(backfill, "now_of", lambda _: broker.now)
     for name in ("HOST", "ORDER_HOST", "ASSETS_URL"):
         monkeypatch.setenv(f"SOS_UPSTOX_{name}", broker.url)
     monkeypatch.setenv("SOS_HOME", str(tmp_path))
@@ -438,6 +438,16 @@ def test_backtest_with_a_broker_that_is_down_says_so_and_runs_on(command, broker
     assert "Traceback" not in err
 
 
+def test_a_stand_ins_clock_says_which_day_it_is(command, broker, monkeypatch):
+    monkeypatch.undo()
+    for name in ("HOST", "ORDER_HOST", "ASSETS_URL"):
+        monkeypatch.setenv(f"SOS_UPSTOX_{name}", broker.url)
+    monkeypatch.setenv("SOS_CLOCK", "2026-11-20T10:00:00+05:30@30")
+    assert backfill.now_of(Config()) // MINUTE_NS == ist_ns(TODAY, "10:00") // MINUTE_NS
+    first, second = (backfill.running_clock(Config())() for _ in range(2))
+    assert abs(second - first) < MINUTE_NS
+
+
 def test_instruments_summary_and_lookups(command):
     status, out, err = command("instruments")
     assert (status, err) == (0, "")
@@ -470,6 +480,9 @@ def test_the_brokers_calendar_is_laid_over_the_tables(command, broker, tmp_path)
     assert "calendar: NSE 2026-11-19: the broker says closed, the built-in table 09:15-15:40" in err
     assert status == 1
     assert "closed from 2026-11-19" in err
+    INDIA.become(INDIA_TABLES)
+    status, _, err = command(*BACKTEST, "--no-backfill")  # every later command knows it too
+    assert "NSE is closed from 2026-11-19" in err
     loaded = CalendarFiles(tmp_path).load()
     assert not loaded.is_trading_day("NSE", THU)
     assert len(loaded.sessions("NSE", dt.date(2026, 11, 8))) == 1
