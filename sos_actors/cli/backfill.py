@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,9 +32,17 @@ if TYPE_CHECKING:
     from sos_actors.upstox.instruments import MasterFiles
 
 
-def now_ns() -> int:
-    """Wall time, UTC ns."""
-    return time.time_ns()
+def now_of(config: Config) -> int:
+    """Time at which a command starts, UTC ns: the wall's, or what `clock.start` or $SOS_CLOCK puts in its place."""
+    from sos_actors.runtime.walltime import CLOCK_VARIABLE, WallTime, with_clock  # noqa: PLC0415 - as below
+
+    return WallTime.starting(with_clock(config.clock, os.environ.get(CLOCK_VARIABLE))).now()
+
+
+def running_clock(config: Config) -> Callable[[], int]:
+    """Give the clock that goes on from there at its real pace: a fetch takes as long as it takes."""
+    start, began = now_of(config), time.monotonic_ns()
+    return lambda: start + time.monotonic_ns() - began
 
 
 def market_facts() -> MarketFacts:
@@ -43,6 +52,13 @@ def market_facts() -> MarketFacts:
     from sos_actors.sources.facts import CalendarFacts  # noqa: PLC0415
 
     return CalendarFacts(INDIA.sessions, ContractRules().lot_size, next_expiry, strike_step)
+
+
+def adopt_calendar(home: Path | None) -> None:
+    """Use the holiday lists that were kept from the broker, where there are any."""
+    from sos_actors.sources.calendar_file import CalendarFiles  # noqa: PLC0415
+
+    CalendarFiles(options.home_folder(home)).adopt()
 
 
 def client_of(config: Config, token: str) -> UpstoxClient:
@@ -69,21 +85,21 @@ def upstox_source(folder: Path, config: Config, store: MarketStore, token: str) 
     from sos_actors.sources.upstox_source import UpstoxSource  # noqa: PLC0415
 
     client = client_of(config, token)
-    refresh_calendar(folder, client)
+    refresh_calendar(folder, client, ist_date(now_of(config)))
     masters = masters_of(folder, config)
 
     def table(today: dt.date) -> InstrumentTable:
         return masters.today(today).table
 
-    return UpstoxSource(client, table, store, config.data, World(now_ns, time.sleep, market_facts()))
+    return UpstoxSource(client, table, store, config.data, World(running_clock(config), time.sleep, market_facts()))
 
 
-def refresh_calendar(folder: Path, client: UpstoxClient) -> None:
+def refresh_calendar(folder: Path, client: UpstoxClient, today: dt.date) -> None:
     """Fetch the year's holidays once a day, say where they differ from the built-in table, and use them."""
     from sos_actors.sources.calendar_file import CalendarFiles  # noqa: PLC0415
     from sos_actors.upstox.market_info import MarketInfo  # noqa: PLC0415
 
-    files, today = CalendarFiles(folder), ist_date(now_ns())
+    files = CalendarFiles(folder)
     try:
         if files.kept_on(today.year) != today:
             for line in files.keep(MarketInfo(client).holidays()):
@@ -104,7 +120,7 @@ def ingest_upstox(
     symbols, (first, last) = options.parse_symbols(symbol), options.parse_dates(from_date, to_date)
     folder, settings = options.home_folder(home), options.configuration(config)
     show_warnings()
-    token = live_token(folder, now_ns())
+    token = live_token(folder, now_of(settings))
     with options.open_store(home) as store:
         source = upstox_source(folder, settings, store, token.secret)
         wanted = {name: _trading_days(name, first, last) for name in symbols}
@@ -140,7 +156,7 @@ def prepare(symbols: Sequence[str], first: dt.date, last: dt.date, home: Path | 
     from sos_actors.sources.fallback import missing_days  # noqa: PLC0415
     from sos_actors.upstox.tokens import find_token  # noqa: PLC0415
 
-    folder, now = options.home_folder(home), now_ns()
+    folder, now = options.home_folder(home), now_of(config)
     token = find_token(folder, now) if "upstox" in config.data.sources else None
     alive = token is not None and token.alive(now)
     if not alive and not config.data.files and not (folder / "market.db").exists():

@@ -47,6 +47,7 @@ def ingest(
             raise InputError("--source upstox: takes no files; leave the option out to ingest them")
         backfill.ingest_upstox(symbol, from_date, to_date, home, config, force=force, every=full_options)
         return
+    backfill.adopt_calendar(home)
     if full_options:
         raise InputError("--full-options: goes with --source upstox")
     if not paths:

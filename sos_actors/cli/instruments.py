@@ -27,8 +27,9 @@ def instruments(
     import msgspec  # noqa: PLC0415 - each command pays for its own imports
 
     backfill.show_warnings()
-    masters = backfill.masters_of(options.home_folder(home), options.configuration(config))
-    today = ist_date(backfill.now_ns())
+    settings = options.configuration(config)
+    masters = backfill.masters_of(options.home_folder(home), settings)
+    today = ist_date(backfill.now_of(settings))
     master = masters.on(options.parse_date(on, "--on")) if on else masters.today(today, refresh=refresh)
     if expiry and not underlying:
         raise InputError("--expiry: say of which underlying: --underlying NIFTY")

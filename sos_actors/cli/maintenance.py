@@ -26,9 +26,10 @@ def maintenance(
 
     from sos_actors.storage import upkeep  # noqa: PLC0415
 
-    data = options.configuration(config).data
+    settings = options.configuration(config)
+    data = settings.data
     retention = upkeep.Retention(data.keep_tick_days, data.keep_bar_days, data.keep_chain_days)
-    today = ist_date(backfill.now_ns())
+    today = ist_date(backfill.now_of(settings))
     options.open_store(home, readonly=True).close()  # says so when there is none
     with options.open_store(home, readonly=dry_run) as store:
         found = upkeep.health(store, retention, today)

@@ -96,10 +96,12 @@ def backtest(
     first, last = options.parse_dates(from_date, to_date)
     settings = options.configuration(config)
     chosen = options.strategies(playbook, strategies, timeframe)
-    if source == "database" and resolution == "minute" and not no_backfill:
-        from sos_actors.cli.backfill import prepare  # noqa: PLC0415
+    if source == "database":
+        from sos_actors.cli import backfill  # noqa: PLC0415
 
-        prepare(symbols, first, last, home, settings)
+        backfill.adopt_calendar(home)
+        if resolution == "minute" and not no_backfill:
+            backfill.prepare(symbols, first, last, home, settings)
     request = Request(
         symbols=symbols,
         from_date=first,

@@ -11,6 +11,9 @@ from sos_actors.market.expiries import monthly_expiries, next_expiry
 from sos_actors.market.instruments import Instrument, InstrumentTable
 from sos_actors.upstox.expired import ExpiredContracts
 
+#: Most days by which a contract's expiry can lie after the calendar's: what was listed before a rule changed.
+_MOVED = dt.timedelta(days=4)
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:
@@ -56,8 +59,16 @@ class Listing:
         return self._futures[key]
 
     def front_expiry(self, underlying: str, day: dt.date) -> dt.date | None:
-        """Give the nearest expiry on or after a day; None when neither register has one."""
-        return min(self.expiries(underlying, day), default=None)
+        """Give the nearest expiry on or after a day; None when the broker no longer knows it.
+
+        It forgets expiries after some months: the first it still knows is then far from the one that was due.
+        """
+        found = min(self.expiries(underlying, day), default=None)
+        try:
+            due = next_expiry(underlying, day, self._calendar)
+        except InputError:  # a year whose holidays are not known
+            return found
+        return found if found is not None and found <= due + _MOVED else None
 
     def expiries(self, underlying: str, day: dt.date) -> list[dt.date]:
         """Give the expiries on or after a day, nearest first."""

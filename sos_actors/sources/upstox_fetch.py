@@ -17,6 +17,7 @@ from typing import TypeVar
 from sos_actors.errors import DataError
 from sos_actors.market.calendar import INDIA, TradingCalendar
 from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_text
+from sos_actors.market.day import DataQuality
 from sos_actors.market.ids import EXCHANGE_OF, index_id
 from sos_actors.market.instruments import INDEX_KEYS
 from sos_actors.sources.candle_rows import Rows, by_day, store_day
@@ -120,22 +121,35 @@ class Fetch:
         rows = self._tools.states.fetched(self._underlying, day, self._index.id).get(self._index.id, [])
         if not rows or self._underlying == "INDIAVIX":
             return plan
+        self._part(plan, "the future", lambda: self._plan_future(plan))
+        self._part(plan, "the options", lambda: self._plan_options(plan, rows))
+        return plan
+
+    def _part(self, plan: _Plan, what: str, add: Callable[[], None]) -> None:
+        """Plan a part; what the broker will not say of it is lacking, and the rest of the day goes on."""
         try:
-            future = self._ask(lambda: self._listing.future(self._underlying, day))
-            if future is None:
-                plan.lacks.append("no future of that day is listed")
-            else:
-                plan.contracts.append(future)
-            plan.expiry = self._ask(lambda: self._listing.front_expiry(self._underlying, day))
-            if plan.expiry is None:
-                plan.lacks.append("no options of that day are listed")
-            else:
-                plan.contracts += self._options(plan.expiry, day, rows)
+            add()
         except NotAllowedError as error:
             if error.code != _PLUS:
                 raise
-            plan.lacks.append(f"contracts that have expired are missing: {error}")
-        return plan
+            plan.lacks.append(f"{what}: {error}")
+        except (NotFoundError, BadRequestError) as error:
+            plan.lacks.append(f"{what}: {error}")
+
+    def _plan_future(self, plan: _Plan) -> None:
+        future = self._ask(lambda: self._listing.future(self._underlying, plan.day))
+        if future is None:
+            plan.lacks.append("the future: none of that day is known to the broker")
+        else:
+            plan.contracts.append(future)
+
+    def _plan_options(self, plan: _Plan, rows: Rows) -> None:
+        expiry = self._ask(lambda: self._listing.front_expiry(self._underlying, plan.day))
+        if expiry is None:
+            plan.lacks.append("the options: none of that day are known to the broker")
+        else:
+            plan.contracts += self._options(expiry, plan.day, rows)
+            plan.expiry = expiry
 
     def _options(self, expiry: dt.date, day: dt.date, rows: Rows) -> list[Contract]:
         if self._every:
@@ -212,8 +226,11 @@ class Fetch:
                 tools.store, underlying, day, fetched, "upstox", tools.world.facts, force=self._force
             )
             lacks = [*plan.lacks, *refused]
+            if plan.expiry is not None and "options" not in stored and not refused:
+                lacks.append("the options: the broker has no candles of them")
             if "index" not in stored:
                 raise DataError("; ".join(refused) or f"{underlying} {day}: no candle of the index can be stored")
+            tools.store.save_quality(underlying, day, "upstox", DataQuality(notes=tuple(lacks)))
             tools.states.put(
                 underlying, day,
                 DayState(

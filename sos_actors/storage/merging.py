@@ -41,7 +41,10 @@ def merge_bars(old: BarColumns, new: BarColumns, *, fill_only: bool = False) -> 
 
 
 def merge_chains(old: ChainColumns, new: ChainColumns) -> ChainColumns:
-    """All minutes and strikes of both; a contract's minute of which the newer knows anything is taken from it whole."""
+    """All minutes and strikes of both; a contract's minute of which the newer knows anything is taken from it whole.
+
+    But for the quotes: where the newer has neither bid nor ask, as candles never have, those known before stay.
+    """
     start = np.union1d(old.start, new.start)
     strikes = np.union1d(old.strikes, new.strikes)
     values = np.full((len(start), len(CHAIN_FIELDS), 2, len(strikes)), np.nan)
@@ -51,7 +54,11 @@ def merge_chains(old: ChainColumns, new: ChainColumns) -> ChainColumns:
     there = values[rows[:, None], :, :, places[None, :]]
     unknown: NDArray[np.bool_] = np.isnan(new.values).min(axis=1)
     known = ~unknown.transpose(0, 2, 1)[:, :, None, :]
-    values[rows[:, None], :, :, places[None, :]] = np.where(known, new.values.transpose(0, 3, 1, 2), there)
+    merged = np.where(known, new.values.transpose(0, 3, 1, 2), there)
+    bid, ask = CHAIN_FIELDS.index("bid"), CHAIN_FIELDS.index("ask")
+    unquoted = np.isnan(merged[:, :, [bid, ask]]).all(axis=2, keepdims=True)
+    merged[:, :, [bid, ask]] = np.where(unquoted, there[:, :, [bid, ask]], merged[:, :, [bid, ask]])
+    values[rows[:, None], :, :, places[None, :]] = merged
     return ChainColumns(new.underlying, new.expiry, new.interval_s, start, strikes, values)
 
 

@@ -229,7 +229,7 @@ def test_retention_deletes_what_is_older_and_nothing_else(old):
 
 
 def test_the_command(old, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(backfill, "now_ns", lambda: CLOSE)
+    monkeypatch.setattr(backfill, "now_of", lambda _: CLOSE)
     (tmp_path / "config.yaml").write_text("data: {keep_bar_days: 30}\n")
     words = ["run_actors.py", "maintenance", "--home", str(tmp_path), "--config", str(tmp_path / "config.yaml")]
 

@@ -6,13 +6,14 @@ import time
 import numpy as np
 import pytest
 from aiohttp import web
-from data_broker import EXPIRED, TODAY, DataBroker, candles, error
+from data_broker import EXPIRED, FRONT, TODAY, DataBroker, candles, error
 
 from sos_actors.cli import backfill, main
 from sos_actors.config import Config
 from sos_actors.errors import DataError
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.clocktime import MINUTE_NS, ist_ns
+from sos_actors.market.day import ChainColumns
 from sos_actors.sources.calendar_file import INDIA_TABLES, CalendarFiles
 from sos_actors.sources.data_settings import DataSettings
 from sos_actors.sources.fallback import FileSource, fill, missing_days, runs
@@ -233,6 +234,41 @@ def test_a_contract_the_broker_does_not_know_is_left_out_and_told(broker, store,
     assert len(store.load_day("NIFTY", THU).chains[0].strikes) == 6
 
 
+def test_expiries_the_broker_has_forgotten_are_not_replaced_by_later_ones(broker, store, tmp_path):
+    day = dt.date(2025, 11, 20)
+    broker.answers["/v2/expired-instruments/future"] = lambda _: error("UDAPI1088", "Invalid expiry")
+    report = brought(source_of(broker, store, tmp_path), [day])[day]
+    assert report.did == "incomplete"
+    assert "the options: none of that day are known" in report.note
+    assert "the future: " in report.note
+    assert "Invalid expiry" in report.note
+    assert len(store.load_day("NIFTY", day).index.start) == 375
+    assert store.load_day("NIFTY", day).quality.notes == tuple(report.note.split("; "))
+    assert not any("expired-instruments/option" in path for path in broker.asked)
+
+
+def test_options_without_candles_leave_the_day_incomplete(broker, store, tmp_path):
+    broker.answers["/v3/historical-candle/NSE_FO|4"] = lambda _: web.json_response({"data": None})
+    report = brought(source_of(broker, store, tmp_path), [THU])[THU]
+    assert (report.did, report.note) == ("incomplete", "the options: the broker has no candles of them")
+    broker.answers.clear()
+    assert brought(source_of(broker, store, tmp_path), [THU], force=True)[THU].did == "stored"
+    assert store.load_day("NIFTY", THU).quality.notes == ()
+
+
+def test_candles_do_not_take_away_quotes(broker, store, tmp_path):
+    start = np.array([ist_ns(THU, "09:15")])
+    values = np.full((1, 8, 2, 1), 5.0)
+    store.save_chain(ChainColumns("NIFTY", FRONT, 60, start, np.array([25_000.0]), values), THU, "live")
+    brought(source_of(broker, store, tmp_path), [THU], every_option=True)
+    chain = store.load_day("NIFTY", THU).chains[0]
+    place = chain.strikes.tolist().index(25_000.0)
+    first = chain.values[0, :, 0, place]
+    assert first[3] > 100
+    assert first[6:].tolist() == [5.0, 5.0]
+    assert np.isnan(chain.values[1, 6:, 0, place]).all()
+
+
 def test_a_broker_that_stumbles_is_asked_again(broker, store, tmp_path):
     answers = iter([web.Response(status=503, text="<html>"), web.Response(status=502)])
     broker.answers["/v3/historical-candle/NSE_INDEX"] = lambda _: next(answers, None)
@@ -305,7 +341,7 @@ def test_each_source_is_asked_for_what_the_ones_before_lacked(broker, store, tmp
 
 @pytest.fixture
 def command(broker, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(backfill, "now_ns", lambda: broker.now)
+    monkeypatch.setattr(backfill, "now_of", lambda _: broker.now)
     for name in ("HOST", "ORDER_HOST", "ASSETS_URL"):
         monkeypatch.setenv(f"SOS_UPSTOX_{name}", broker.url)
     monkeypatch.setenv("SOS_HOME", str(tmp_path))
@@ -402,6 +438,16 @@ def test_backtest_with_a_broker_that_is_down_says_so_and_runs_on(command, broker
     assert "Traceback" not in err
 
 
+def test_a_stand_ins_clock_says_which_day_it_is(command, broker, monkeypatch):
+    monkeypatch.undo()
+    for name in ("HOST", "ORDER_HOST", "ASSETS_URL"):
+        monkeypatch.setenv(f"SOS_UPSTOX_{name}", broker.url)
+    monkeypatch.setenv("SOS_CLOCK", "2026-11-20T10:00:00+05:30@30")
+    assert backfill.now_of(Config()) // MINUTE_NS == ist_ns(TODAY, "10:00") // MINUTE_NS
+    first, second = (backfill.running_clock(Config())() for _ in range(2))
+    assert abs(second - first) < MINUTE_NS
+
+
 def test_instruments_summary_and_lookups(command):
     status, out, err = command("instruments")
     assert (status, err) == (0, "")
@@ -434,6 +480,9 @@ def test_the_brokers_calendar_is_laid_over_the_tables(command, broker, tmp_path)
     assert "calendar: NSE 2026-11-19: the broker says closed, the built-in table 09:15-15:40" in err
     assert status == 1
     assert "closed from 2026-11-19" in err
+    INDIA.become(INDIA_TABLES)
+    status, _, err = command(*BACKTEST, "--no-backfill")  # every later command knows it too
+    assert "NSE is closed from 2026-11-19" in err
     loaded = CalendarFiles(tmp_path).load()
     assert not loaded.is_trading_day("NSE", THU)
     assert len(loaded.sessions("NSE", dt.date(2026, 11, 8))) == 1
