@@ -3,16 +3,19 @@
 from gateway_model import CALL, LOT, SECOND, START, Wire
 
 from sos_actors.messages import (
+    BrokerOrder,
     CommandAnswered,
     OrderRole,
     OrderStatus,
     OrderType,
     Outcome,
+    ReadOrders,
     SendCancel,
     SendModify,
     SendPlace,
     Side,
 )
+from sos_actors.trading.gateway.order import Child
 from sos_actors.trading.gateway.settings import GatewaySettings
 
 
@@ -621,3 +624,37 @@ def test_a_fill_while_we_were_dead_is_found():
     wire.settle(5.0)
     assert wire.desk["a-s"].status is OrderStatus.FILLED
     wire.check_quiet()
+
+
+def test_a_read_that_began_before_the_doubt_does_not_count():
+    wire = ready(settings=GatewaySettings(absent_reads=2, absent_s=1.0, doubt_read_s=1.5))
+    wire.wait(61.0)
+    books = [ask for ask, _ in wire.reads]
+    early = next(place for place, ask in enumerate(books) if isinstance(ask, ReadOrders))
+    send = place(wire)
+    wire.wait(0.1)
+    wire.answer(wire.unknown(send))
+    wire.wait(1.2)
+    tag = next(place for place, (ask, _) in enumerate(wire.reads) if isinstance(ask, ReadOrders) and ask.tag)
+    wire.read(tag)
+    wire.read(early, old=True)
+    assert wire.desk["a-e"].status is OrderStatus.UNKNOWN
+    wire.settle(5.0)
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+
+
+def test_the_brokers_word_never_goes_back():
+    child = Child("B1", CALL, Side.BUY, None)
+
+    def shown(status, filled, ended=False, revision=1, ts=1):
+        return BrokerOrder(broker_id="B1", instrument=CALL, side=Side.BUY, quantity=130, status=status, ended=ended,
+                           filled=filled, average_price=100.0, revision=revision, ts=ts)  # fmt: skip
+
+    assert child.merge(shown("open", 65, ts=2))
+    assert not child.merge(shown("open pending", 0, ts=1))
+    assert (child.status, child.filled) == ("open", 65)
+    assert child.merge(shown("cancelled", 65, ended=True, ts=1))
+    assert not child.merge(shown("open", 65, revision=9, ts=9))
+    assert (child.status, child.ended) == ("cancelled", True)
+    assert child.merge(shown("complete", 130, ended=True, ts=9))
+    assert child.filled == 130
