@@ -238,7 +238,7 @@ class Changer:
         limit = round(table.settings.answer_s * SECOND_NS)
         late = [
             child
-            for child in table.children.values()
+            for child in table.watched.values()
             if child.command is not None and table.now - child.command.sent_ts >= limit
         ]
         for child in late:

@@ -125,6 +125,11 @@ class Child:
         self.detail = shown.detail or self.detail
         return before != (self.filled, self.ended, self.status, self.quantity)
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is expected of it any more: ended, told, and nothing asked of it."""
+        return self.ended and self.told >= self.filled and self.command is None
+
 
 class Placement:
     """One placing request: its tag, what was sent, what came of it."""

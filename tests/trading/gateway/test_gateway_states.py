@@ -455,6 +455,19 @@ def test_a_stop_grows_beyond_the_freeze_quantity_by_another_order():
     wire.check_quiet()
 
 
+def test_a_stop_that_grows_twice_waits_for_the_first_growth_to_be_decided():
+    wire = ready()
+    held(wire, lots=4)
+    stopped(wire, lots=4)
+    wire.modify("a-s", quantity=6 * LOT)
+    (growth,) = wire.waiting
+    wire.modify("a-s", quantity=8 * LOT)
+    assert wire.waiting == [growth]
+    wire.settle(5.0)
+    assert sum(order.quantity for order in wire.at_broker("a-s")) == 8 * LOT
+    wire.check_quiet()
+
+
 def test_a_price_that_an_average_does_not_tell_waits_for_the_trade_book():
     wire = ready()
     send = place(wire, lots=4)
