@@ -10,6 +10,7 @@ from sos_actors.messages import (
     OrderType,
     Outcome,
     ReadOrders,
+    ReadTrades,
     SendCancel,
     SendModify,
     SendPlace,
@@ -671,3 +672,19 @@ def test_the_brokers_word_never_goes_back():
     assert (child.status, child.ended) == ("cancelled", True)
     assert child.merge(shown("complete", 130, ended=True, ts=9))
     assert child.filled == 130
+
+
+def test_an_execution_that_only_the_trade_book_shows_is_booked():
+    wire = ready()
+    send = place(wire)
+    wire.answer(wire.carry(send))
+    wire.broker.fill("B1", 1, 10_010, wire.now)
+    wire.broker.stream.clear()
+    wire.reads.clear()
+    wire.stream(live=False)
+    wire.stream(live=True)
+    trades = next(place for place, (ask, _) in enumerate(wire.reads) if isinstance(ask, ReadTrades))
+    wire.read(trades)
+    assert wire.filled("a-e") == LOT
+    wire.settle(5.0)
+    wire.check_quiet()
