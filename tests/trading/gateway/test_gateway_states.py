@@ -118,6 +118,19 @@ def test_an_unknown_order_is_absent_only_after_enough_good_reads_over_enough_tim
     assert any("not placed" in text for text in wire.alerts)
 
 
+def test_where_tags_cannot_be_asked_for_the_book_decides_after_twice_the_time():
+    wire = ready()
+    send = place(wire)
+    wire.answer(wire.unknown(send))
+    while wire.desk["a-e"].status is OrderStatus.UNKNOWN:
+        wire.wait(0.5)
+        while wire.reads:
+            ask, _ = wire.reads[0]
+            wire.read(ok=not getattr(ask, "tag", ""))
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+    assert 30 <= (wire.now - START) / SECOND - 1 < 40
+
+
 def test_failed_reads_prove_nothing():
     wire = ready()
     send = place(wire)
