@@ -195,6 +195,8 @@ class Changer:
             else:
                 child.terms, child.quantity = command.terms, command.quantity
                 child.mismatches, child.priced_ts = 0, now
+                if child.owner is not None:
+                    child.owner.refusals = 0
         elif answer.outcome is Outcome.UNKNOWN:
             child.unsure_since = now
         else:

@@ -156,7 +156,7 @@ class GatewayOrder:
     `terms` is how it is to stand at the broker now; `urgent` that it is to fill at once and is chased. `unapplied` are
     units by which its size is still to change there. `retry_at` is when `retry_units` that were not
     taken are asked for again. `recount` says that, after a restart, `unapplied` is to be found from the book.
-    `refusals` counts changes the broker would not make.
+    `refusals` counts those in a row.
     """
 
     __slots__ = (

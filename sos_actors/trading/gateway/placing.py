@@ -127,6 +127,7 @@ class Placer:
                 self.attach(placement, broker_id)
             self._decide(placement, Placed.TAKEN)
             self._gate.proved()
+            order.refusals = 0
         elif outcome in {Outcome.REJECTED, Outcome.REFUSED} and not placement.children:
             if placement.state is not Placed.ABSENT:
                 self._not_taken(placement, answer)
@@ -195,12 +196,8 @@ class Placer:
             seconds = (table.now - placement.doubt_since) / SECOND_NS
             both = placement.book_reads and placement.tag_reads
             # A broker that cannot be asked for a tag is asked twice as long for its whole book.
-            enough = 1 if both else 2
-            if (
-                placement.book_reads
-                and reads >= enough * settings.absent_reads
-                and seconds >= enough * settings.absent_s
-            ):
+            times = 1 if both else 2
+            if placement.book_reads and reads >= times * settings.absent_reads and seconds >= times * settings.absent_s:
                 self._absent(placement, reads)
 
     def _absent(self, placement: Placement, reads: int) -> None:
