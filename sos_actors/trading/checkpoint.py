@@ -106,7 +106,8 @@ class DeskCheckpoint(msgspec.Struct, frozen=True, tag="desk-1"):
     anomalies: dict[str, int]
 
 
-_COUNTS = ("opened", "closed", "open", "entry_paise", "exit_paise", "charges_paise", "entry_ts", "exit_ts")
+#: The numbers of a trade.
+COUNTS = ("opened", "closed", "open", "entry_paise", "exit_paise", "charges_paise", "entry_ts", "exit_ts")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(DeskCheckpoint)
 
@@ -160,7 +161,7 @@ def working_orders(desk: OrderDesk) -> tuple[str, ...]:
 def _trade_state(trade: Trade, live: bool) -> TradeState:
     return TradeState(
         OrderIntent(trade.intent_id, trade.plan.ts, trade.plan),
-        {name: getattr(trade, name) for name in _COUNTS},
+        {name: getattr(trade, name) for name in COUNTS},
         None if trade.exits is None else _copy(ExitState, trade.exits),
         dict(trade.sent),
         list(trade.working),

@@ -23,13 +23,23 @@ from sos_actors.messages import (
     SubmitOrder,
     TradeClosed,
 )
-from sos_actors.trading.checkpoint import checkpoint, restore, working_orders
+from sos_actors.trading.checkpoint import (
+    COUNTS,
+    ExitState,
+    RecordState,
+    TradeState,
+    checkpoint,
+    restore,
+    working_orders,
+)
 from sos_actors.trading.desk import DeskSettings, OrderDesk
-from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.exits import ExitPlan, ExitSettings
 from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.limits import RiskBook, RiskSettings
 from sos_actors.trading.matching import PaperExchange, PaperSettings
+from sos_actors.trading.order_machine import OrderRecord
 from sos_actors.trading.risk_settings import RiskState
+from sos_actors.trading.trade import Trade
 
 EXITS = ExitSettings(break_even_at=0.4, trailing=0.8, time_stop_min=12.0, square_off=None)
 
@@ -96,6 +106,13 @@ def test_working_orders_are_those_the_desk_waits_for():
 def test_a_state_of_another_version_is_refused():
     with pytest.raises(StorageError, match="another version"):
         restore(fresh(), msgspec.msgpack.encode({"type": "desk-9"}))
+
+
+def test_nothing_of_a_trade_its_orders_and_its_exits_is_left_out():
+    assert set(RecordState.__struct_fields__) == set(OrderRecord.__slots__)
+    assert set(ExitState.__struct_fields__) == set(ExitPlan.__slots__)
+    by_itself = {"intent_id", "plan", "sign", "index"}
+    assert set(Trade.__slots__) - by_itself - set(COUNTS) <= set(TradeState.__struct_fields__)
 
 
 # -- leaving by the stop ------------------------------------------------------------------------------------------

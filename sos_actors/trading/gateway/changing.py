@@ -195,6 +195,8 @@ class Changer:
             else:
                 child.terms, child.quantity = command.terms, command.quantity
                 child.mismatches, child.priced_ts = 0, now
+                if child.owner is not None:
+                    child.owner.refusals = 0
         elif answer.outcome is Outcome.UNKNOWN:
             child.unsure_since = now
         else:
@@ -238,7 +240,7 @@ class Changer:
         limit = round(table.settings.answer_s * SECOND_NS)
         late = [
             child
-            for child in table.children.values()
+            for child in table.watched.values()
             if child.command is not None and table.now - child.command.sent_ts >= limit
         ]
         for child in late:

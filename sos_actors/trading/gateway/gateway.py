@@ -126,6 +126,7 @@ class OrderGateway:
         table.orders.clear()
         table.by_tag.clear()
         table.children.clear()
+        table.watched.clear()
         self._day = day
         table.out.append(DayBegun(day, tuple(table.base.items())))
 
@@ -275,9 +276,10 @@ class OrderGateway:
                     self._placer.retry(order)
             self._changer.chase(order)
             self._intake.touch(order)
-        for child in table.children.values():
+        for child in table.watched.values():
             if child.owner is None or child.owner.ended:
                 self._look_after(child)
+        table.prune()
         return self._finish()
 
     def _look_after(self, child: Child) -> None:
@@ -303,7 +305,7 @@ class OrderGateway:
             if resting:
                 times.append(max(child.priced_ts for child in resting) + chase)
         wait = round(settings.trades_wait_s * SECOND_NS)
-        for child in table.children.values():
+        for child in table.watched.values():
             if child.command is not None:
                 times.append(child.command.sent_ts + answer)
             elif child.quiet_until > table.now and not child.ended:

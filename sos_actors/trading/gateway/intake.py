@@ -57,7 +57,7 @@ class Intake:
             elif trade.trade_id not in child.trades:
                 child.trades[trade.trade_id] = (trade.ts, trade.quantity, round(trade.price * 100.0))
                 child.filled = max(child.filled, sum(units for _, units, _ in child.trades.values()))
-                met[child.broker_id] = child
+                met[child.broker_id] = self._table.watched[child.broker_id] = child
         for child in met.values():
             if child.owner is not None:
                 self.touch(child.owner)
@@ -71,7 +71,8 @@ class Intake:
         if child is None:
             placement = table.by_tag.get(shown.tag) if shown.tag else None
             child = table.external(shown) if placement is None else self._placer.attach(placement, shown.broker_id)
-        child.merge(shown)
+        if child.merge(shown):
+            table.watched[child.broker_id] = child
         if child.placement is not None:
             self._placer.found(child.placement)
         if began:

@@ -125,6 +125,11 @@ class Child:
         self.detail = shown.detail or self.detail
         return before != (self.filled, self.ended, self.status, self.quantity)
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is expected of it any more: ended, told, and nothing asked of it."""
+        return self.ended and self.told >= self.filled and self.command is None
+
 
 class Placement:
     """One placing request: its tag, what was sent, what came of it."""
@@ -151,7 +156,7 @@ class GatewayOrder:
     `terms` is how it is to stand at the broker now; `urgent` that it is to fill at once and is chased. `unapplied` are
     units by which its size is still to change there. `retry_at` is when `retry_units` that were not
     taken are asked for again. `recount` says that, after a restart, `unapplied` is to be found from the book.
-    `refusals` counts changes the broker would not make.
+    `refusals` counts those in a row.
     """
 
     __slots__ = (

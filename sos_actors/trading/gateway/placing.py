@@ -22,6 +22,8 @@ from sos_actors.trading.gateway.verdicts import Verdict, judge
 
 #: Refusals after which an exit goes out again by itself.
 _PASSING = (Verdict.TOKEN, Verdict.RATE, Verdict.NIGHT, Verdict.LOCAL, Verdict.CLOSED)
+#: An exit that is refused over and over is said so the first time and every so many times.
+_SAID_EVERY = 12
 
 
 class Placer:
@@ -125,6 +127,7 @@ class Placer:
                 self.attach(placement, broker_id)
             self._decide(placement, Placed.TAKEN)
             self._gate.proved()
+            order.refusals = 0
         elif outcome in {Outcome.REJECTED, Outcome.REFUSED} and not placement.children:
             if placement.state is not Placed.ABSENT:
                 self._not_taken(placement, answer)
@@ -164,6 +167,9 @@ class Placer:
         live_or_filled = any(child.filled or not child.ended for child in order.children)
         if order.exits and not order.cancelling and (verdict in _PASSING or answer.retry_after_s > 0.0):
             order.retry_units += placement.send.quantity
+            order.refusals += 1
+            if order.refusals % _SAID_EVERY == 1:
+                self._table.alert(AlertLevel.WARNING, f"{order.submit.order_id}: not taken, tried on: {detail}")
             order.retry_at = self._table.after(max(answer.retry_after_s, 0.0) or settings.exit_retry_s)
         elif not live_or_filled:
             status = OrderStatus.CANCELLED if order.cancelling else OrderStatus.REJECTED
@@ -186,9 +192,12 @@ class Placer:
                 placement.tag_reads += 1
             else:
                 placement.book_reads += 1
-            long_enough = table.now - placement.doubt_since >= settings.absent_s * SECOND_NS
             reads = placement.book_reads + placement.tag_reads
-            if placement.book_reads and placement.tag_reads and reads >= settings.absent_reads and long_enough:
+            seconds = (table.now - placement.doubt_since) / SECOND_NS
+            both = placement.book_reads and placement.tag_reads
+            # A broker that cannot be asked for a tag is asked twice as long for its whole book.
+            times = 1 if both else 2
+            if placement.book_reads and reads >= times * settings.absent_reads and seconds >= times * settings.absent_s:
                 self._absent(placement, reads)
 
     def _absent(self, placement: Placement, reads: int) -> None:

@@ -56,7 +56,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     chase_s: float = 3.0
     #: Seconds after which an exit that never left, or was proved not taken for a passing reason, is sent once more.
     exit_retry_s: float = 5.0
-    #: Reads that must not show an order of unknown fate before it counts as absent; order book and tag both among them.
+    #: Reads that must not show an order of unknown fate before it counts as absent; order book and tag both among them,
+    #: or twice as many, over twice the time, of the book alone.
     absent_reads: int = 5
     #: Seconds over which they must not.
     absent_s: float = 15.0

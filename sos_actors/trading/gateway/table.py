@@ -19,7 +19,8 @@ SOURCE = "broker"
 class OrderTable:
     """The orders of the day and the gateway's outbox. `now` is the time of the event at hand, UTC ns.
 
-    `active` are the orders that have not ended. `base` is what was held when the day began, by instrument.
+    `active` are the orders that have not ended. `watched` are the broker's orders of which something is
+    still to come. `base` is what was held when the day began, by instrument.
     """
 
     def __init__(self, settings: GatewaySettings, contract: Callable[[str], Contract], prefix: str) -> None:
@@ -34,6 +35,7 @@ class OrderTable:
         self.active: dict[str, GatewayOrder] = {}
         self.by_tag: dict[str, Placement] = {}
         self.children: dict[str, Child] = {}
+        self.watched: dict[str, Child] = {}
         self._requests = 0
 
     def request_id(self) -> str:
@@ -75,7 +77,7 @@ class OrderTable:
         child.placement = placement
         child.terms = order.terms if placement is order.placements[-1] else None
         child.priced_ts = placement.sent_ts
-        self.children[broker_id] = child
+        self.children[broker_id] = self.watched[broker_id] = child
         placement.children.append(child)
         order.children.append(child)
         self.out.append(ChildFound(placement.send.tag, broker_id))
@@ -83,8 +85,15 @@ class OrderTable:
 
     def external(self, shown: BrokerOrder) -> Child:
         """Put an order made by hand into the tables."""
-        child = self.children[shown.broker_id] = Child(shown.broker_id, shown.instrument, shown.side, None)
+        child = Child(shown.broker_id, shown.instrument, shown.side, None)
+        self.children[shown.broker_id] = self.watched[shown.broker_id] = child
         return child
+
+    def prune(self) -> None:
+        """Watch no more what has ended and been told."""
+        done = [broker_id for broker_id, child in self.watched.items() if child.settled]
+        for broker_id in done:
+            del self.watched[broker_id]
 
     def positions(self) -> dict[str, int]:
         """Give what should be held by instrument: what the day began with and everything filled since."""

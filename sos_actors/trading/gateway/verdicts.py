@@ -12,9 +12,9 @@ _PREFIX = "UDAPI"
 
 #: The order is final or unknown at the broker: its own word on it must be read.
 _FINAL = frozenset({"100040", "100041", "100010"})
-_TOKEN = frozenset({"100050"})
+_TOKEN = frozenset({"100050", "100016"})
 _RATE = frozenset({"10005"})
-_NIGHT = frozenset({"100072", "100074"})
+_NIGHT = frozenset({"100072", "100074", "1113"})
 #: The request itself is at fault: asking once more would be no better.
 _ORDER = frozenset(
     str(number)
@@ -33,7 +33,7 @@ class Verdict(enum.Enum):
     FINAL = "the order has ended, or is not known"
     TOKEN = "the token is not valid"
     RATE = "too many requests"
-    NIGHT = "the broker takes no orders at night"
+    NIGHT = "the broker takes no orders at this time"
     LOCAL = "it never left"
     CLOSED = "refused for a reason nobody knows"
 

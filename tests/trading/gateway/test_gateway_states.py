@@ -3,16 +3,20 @@
 from gateway_model import CALL, LOT, SECOND, START, Wire
 
 from sos_actors.messages import (
+    BrokerOrder,
     CommandAnswered,
     OrderRole,
     OrderStatus,
     OrderType,
     Outcome,
+    ReadOrders,
+    ReadTrades,
     SendCancel,
     SendModify,
     SendPlace,
     Side,
 )
+from sos_actors.trading.gateway.order import Child
 from sos_actors.trading.gateway.settings import GatewaySettings
 
 
@@ -112,6 +116,19 @@ def test_an_unknown_order_is_absent_only_after_enough_good_reads_over_enough_tim
     assert wire.desk["a-e"].status is OrderStatus.REJECTED
     assert wire.waiting == []
     assert any("not placed" in text for text in wire.alerts)
+
+
+def test_where_tags_cannot_be_asked_for_the_book_decides_after_twice_the_time():
+    wire = ready()
+    send = place(wire)
+    wire.answer(wire.unknown(send))
+    while wire.desk["a-e"].status is OrderStatus.UNKNOWN:
+        wire.wait(0.5)
+        while wire.reads:
+            ask, _ = wire.reads[0]
+            wire.read(ok=not getattr(ask, "tag", ""))
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+    assert 30 <= (wire.now - START) / SECOND - 1 < 40
 
 
 def test_failed_reads_prove_nothing():
@@ -452,6 +469,19 @@ def test_a_stop_grows_beyond_the_freeze_quantity_by_another_order():
     wire.check_quiet()
 
 
+def test_a_stop_that_grows_twice_waits_for_the_first_growth_to_be_decided():
+    wire = ready()
+    held(wire, lots=4)
+    stopped(wire, lots=4)
+    wire.modify("a-s", quantity=6 * LOT)
+    (growth,) = wire.waiting
+    wire.modify("a-s", quantity=8 * LOT)
+    assert wire.waiting == [growth]
+    wire.settle(5.0)
+    assert sum(order.quantity for order in wire.at_broker("a-s")) == 8 * LOT
+    wire.check_quiet()
+
+
 def test_a_price_that_an_average_does_not_tell_waits_for_the_trade_book():
     wire = ready()
     send = place(wire, lots=4)
@@ -620,4 +650,54 @@ def test_a_fill_while_we_were_dead_is_found():
     wire.restart()
     wire.settle(5.0)
     assert wire.desk["a-s"].status is OrderStatus.FILLED
+    wire.check_quiet()
+
+
+def test_a_read_that_began_before_the_doubt_does_not_count():
+    wire = ready(settings=GatewaySettings(absent_reads=2, absent_s=1.0, doubt_read_s=1.5))
+    wire.wait(61.0)
+    books = [ask for ask, _ in wire.reads]
+    early = next(place for place, ask in enumerate(books) if isinstance(ask, ReadOrders))
+    send = place(wire)
+    wire.wait(0.1)
+    wire.answer(wire.unknown(send))
+    wire.wait(1.2)
+    tag = next(place for place, (ask, _) in enumerate(wire.reads) if isinstance(ask, ReadOrders) and ask.tag)
+    wire.read(tag)
+    wire.read(early, old=True)
+    assert wire.desk["a-e"].status is OrderStatus.UNKNOWN
+    wire.settle(5.0)
+    assert wire.desk["a-e"].status is OrderStatus.REJECTED
+
+
+def test_the_brokers_word_never_goes_back():
+    child = Child("B1", CALL, Side.BUY, None)
+
+    def shown(status, filled, ended=False, revision=1, ts=1):
+        return BrokerOrder(broker_id="B1", instrument=CALL, side=Side.BUY, quantity=130, status=status, ended=ended,
+                           filled=filled, average_price=100.0, revision=revision, ts=ts)  # fmt: skip
+
+    assert child.merge(shown("open", 65, ts=2))
+    assert not child.merge(shown("open pending", 0, ts=1))
+    assert (child.status, child.filled) == ("open", 65)
+    assert child.merge(shown("cancelled", 65, ended=True, ts=1))
+    assert not child.merge(shown("open", 65, revision=9, ts=9))
+    assert (child.status, child.ended) == ("cancelled", True)
+    assert child.merge(shown("complete", 130, ended=True, ts=9))
+    assert child.filled == 130
+
+
+def test_an_execution_that_only_the_trade_book_shows_is_booked():
+    wire = ready()
+    send = place(wire)
+    wire.answer(wire.carry(send))
+    wire.broker.fill("B1", 1, 10_010, wire.now)
+    wire.broker.stream.clear()
+    wire.reads.clear()
+    wire.stream(live=False)
+    wire.stream(live=True)
+    trades = next(place for place, (ask, _) in enumerate(wire.reads) if isinstance(ask, ReadTrades))
+    wire.read(trades)
+    assert wire.filled("a-e") == LOT
+    wire.settle(5.0)
     wire.check_quiet()
