@@ -224,6 +224,12 @@ class Exchange:
         """Answer `PUT /v2/user/ip`; the tokens die (an event says so)."""
         return self._pass(Class.READ, "set-ip", now, caller, lambda _: self._user.set_static_ip(body, self._now))
 
+    # --- the market side --------------------------------------------------------------------------------------
+
+    def market(self, name: str, now: int, caller: Caller, work: Callable[[], Answer]) -> Answer:
+        """Answer a read of the market with `work`, which may raise Refusal, behind the same faults and limits."""
+        return self._pass(Class.MARKET, name, now, caller, lambda _: work())
+
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _pass(self, kind: Class, name: str, now: int, caller: Caller, work: Callable[[int], Answer]) -> Answer:

@@ -53,9 +53,9 @@ def test_a_position_bought_before_the_weekend_is_settled_on_expiry():
     item = made.market.table.by_id("NSE|OPT|NIFTY|2026-11-23|29500|CE")
     made.quote(item.upstox_key)
     body = {
-        "quantity": 65, "product": "D", "validity": "DAY", "price": 0, "tag": "held",
-        "instrument_token": item.upstox_key, "order_type": "MARKET", "transaction_type": "BUY", "disclosed_quantity": 0, "trigger_price": 0, "is_amo": False,
-        "market_protection": -1,
+        "quantity": 65, "product": "D", "validity": "DAY", "price": 0, "tag": "held", "order_type": "MARKET",
+        "instrument_token": item.upstox_key, "transaction_type": "BUY", "disclosed_quantity": 0, "trigger_price": 0,
+        "is_amo": False, "market_protection": -1,
     }  # fmt: skip
     assert made.exchange.place(body, made.now_ns).ok
     for seconds in range(1, 30):
