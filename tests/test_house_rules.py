@@ -24,10 +24,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {"errors", "messages"}
 CORE = GROUND | {"market", "quant", "playbook", "trading"}
 BELOW_EDGES = CORE | {"runtime", "actors"}
-EDGES = {"storage", "sources", "reports", "sandbox", "upstox", "web"}
+EDGES = {"storage", "sources", "reports", "sandbox", "upstox", "control", "web"}
 FLOORS: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
+    "logs": GROUND,
     "messages": {"errors"},
     "market": GROUND,
     "quant": GROUND | {"market"},
@@ -37,11 +38,12 @@ FLOORS: dict[str, set[str]] = {
     "actors": CORE | {"runtime"},
     "storage": BELOW_EDGES,
     "sandbox": BELOW_EDGES,
-    "upstox": BELOW_EDGES,
-    "reports": BELOW_EDGES,
+    "upstox": BELOW_EDGES | {"logs"},
+    "control": GROUND,
+    "reports": BELOW_EDGES | {"control"},
     "sources": BELOW_EDGES | {"storage", "sandbox", "upstox"},
     "web": BELOW_EDGES | {"storage", "reports"},
-    "config": CORE | {"sandbox"},
+    "config": CORE | {"sandbox", "upstox", "logs"},
     "assembly": BELOW_EDGES | {"config"},
     "snapshots": BELOW_EDGES | {"sources", "config", "assembly"},
     "backtest": BELOW_EDGES | {"sources", "reports", "config", "assembly"},
@@ -50,7 +52,7 @@ FLOORS: dict[str, set[str]] = {
 
 # --- determinism: who may touch the world, and what the others may not name -------------------------------
 
-TOUCH_THE_WORLD = {"runtime", "storage", "sources", "sandbox", "upstox", "web", "cli"}
+TOUCH_THE_WORLD = {"runtime", "storage", "sources", "sandbox", "upstox", "control", "web", "cli"}
 BANNED_MODULES = ("random", "secrets", "threading", "uuid", "numpy.random")
 BANNED_NAMES = {
     "time.time",

@@ -7,8 +7,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: Needed though nothing imports them: data zoneinfo reads; the version of the HTTP library of the broker's SDK.
-NOT_IMPORTED = {"tzdata", "urllib3"}
+#: Needed though nothing imports them: data zoneinfo reads, the script of the charts.
+NOT_IMPORTED = {"plotly", "tzdata"}
 
 
 def named(file):

@@ -1,0 +1,44 @@
+"""What passes over the control socket: one JSON object a line, a reply a request.
+
+The socket lies in the home folder and only its owner may open it (mode 0600): who can is allowed everything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sos_actors.errors import InputError, SosError
+
+#: Longest path a Unix socket may have on Linux, with the closing zero (unix(7)).
+_LONGEST = 107
+#: Longest request line; an answer may be longer.
+LONGEST_REQUEST = 64 * 1024
+
+
+class ControlError(SosError):
+    """The daemon did not do what it was asked: it is not there, does not answer, or says why not."""
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One question or order: the command's name and its arguments."""
+
+    do: str
+    args: dict[str, Any] = {}
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What came of it. `error` is one line, empty when all went well."""
+
+    data: Any = None
+    error: str = ""
+
+
+def socket_path(home: Path) -> Path:
+    """Give the place of the control socket of a home folder; raises InputError where its path is too long."""
+    path = home.absolute() / "control.sock"
+    if len(str(path).encode()) > _LONGEST:
+        raise InputError(f"{home}: too long a path for a socket in it (over {_LONGEST} bytes): choose a shorter --home")
+    return path
