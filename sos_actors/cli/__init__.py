@@ -26,11 +26,11 @@ app.command()(data.sql)
 app.command()(instruments.instruments)
 app.command()(maintenance.maintenance)
 app.command()(playbook.validate)
+app.command()(sandbox.sandbox)
 app.command()(login.login)
 app.command()(login.logout)
 for command in (control.status, control.inspect, control.kill, control.flatten, control.pause, control.resume):
     app.command()(command)
-app.command()(sandbox.sandbox)
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from sos_actors.errors import InputError
 if TYPE_CHECKING:
     from sos_actors.sandbox.days import MarketDays
     from sos_actors.sandbox.server.app import SandboxServer
+    from sos_actors.sandbox.server.service import Service
     from sos_actors.sandbox.server.settings import ServerSettings
 
 #: Real seconds between status lines on a terminal.
@@ -92,7 +93,7 @@ def _read(path: Path) -> bytes:
         raise InputError(f"--faults {path}: {error.strerror}") from None
 
 
-async def _serve(service: Any, market: str) -> None:
+async def _serve(service: Service, market: str) -> None:
     from sos_actors.sandbox.server.app import SandboxServer  # noqa: PLC0415
 
     server = SandboxServer(service)
@@ -114,8 +115,6 @@ async def _serve(service: Any, market: str) -> None:
 
 def _greeting(server: SandboxServer, market: str) -> list[str]:
     """What a newcomer needs: where it is, what plays, how to trade in it."""
-    from sos_actors.market.clocktime import ist_text  # noqa: PLC0415
-
     service, base = server.service, server.address
     settings = service.settings
     account, app = settings.exchange.account, settings.app
@@ -123,13 +122,31 @@ def _greeting(server: SandboxServer, market: str) -> list[str]:
     return [
         f"Local exchange on {base}: speaks Upstox's REST and WebSockets; nothing in it is real.",
         f"  market   {market}: {names}; {len(service.world.market.table):,} instruments",
-        f"  clock    {ist_text(service.clock.now_ns() // 10**9 * 10**9)}, {settings.speed:g} seconds a second",
+        f"  clock    {_clock(service)}",
         f"  account  {account.user_id} with Rs {account.cash:,.2f}",
         "  trade    python run_actors.py live --sandbox",
         f"  token    curl -X POST {base}/sandbox/token   (or log in: client id {app.client_id}, docs/sandbox.md)",
         f"  look     curl {base}/sandbox/state    and /sandbox/books, /sandbox/faults",
         "Stop with Ctrl-C.",
     ]
+
+
+def _clock(service: Service) -> str:
+    """The time, how fast it runs, and when the market opens if it is closed."""
+    from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_text  # noqa: PLC0415
+
+    clock, calendar = service.clock, service.world.days.schedule.calendar
+    now = clock.now_ns()
+    text = f"{ist_text(now // SECOND_NS * SECOND_NS)}, {clock.speed:g} seconds a second"
+    today = ist_date(now)
+    for day in (today, calendar.next_trading_day("NSE", today)):
+        for session in calendar.sessions("NSE", day):
+            if now < session.open_ns:
+                wait = clock.real_seconds(session.open_ns - now)
+                return f"{text}; NSE opens at {ist_text(session.open_ns)[:16].replace('T', ' ')}, in {wait:,.0f} s"
+            if now < session.close_ns:
+                return f"{text}; NSE is open"
+    return text
 
 
 def _farewell(server: SandboxServer) -> list[str]:

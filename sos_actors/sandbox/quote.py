@@ -68,8 +68,9 @@ class Quote:
     encoded: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Before the first trade the last price is yesterday's close."""
+        """Before the first trade last price and open interest are yesterday's."""
         self.ltp = self.ltp or self.previous_close
+        self.oi = self.oi or self.previous_oi
 
     @property
     def average(self) -> float:

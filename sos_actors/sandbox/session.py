@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from sos_actors.sandbox.schedule import Listing, Schedule
-from sos_actors.sandbox.session_path import CLOSE, POINT_NS, POINTS, SessionPath, day_shape
+from sos_actors.sandbox.session_path import CLOSE, POINT_NS, POINTS, SessionPath, day_shape, decaying_sum
 from sos_actors.sandbox.settings import IndexSettings, MarketSettings
 
 Array = NDArray[np.float64]
@@ -93,7 +92,7 @@ def make_session(
     moves = np.diff(np.log(spot[CLOSE]), prepend=math.log(float(spot[0, 0])))
     typical = sigma / math.sqrt(minutes)
     keep = 0.5 ** (1.0 / PRESSURE_HALF_LIFE)
-    drift = np.asarray(lfilter([1.0], [1.0, -keep], moves)) / (typical * math.sqrt(1.0 / (1.0 - keep * keep)))
+    drift = decaying_sum(moves, keep) / (typical * math.sqrt(1.0 / (1.0 - keep * keep)))
     shape = day_shape(minutes)
     return Session(
         underlying=underlying,

@@ -58,19 +58,18 @@ class DayKeeper:
             book.new_day()
 
     def _square_off(self, now: int) -> None:
-        """Cancel intraday orders and close intraday positions, again and again until nothing is left or it closes."""
+        """Cancel intraday orders and close intraday positions, again and again until the close."""
         floor = self._floor
         pending = [one for one in floor.live.values() if one.product == "I"]
         for order in pending:
             self._desk.ask(order, Change(None), now)
         held = [one for one in floor.account.positions.values() if one.product == "I" and one.net]
-        open_now = [one for one in held if floor.is_open(one.instrument.exchange, now)]
-        for position in open_now:
+        for position in held:
             # An order of ours that is still open could make the closing one too much: those go first.
             waits = any(one.instrument is position.instrument for one in pending)
-            if not waits:
+            if not waits and floor.is_open(position.instrument.exchange, now):
                 self._desk.accept(closing(position), now, internal=True)
-        if open_now or pending:
+        if any(floor.is_open(exchange, now) for exchange in ("NSE", "BSE")):
             floor.agenda.at(now + int(self._settings.square_off_retry_s * SECOND_NS), self._square_off)
 
     def _close(self, now: int) -> None:

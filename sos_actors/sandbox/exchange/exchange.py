@@ -110,130 +110,131 @@ class Exchange:
 
     def place(self, body: object, now: int, caller: Caller = OWNER, *, version: int = 3) -> Answer:
         """Answer `POST /v3/order/place` (`version` 2: `/v2/order/place`, no slices, one id)."""
-        return self._pass(Class.ORDER, "place", now, caller, lambda at, ms: self._orders.place(body, at, ms, version))
+        return self._pass(
+            Class.ORDER, "place", now, caller, lambda ms: self._orders.place(body, self._now, ms, version)
+        )
 
     def modify(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `PUT /v3/order/modify`."""
-        return self._pass(Class.ORDER, "modify", now, caller, lambda at, ms: self._orders.modify(body, at, ms))
+        return self._pass(Class.ORDER, "modify", now, caller, lambda ms: self._orders.modify(body, self._now, ms))
 
     def cancel(self, order_id: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `DELETE /v3/order/cancel?order_id=`."""
-        return self._pass(Class.ORDER, "cancel", now, caller, lambda at, ms: self._orders.cancel(order_id, at, ms))
+        return self._pass(Class.ORDER, "cancel", now, caller, lambda ms: self._orders.cancel(order_id, self._now, ms))
 
     def place_multi(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `POST /v2/order/multi/place`: 200, 207 partial_success, or 400."""
-        return self._pass(Class.BULK, "multi-place", now, caller, lambda at, _ms: self._bulk.place(body, at))
+        return self._pass(Class.BULK, "multi-place", now, caller, lambda _: self._bulk.place(body, self._now))
 
     def cancel_multi(
         self, now: int, caller: Caller = OWNER, *, tag: str | None = None, segment: str | None = None
     ) -> Answer:
         """Answer `DELETE /v2/order/multi/cancel?tag=&segment=`."""
-        return self._pass(Class.BULK, "multi-cancel", now, caller, lambda at, _ms: self._bulk.cancel(tag, segment, at))
+        return self._pass(Class.BULK, "multi-cancel", now, caller, lambda _: self._bulk.cancel(tag, segment, self._now))
 
     def exit_positions(
         self, now: int, caller: Caller = OWNER, *, tag: str | None = None, segment: str | None = None
     ) -> Answer:
         """Answer `POST /v2/order/positions/exit?tag=&segment=`."""
-        return self._pass(Class.BULK, "exit", now, caller, lambda at, _ms: self._bulk.exit(tag, segment, at))
+        return self._pass(Class.BULK, "exit", now, caller, lambda _: self._bulk.exit(tag, segment, self._now))
 
     def gtt_place(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `POST /v3/order/gtt/place`."""
-        return self._pass(Class.ORDER, "gtt-place", now, caller, lambda at, ms: self._gtt.place(body, at, ms))
+        return self._pass(Class.ORDER, "gtt-place", now, caller, lambda ms: self._gtt.place(body, self._now, ms))
 
     def gtt_modify(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `PUT /v3/order/gtt/modify`."""
-        return self._pass(Class.ORDER, "gtt-modify", now, caller, lambda at, ms: self._gtt.modify(body, at, ms))
+        return self._pass(Class.ORDER, "gtt-modify", now, caller, lambda ms: self._gtt.modify(body, self._now, ms))
 
     def gtt_cancel(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `DELETE /v3/order/gtt/cancel`, which carries a JSON body."""
-        return self._pass(Class.ORDER, "gtt-cancel", now, caller, lambda at, ms: self._gtt.cancel(body, at, ms))
+        return self._pass(Class.ORDER, "gtt-cancel", now, caller, lambda ms: self._gtt.cancel(body, self._now, ms))
 
     # --- reads ------------------------------------------------------------------------------------------------
 
     def gtt_list(self, now: int, caller: Caller = OWNER, *, gtt_order_id: str | None = None) -> Answer:
         """Answer `GET /v3/order/gtt[?gtt_order_id=]`."""
-        return self._pass(Class.READ, "gtt", now, caller, lambda _at, _ms: self._gtt.list(gtt_order_id))
+        return self._pass(Class.READ, "gtt", now, caller, lambda _: self._gtt.list(gtt_order_id))
 
     def order_book(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/retrieve-all`."""
-        return self._pass(Class.READ, "book", now, caller, lambda at, _ms: self._reads.order_book(at))
+        return self._pass(Class.READ, "book", now, caller, lambda _: self._reads.order_book(self._now))
 
     def order_details(self, order_id: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/details?order_id=`."""
-        return self._pass(Class.READ, "details", now, caller, lambda at, _ms: self._reads.order_details(order_id, at))
+        return self._pass(Class.READ, "details", now, caller, lambda _: self._reads.order_details(order_id, self._now))
 
     def order_history(
         self, now: int, caller: Caller = OWNER, *, order_id: str | None = None, tag: str | None = None
     ) -> Answer:
         """Answer `GET /v2/order/history?order_id=&tag=`, oldest first."""
-        return self._pass(Class.READ, "history", now, caller, lambda at, _ms: self._reads.history(order_id, tag, at))
+        return self._pass(Class.READ, "history", now, caller, lambda _: self._reads.history(order_id, tag, self._now))
 
     def trades(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/trades/get-trades-for-day`."""
-        return self._pass(Class.READ, "trades", now, caller, lambda at, _ms: self._reads.trades(at))
+        return self._pass(Class.READ, "trades", now, caller, lambda _: self._reads.trades(self._now))
 
     def order_trades(self, order_id: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/order/trades?order_id=`."""
         return self._pass(
-            Class.READ, "order-trades", now, caller, lambda at, _ms: self._reads.order_trades(order_id, at)
+            Class.READ, "order-trades", now, caller, lambda _: self._reads.order_trades(order_id, self._now)
         )
 
     def positions(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/portfolio/short-term-positions`."""
-        return self._pass(Class.READ, "positions", now, caller, lambda at, _ms: self._reads.positions(at))
+        return self._pass(Class.READ, "positions", now, caller, lambda _: self._reads.positions(self._now))
 
     def holdings(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/portfolio/long-term-holdings`: this account holds no shares."""
-        return self._pass(Class.READ, "holdings", now, caller, lambda _at, _ms: self._reads.holdings())
+        return self._pass(Class.READ, "holdings", now, caller, lambda _: self._reads.holdings())
 
     def funds(self, now: int, caller: Caller = OWNER, *, version: int = 2, segment: str | None = None) -> Answer:
         """Answer `GET /v2/user/get-funds-and-margin` (`version` 3: `/v3/...`)."""
-        return self._pass(Class.FUNDS, "funds", now, caller, lambda _at, _ms: self._reads.funds(version, segment))
+        return self._pass(Class.FUNDS, "funds", now, caller, lambda _: self._reads.funds(version, segment))
 
     def margin(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `POST /v2/charges/margin`."""
-        return self._pass(Class.READ, "margin", now, caller, lambda _at, _ms: self._reads.margin(body))
+        return self._pass(Class.READ, "margin", now, caller, lambda _: self._reads.margin(body))
 
     def brokerage(self, query: Mapping[str, Any], now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/charges/brokerage`; `query` values are text, as they stand in the address."""
-        return self._pass(Class.READ, "brokerage", now, caller, lambda at, _ms: self._reads.brokerage(query, at))
+        return self._pass(Class.READ, "brokerage", now, caller, lambda _: self._reads.brokerage(query, self._now))
 
     # --- the account's owner ----------------------------------------------------------------------------------
 
     def profile(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/user/profile`."""
-        return self._pass(Class.READ, "profile", now, caller, lambda _at, _ms: self._user.profile())
+        return self._pass(Class.READ, "profile", now, caller, lambda _: self._user.profile())
 
     def kill_switch(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/user/kill-switch`."""
-        return self._pass(Class.READ, "kill-switch", now, caller, lambda _at, _ms: self._user.kill_switch())
+        return self._pass(Class.READ, "kill-switch", now, caller, lambda _: self._user.kill_switch())
 
     def set_kill_switch(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `POST /v2/user/kill-switch`."""
         return self._pass(
-            Class.READ, "set-kill-switch", now, caller, lambda at, _ms: self._user.set_kill_switch(body, at)
+            Class.READ, "set-kill-switch", now, caller, lambda _: self._user.set_kill_switch(body, self._now)
         )
 
     def static_ip(self, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `GET /v2/user/ip`."""
-        return self._pass(Class.READ, "ip", now, caller, lambda _at, _ms: self._user.static_ip())
+        return self._pass(Class.READ, "ip", now, caller, lambda _: self._user.static_ip())
 
     def set_static_ip(self, body: object, now: int, caller: Caller = OWNER) -> Answer:
         """Answer `PUT /v2/user/ip`; the tokens die (an event says so)."""
-        return self._pass(Class.READ, "set-ip", now, caller, lambda at, _ms: self._user.set_static_ip(body, at))
+        return self._pass(Class.READ, "set-ip", now, caller, lambda _: self._user.set_static_ip(body, self._now))
 
     # --- the market side --------------------------------------------------------------------------------------
 
     def market(self, name: str, now: int, caller: Caller, work: Callable[[], Answer]) -> Answer:
         """Answer a read of the market with `work`, which may raise Refusal, behind the same faults and limits."""
-        return self._pass(Class.READ, name, now, caller, lambda _at, _ms: work())
+        return self._pass(Class.MARKET, name, now, caller, lambda _: work())
 
     # --- inside -----------------------------------------------------------------------------------------------
 
-    def _pass(self, kind: Class, name: str, now: int, caller: Caller, work: Callable[[int, int], Answer]) -> Answer:
-        """Let a request through the gate; `work` is called with the time and the latency in ms."""
-        at = self._run(now)
-        return self._gate.pass_through(kind, name, at, caller, lambda ms: work(at, ms))
+    def _pass(self, kind: Class, name: str, now: int, caller: Caller, work: Callable[[int], Answer]) -> Answer:
+        """Let a request through the gate; `work` is called with its latency in ms, and finds the time in `_now`."""
+        return self._gate.pass_through(kind, name, self._run(now), caller, work)
 
     def _run(self, now: int) -> int:
         """Let time come to `now`, never back; gives the time it is."""

@@ -47,12 +47,13 @@ OWNER = Caller()
 
 
 class Class(Word):
-    """Kinds of request: each has its rate limit; all but READ and FUNDS write."""
+    """Kinds of request. ORDER and BULK write; READ and FUNDS read the account, MARKET what everybody sees."""
 
     ORDER = "ORDER"
     BULK = "BULK"
     READ = "READ"
     FUNDS = "FUNDS"
+    MARKET = "MARKET"
 
 
 _WRITES = frozenset({Class.ORDER, Class.BULK})

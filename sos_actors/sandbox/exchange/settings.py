@@ -103,7 +103,7 @@ class DaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     square_off: str = "15:20"
     """Intraday orders are cancelled and intraday positions closed at market; '' leaves them."""
     square_off_retry_s: float = 30.0
-    """What is still open is tried again after this many seconds, until the close."""
+    """It is looked at again after this many seconds, until the close."""
     settle_after_close_s: float = 300.0
     """Expiring contracts settle against the index so long after the close, seconds."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -69,9 +68,10 @@ class SandboxServer:
         return f"http://{self.service.settings.host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen and let the clock's market run; raises StorageError when the port is taken."""
+        """Listen and let clock and market run; raises StorageError when the port is taken."""
         await self._runner.setup()
         await self._listen()
+        self.service.clock.set_speed(self.service.settings.speed)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(work) for work in (self._pump(), self._strike())]
 
@@ -121,8 +121,7 @@ class SandboxServer:
                 await self._outage(service.clock.real_seconds(int(seconds * SECOND_NS)))
             for outlet in service.outlets():
                 if clock() - outlet.last > service.settings.ping_s:
-                    with contextlib.suppress(ConnectionError):
-                        await outlet.ping()
+                    service.later(outlet.ping())
 
     async def _outage(self, seconds: float) -> None:
         """Break every connection and refuse new ones for some real seconds."""

@@ -43,7 +43,7 @@ class Control:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
                 answer = await work(request)
-            except (InputError, msgspec.ValidationError) as error:
+            except (InputError, msgspec.DecodeError) as error:
                 answer = Answer(status=400, body={"status": "error", "errors": [{"message": str(error)}]})
             except Refusal as refusal:
                 answer = refusal.answer()

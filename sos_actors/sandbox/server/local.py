@@ -33,8 +33,11 @@ def make_service(
     make_days: Callable[[], MarketDays],
     monotonic_ns: Callable[[], int] = time.monotonic_ns,
 ) -> Service:
-    """Make everything but the sockets. `make_days` is called twice: the market played, and the one for history."""
-    clock = SandboxClock(parse_instant(settings.start), settings.speed, monotonic_ns)
+    """Make everything but the sockets. `make_days` is called twice: the market played, and the one for history.
+
+    The clock stands still until the server starts.
+    """
+    clock = SandboxClock(parse_instant(settings.start), 0.0, monotonic_ns)
     return Service(settings, clock, make_days(), make_days())
 
 

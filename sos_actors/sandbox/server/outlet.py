@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
@@ -63,7 +64,8 @@ class Outlet:
         """Send a ping frame."""
         if not self.silent and not self._ws.closed:
             self.last = self._clock()
-            await self._ws.ping()
+            with contextlib.suppress(ConnectionError, RuntimeError):  # the client has gone
+                await self._ws.ping()
 
     async def close(self, code: int) -> None:
         """Close in good order."""

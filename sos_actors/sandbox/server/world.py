@@ -60,7 +60,10 @@ class World:
         yield from self._play(now_ns)
 
     def jump(self, now_ns: int) -> None:
-        """Move on at once, leaving out the ticks between; orders meet the prices at the end of the jump."""
+        """Move on at once, leaving out the ticks between.
+
+        What falls due meanwhile meets the prices from before the jump, what still waits then those at its end.
+        """
         today = self.days.latest(ist_date(now_ns))
         if today is not None and today != self.market.tape.day:
             self._begin(today, now_ns)

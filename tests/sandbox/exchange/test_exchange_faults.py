@@ -6,8 +6,7 @@ import pytest
 from exchange_helpers import MS, Venue, with_settings
 
 from sos_actors.errors import InputError
-from sos_actors.sandbox.exchange import FAULTS, AnswerKind, Caller, Chance, EventKind, FaultMenu, Token
-from sos_actors.sandbox.exchange.answers import Refusal
+from sos_actors.sandbox.exchange import FAULTS, AnswerKind, Chance, EventKind, FaultMenu
 from sos_actors.sandbox.exchange.faults import FaultDice
 
 SURE = Chance(probability=1.0)
@@ -157,18 +156,6 @@ def test_faults_of_writes_leave_reads_alone(armed):
     venue = armed("drop_before_accept", "drop_after_accept", "bad_gateway_after")
     assert venue.exchange.order_book(venue.now).ok
     assert venue.exchange.faults.struck == {}
-
-
-def test_reads_of_the_market_pass_the_same_gate(armed):
-    venue = armed("forbidden")
-    caller = Caller(token=Token.ANALYTICS)
-
-    def work():
-        raise Refusal("1009", "No quotes")
-
-    assert venue.exchange.market("quotes", venue.now, caller, work).status == 403
-    assert venue.exchange.market("quotes", venue.now, caller, work).code == "UDAPI1009"
-    assert venue.exchange.market("quotes", venue.now, Caller(token=Token.NONE), work).status == 401
 
 
 # --- an order's way ------------------------------------------------------------------------------------------

@@ -219,6 +219,15 @@ def test_square_off_goes_on_until_it_is_done(venue):
     venue.audited()
 
 
+def test_what_is_opened_after_the_square_off_is_closed_too(venue):
+    venue.until("15:30:01")
+    fill(venue, price=100.0)
+    assert venue.exchange.books.net() == {CALL.id: 65}
+    venue.run(31_000)
+    assert venue.exchange.books.net() == {}
+    assert len(venue.rows()) == 2
+
+
 def test_the_close_ends_orders(make_venue):
     venue = make_venue(day={"square_off": ""})
     order = venue.place(price=99.0)

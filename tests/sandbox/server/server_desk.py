@@ -45,6 +45,8 @@ class Desk:
             stream.auto_reconnect(False)
             stream.disconnect()
         self.api.rest_client.pool_manager.clear()
+        self.api.pool.close()
+        self.api.pool.join()
 
     def renew(self):
         """Take a fresh token."""
