@@ -121,7 +121,7 @@ def spawn_thinking(runtime: Runtime, cast: Cast) -> None:
     for underlying in cast.underlyings:
         _spawn_analytics(runtime, cast, underlying)
     for underlying in cast.underlyings:
-        _spawn_strategies(runtime, cast, underlying, cast.group("strategy"))
+        _spawn_strategies(runtime, cast, underlying)
 
 
 def spawn_selectors(runtime: Runtime, cast: Cast, lots_of: LotsOf) -> None:

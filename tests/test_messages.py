@@ -59,6 +59,7 @@ def values_of(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 (one return a ki
         int: st.integers(-(2**63), 2**63 - 1),
         float: st.floats(),
         bool: st.booleans(),
+        bytes: st.binary(),
         dt.date: st.dates(),
         type(None): st.none(),
     }
@@ -75,13 +76,13 @@ def values_of(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 (one return a ki
         return st.one_of(*map(values_of, args))
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return st.sampled_from(kind)
-    if isinstance(kind, type) and issubclass(kind, Message):
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return messages_of(kind)
     raise NotImplementedError(f"no values for {kind}")
 
 
-def messages_of(kind: type[Message]) -> st.SearchStrategy:
-    """Messages of a class, every field filled, those with a default too."""
+def messages_of(kind: type[msgspec.Struct]) -> st.SearchStrategy:
+    """Messages of a class, or structs inside of one, every field filled, those with a default too."""
     return st.fixed_dictionaries(
         {name: values_of(hint) for name, hint in get_type_hints(kind).items() if name in kind.__struct_fields__}
     ).map(lambda fields: kind(**fields))
@@ -91,7 +92,7 @@ def same(a: Any, b: Any) -> bool:
     """Equal in type and value, NaN to NaN, arrays in dtype and shape too."""
     if type(a) is not type(b):
         return False
-    if isinstance(a, Message):
+    if isinstance(a, msgspec.Struct):
         return all(same(getattr(a, name), getattr(b, name)) for name in a.__struct_fields__)
     if isinstance(a, np.ndarray):
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
