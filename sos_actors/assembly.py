@@ -203,10 +203,12 @@ def _lot_sizes(cast: Cast, runtime: Runtime, lots_of: Callable[[str, dt.date], L
 
 
 def _lots_of(rules: ContractRules) -> Callable[[str, dt.date], Lots]:
+    by_the_unit = Lots(1, 0)  # an index, on paper only
+
     def lots_of(instrument: str, day: dt.date) -> Lots:
         parts = parse_id(instrument)
         if parts.expiry is None:
-            return Lots(1, 0)  # an index is traded by the unit, on paper only
+            return by_the_unit
         terms = rules.terms(parts.underlying, parts.expiry, day, parts.kind)
         return Lots(terms.lot_size, terms.max_order)
 

@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from sos_actors.errors import InputError
+from sos_actors.logs import LogSettings
 from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
 from sos_actors.quant.chain_settings import ChainSettings
@@ -26,6 +27,8 @@ from sos_actors.trading.matching import PaperSettings
 from sos_actors.trading.risk_settings import RiskSettings
 from sos_actors.trading.selection import SelectionSettings
 from sos_actors.trading.sizing import SizingSettings
+from sos_actors.upstox.login import LoginSettings
+from sos_actors.upstox.settings import UpstoxSettings
 
 
 class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,6 +85,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     paper: PaperSettings = PaperSettings()
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    upstox: UpstoxSettings = UpstoxSettings()
+    login: LoginSettings = LoginSettings()
+    logs: LogSettings = LogSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)
 
     def fingerprint(self) -> str:

@@ -30,6 +30,7 @@ from sos_actors.messages import (
     Unsubscribe,
     decode,
     encode,
+    encode_all,
 )
 
 KINDS = [
@@ -55,6 +56,7 @@ def values_of(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 (one return a ki
     """Values of a field's type; a type not known here is an error, so that a new one gets its round trip."""
     plain = {
         str: st.text(),
+        bytes: st.binary(),
         int: st.integers(-(2**63), 2**63 - 1),
         float: st.floats(),
         bool: st.booleans(),
@@ -74,7 +76,7 @@ def values_of(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 (one return a ki
         return st.one_of(*map(values_of, args))
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return st.sampled_from(kind)
-    if isinstance(kind, type) and issubclass(kind, Message):
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return messages_of(kind)
     raise NotImplementedError(f"no values for {kind}")
 
@@ -129,6 +131,12 @@ def test_immutable(kind):
             assert not (isinstance(decoded, np.ndarray) and decoded.flags.writeable)
 
     check()
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 65_535, 65_536])
+def test_many_at_once_are_what_each_is_one_behind_the_other(count):
+    messages = [AccountMarked(n, 2, 3, 4) if n % 2 else Subscribe("NSE|INDEX|NIFTY") for n in range(count)]
+    assert encode_all(messages) == b"".join(map(encode, messages))
 
 
 def test_another_class_is_refused():

@@ -7,8 +7,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: Needed though nothing imports them: data zoneinfo reads; the broker's SDK and the version of its HTTP library.
-NOT_IMPORTED = {"tzdata", "upstox-python-sdk", "urllib3"}
+#: Needed though nothing imports them: data zoneinfo reads, the script of the charts.
+NOT_IMPORTED = {"plotly", "tzdata"}
 
 
 def named(file):

@@ -39,8 +39,7 @@ class PaperBrokerActor(Actor):
         self._hearing: set[str] = set()
         self._topics: dict[str, Topic] = {}
         self._orders: dict[str, str] = {}
-        self._updates = self.topic(OrderUpdate)
-        self._fills = self.topic(Fill)
+        self._events: dict[type, Topic] = {kind: self.topic(kind) for kind in (OrderUpdate, Fill)}
         for kind in (SubmitOrder, ModifyOrder, CancelOrder, SessionPhase):
             self.subscribe(kind)
 
@@ -90,10 +89,7 @@ class PaperBrokerActor(Actor):
 
     def _publish(self, events: Sequence[OrderUpdate | Fill]) -> None:
         for event in events:
-            if isinstance(event, Fill):
-                self._fills.publish(event)
-            else:
-                self._updates.publish(event)
+            self._events[type(event)].publish(event)
 
     def _listen(self, instrument: str) -> None:
         working = self._exchange.working(instrument)

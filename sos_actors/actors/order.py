@@ -80,7 +80,9 @@ class OrderActor(Actor):
     @handles(OrderUpdate)
     def on_update(self, message: OrderUpdate) -> None:
         """Take what the broker says of an order."""
-        self._send(self._desk.on_update(message))
+        out = self._desk.on_update(message)
+        if out:
+            self._send(out)
 
     @handles(Fill)
     def on_fill(self, message: Fill) -> None:
@@ -149,11 +151,12 @@ class OrderActor(Actor):
     def _send(self, messages: Sequence[Message]) -> None:
         if self._durable and messages:
             self._keep()
+        topics = self._topics
         for message in messages:
             kind = type(message)
-            topic = self._topics.get(kind)
+            topic = topics.get(kind)
             if topic is None:
-                topic = self._topics[kind] = self.topic(kind)
+                topic = topics[kind] = self.topic(kind)
             topic.publish(message)
             if isinstance(message, TradeClosed) and not self._desk.holds(message.instrument):
                 self._forget()

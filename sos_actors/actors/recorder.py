@@ -21,7 +21,7 @@ from sos_actors.messages import (
     SubmitOrder,
     TradeClosed,
     TradePlan,
-    encode,
+    encode_all,
 )
 from sos_actors.runtime import Actor, handles
 
@@ -59,7 +59,7 @@ class RecorderActor(Actor):
 
     def _flush(self) -> None:
         """Hash what was heard since the last time: many at once cost less than each by itself."""
-        self._hash.update(b"".join(map(encode, self._heard)))
+        self._hash.update(encode_all(self._heard))
         self._heard.clear()
 
     @handles(TradePlan, SubmitOrder, ModifyOrder, CancelOrder)

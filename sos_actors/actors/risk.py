@@ -60,7 +60,8 @@ class RiskActor(Actor):
     def on_plan(self, message: TradePlan) -> None:
         """Let a plan through as an intent, or refuse it."""
         now = message.ts
-        self._note_quote(message)
+        if self._snapshots:
+            self._note_quote(message)
         breach = self._book.check(message, now) if not self._differences else self._differs()
         if breach is not None:
             refused = Refused(

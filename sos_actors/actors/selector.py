@@ -23,7 +23,7 @@ from sos_actors.messages import (
 )
 from sos_actors.runtime import Actor, handles
 from sos_actors.trading.debounce import Debounce, DebounceSettings
-from sos_actors.trading.selection import Choice, Refusal, SelectionSettings, plan, select
+from sos_actors.trading.selection import Choice, SelectionSettings, plan, select
 from sos_actors.trading.sizing import SizingSettings, size
 
 
@@ -106,10 +106,10 @@ class SelectorActor(Actor):
             return
         future = None if self._future is None else (self._future.instrument, self._future.close)
         choice = select(message, self._snapshot, self._selection, future=future)
-        if isinstance(choice, Refusal):
+        if isinstance(choice, Choice):
+            self._plan(message, choice)
+        else:
             self._refuse(message, choice.reason, choice.detail)
-            return
-        self._plan(message, choice)
 
     def _plan(self, signal: Signal, choice: Choice) -> None:
         lots = self._lots_of(choice.instrument, self._day)

@@ -17,7 +17,7 @@ from sos_actors.messages import (
 )
 from sos_actors.playbook.compiler import CompiledStrategy
 from sos_actors.playbook.machine import StrategyMachine
-from sos_actors.playbook.outcomes import Declined, Leave, Outcome
+from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Leave, Outcome, Setup
 from sos_actors.runtime import Actor, handles
 
 NS = 1_000_000_000
@@ -43,9 +43,9 @@ class StrategyActor(Actor):
         self._chain_awaited = False
         self._structure_awaited = "structure" in reads
         self._studies: Studies | None = None
-        self._snapshot: ChainSnapshot | None = None
-        self._structure: MarketStructure | None = None
-        self._confirm: Studies | None = None
+        self._snapshot = NO_CHAIN
+        self._structure = NO_STRUCTURE
+        self._confirm = NO_STUDIES
         self._signals = self.topic(Signal, underlying)
         self._flatten = self.topic(Flatten)
         self._refused = self.topic(Refused)
@@ -63,7 +63,7 @@ class StrategyActor(Actor):
     def on_phase(self, message: SessionPhase) -> None:
         """Start a new day."""
         if message.phase is Phase.PRE_OPEN:
-            self._studies = self._snapshot = self._structure = None
+            self._studies, self._snapshot, self._structure = None, NO_CHAIN, NO_STRUCTURE
             self._machine.new_day(message.day)
 
     @handles(DayLoaded)
@@ -103,9 +103,9 @@ class StrategyActor(Actor):
             return
         ts = studies.ts
         snapshot, structure = self._snapshot, self._structure
-        if self._chain_awaited and (snapshot is None or snapshot.ts < ts):
+        if self._chain_awaited and snapshot.ts < ts:
             return
-        if self._structure_awaited and (structure is None or structure.ts < ts):
+        if self._structure_awaited and structure.ts < ts:
             return
         self._studies = None
         outcome = self._machine.on_studies(studies, snapshot, structure, self._confirm)
@@ -117,17 +117,12 @@ class StrategyActor(Actor):
         if ts < self._trade_from:
             self._machine.reset()
             return
-        if isinstance(setup, Leave):
-            self._flatten.publish(Flatten(ts, setup.reason, self._name))
-            return
-        if isinstance(setup, Declined):
-            self._refused.publish(Refused(ts, self._name, self._underlying, setup.reason, setup.detail))
-            return
-        self._signals.publish(
-            Signal(
-                f"{self._name}/{self._underlying}/{ts // NS}",
-                self._name,
-                self._underlying,
+        name, underlying = self._name, self._underlying
+        if isinstance(setup, Setup):
+            signal = Signal(
+                f"{name}/{underlying}/{ts // NS}",
+                name,
+                underlying,
                 ts,
                 setup.direction,
                 setup.entry,
@@ -139,7 +134,11 @@ class StrategyActor(Actor):
                 setup.flip,
                 setup.captured,
             )
-        )
+            self._signals.publish(signal)
+        elif isinstance(setup, Leave):
+            self._flatten.publish(Flatten(ts, setup.reason, name))
+        else:
+            self._refused.publish(Refused(ts, name, underlying, setup.reason, setup.detail))
 
     def inspect(self) -> dict[str, Any]:
         """Say which phase the strategy is in and what it waits for."""

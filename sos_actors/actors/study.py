@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,16 +19,33 @@ MINUTE_S = 60
 class _Frame:
     """One time frame: its indicators, and what makes its bars out of shorter ones (nothing, for one minute)."""
 
-    __slots__ = ("previous", "resampler", "seconds", "seen", "topic", "update", "warmup")
+    __slots__ = ("previous", "resampler", "seconds", "seen", "take", "topic", "underlying", "update", "warmup")
 
-    def __init__(self, seconds: int, book: StudyBook, topic: Topic) -> None:
+    def __init__(self, underlying: str, seconds: int, book: StudyBook, topic: Topic) -> None:
+        self.underlying = underlying
         self.seconds = seconds
         self.update = book.update
         self.warmup = book.warmup
         self.resampler = Resampler(seconds // MINUTE_S) if seconds > MINUTE_S else None
+        #: What a closed minute's bar is given to.
+        self.take: Callable[[Bar], None] = self.study if self.resampler is None else self.resample
         self.topic = topic
         self.previous: Bar | None = None
         self.seen = 0
+
+    def resample(self, bar: Bar) -> None:
+        """Take a closed bar of a shorter frame."""
+        assert self.resampler is not None
+        for whole in self.resampler.add(bar):
+            self.study(whole)
+
+    def study(self, bar: Bar) -> None:
+        """Take a closed bar of this frame and publish its studies."""
+        seen = self.seen = self.seen + 1
+        previous = self.previous or bar
+        self.previous = bar
+        update, publish = self.update, self.topic.publish  # variables: half the price of calling attributes
+        publish(Studies(self.underlying, self.seconds, bar.end, bar, previous, update(bar), seen > self.warmup))
 
 
 class StudyActor(Actor):
@@ -47,7 +64,7 @@ class StudyActor(Actor):
         self._source = VolumeSource.NONE
         self._books = dict(books)
         self._frames = [
-            _Frame(seconds, book, self.topic(Studies, f"{underlying}/{seconds}"))
+            _Frame(underlying, seconds, book, self.topic(Studies, f"{underlying}/{seconds}"))
             for seconds, book in sorted(books.items(), reverse=True)
         ]
         self._running = self._frames
@@ -92,9 +109,14 @@ class StudyActor(Actor):
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:
         """Take the index's bar, or the future's volume."""
-        if not self._waits_for_volume:
-            self._study(message)
+        if self._waits_for_volume:
+            self._await_volume(message)
             return
+        for frame in self._running:
+            frame.take(message)
+
+    def _await_volume(self, message: Bar) -> None:
+        """Study the index's bar once its volume is known."""
         if message.instrument != self._index:
             if self._source is VolumeSource.FUTURE:
                 self._on_volume(message.end, message.volume)
@@ -130,14 +152,7 @@ class StudyActor(Actor):
 
     def _study(self, bar: Bar) -> None:
         for frame in self._running:
-            for whole in (bar,) if frame.resampler is None else frame.resampler.add(bar):
-                seen = frame.seen = frame.seen + 1
-                before = frame.previous
-                frame.previous = whole
-                warm = seen > frame.warmup
-                update, publish = frame.update, frame.topic.publish  # variables: half the price of calling attributes
-                values = update(whole)
-                publish(Studies(self._underlying, frame.seconds, whole.end, whole, before or whole, values, warm))
+            frame.take(bar)
 
     def inspect(self) -> dict[str, Any]:
         """Say how many bars each time frame has seen, and where volume comes from."""

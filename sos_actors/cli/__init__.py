@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sos_actors.cli import compare, data, playbook, runs
+from sos_actors.cli import compare, control, data, login, playbook, runs
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
 
@@ -24,6 +24,10 @@ app.command()(data.ingest)
 app.command()(data.export)
 app.command()(data.sql)
 app.command()(playbook.validate)
+app.command()(login.login)
+app.command()(login.logout)
+for command in (control.status, control.inspect, control.kill, control.flatten, control.pause, control.resume):
+    app.command()(command)
 
 
 def main() -> int:

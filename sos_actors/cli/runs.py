@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 import typer
@@ -20,6 +20,7 @@ from sos_actors.errors import InputError
 if TYPE_CHECKING:
     from sos_actors.backtest import Request
     from sos_actors.config import Config
+    from sos_actors.reports.run import RunRecord
     from sos_actors.runtime import Runtime
     from sos_actors.sources.source import HistorySource
 
@@ -27,6 +28,7 @@ StrategiesOption = Annotated[str, typer.Option("--strategies", help="Names, comm
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the whole result; '-' for stdout")]
 TradesOption = Annotated[int, typer.Option("--trades", min=0, help="How many trades to list on the screen")]
 TradesOutOption = Annotated[Path | None, typer.Option("--trades-out", help="Write all trades: F.csv or F.parquet")]
+HtmlOption = Annotated[Path | None, typer.Option("--html", help="Write a tear sheet: one page that needs nothing else")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated market")]
 StageOption = Annotated[
     Literal["sim", "live"], typer.Option("--stage", help="sim: one ordered thread; live: dispatch groups on threads")
@@ -39,6 +41,7 @@ def demo(
     config: options.ConfigOption = None,
     json: JsonOption = None,
     trades: TradesOption = 12,
+    html: HtmlOption = None,
 ) -> None:
     """Backtest the playbook on a simulated market.
 
@@ -59,7 +62,7 @@ def demo(
         history=_history("simulated", None, settings, seed),
     )
     last = days_with_data(request)[days - 1]
-    _run(replace(request, to_date=last), seed, json, trades, None)
+    _run(replace(request, to_date=last), seed, Outputs(json, trades, None, html))
 
 
 def backtest(
@@ -80,6 +83,7 @@ def backtest(
     json: JsonOption = None,
     trades: TradesOption = 0,
     trades_out: TradesOutOption = None,
+    html: HtmlOption = None,
     actors: Annotated[bool, typer.Option("--actors", help="Show the cast on stderr when the run has ended")] = False,
 ) -> None:
     """Run strategies over history and report."""
@@ -99,7 +103,7 @@ def backtest(
         stage=stage,
         on_end=_show_cast if actors else None,
     )
-    _run(request, seed, json, trades, trades_out)
+    _run(request, seed, Outputs(json, trades, trades_out, html))
 
 
 def _show_cast(runtime: Runtime) -> None:
@@ -120,12 +124,19 @@ def _history(source: str, home: Path | None, config: Config, seed: int | None) -
     return DatabaseSource(options.open_store(home, readonly=True))
 
 
-def _run(request: Request, seed: int | None, json: Path | None, trades: int, trades_out: Path | None) -> None:
-    from sos_actors.backtest import run  # noqa: PLC0415
-    from sos_actors.reports.run import run_result, to_json  # noqa: PLC0415
-    from sos_actors.reports.terminal import print_run  # noqa: PLC0415
+class Outputs(NamedTuple):
+    """Where a result goes besides the screen, and how many trades the screen lists."""
 
-    _check_outputs(json, trades_out)
+    json: Path | None
+    trades: int
+    trades_out: Path | None
+    html: Path | None
+
+
+def _run(request: Request, seed: int | None, outputs: Outputs) -> None:
+    from sos_actors.backtest import run  # noqa: PLC0415
+
+    _check_outputs(outputs.json, outputs.trades_out, outputs.html)
     if seed is not None:
         backtest_settings = msgspec.structs.replace(request.config.backtest, seed=seed)
         request = replace(request, config=msgspec.structs.replace(request.config, backtest=backtest_settings))
@@ -133,17 +144,28 @@ def _run(request: Request, seed: int | None, json: Path | None, trades: int, tra
     with _progress(request) as on_day:
         record = run(replace(request, on_day=on_day))
     timings = {**record.timings, "total_s": time.perf_counter() - began}
-    record = msgspec.structs.replace(record, timings=timings)
-    if trades_out is not None:
+    _write(msgspec.structs.replace(record, timings=timings), request, outputs)
+
+
+def _write(record: RunRecord, request: Request, outputs: Outputs) -> None:
+    from sos_actors.reports.run import run_result, to_json  # noqa: PLC0415
+    from sos_actors.reports.terminal import print_run  # noqa: PLC0415
+
+    if outputs.trades_out is not None:
         from sos_actors.reports.files import write_trades  # noqa: PLC0415
 
-        write_trades(record.trades, trades_out)
-    if json is not None and str(json) != "-":
-        json.write_bytes(to_json(record))
-    if json is not None and str(json) == "-":
+        write_trades(record.trades, outputs.trades_out)
+    if outputs.html is not None:
+        from sos_actors.market.charges import ChargeSchedule  # noqa: PLC0415
+        from sos_actors.reports.html import write_tear_sheet  # noqa: PLC0415
+
+        write_tear_sheet(record, request.charges or ChargeSchedule(request.config.charges), outputs.html)
+    if outputs.json is not None and str(outputs.json) != "-":
+        outputs.json.write_bytes(to_json(record))
+    if outputs.json is not None and str(outputs.json) == "-":
         sys.stdout.buffer.write(to_json(record) + b"\n")
     else:
-        print_run(run_result(record), sys.stdout, trades=trades)
+        print_run(run_result(record), sys.stdout, trades=outputs.trades)
 
 
 def _check_outputs(*paths: Path | None) -> None:

@@ -24,7 +24,7 @@ from sos_actors.messages.broker import (
     TradesRead,
 )
 from sos_actors.messages.clock import Advance, MinuteClosed, Phase, SessionPhase, Settle, Stage
-from sos_actors.messages.codec import decode, encode
+from sos_actors.messages.codec import decode, encode, encode_all
 from sos_actors.messages.decision import (
     Flatten,
     OrderIntent,
@@ -148,4 +148,5 @@ __all__ = [
     "VolumeSource",
     "decode",
     "encode",
+    "encode_all",
 ]

@@ -49,7 +49,7 @@ class SessionPhase(Message, frozen=True, gc=False):
 
 
 class Advance(Message, frozen=True, gc=False):
-    """Give out the data due at `ts`. ClockActor -> FeedActor, in simulated time only."""
+    """Give out the data due at `ts`: to the exchange or, at MARKET_DATA, to all. ClockActor -> FeedActor, simulated."""
 
     ts: int
     stage: Stage

@@ -55,7 +55,7 @@ class ExitReason(Word):
 
 
 class SubmitOrder(Message, frozen=True, gc=False):
-    """Send this order. OrderActor -> BrokerActor. `price` is the limit, `trigger` the stop's; NaN: unused.
+    """Send this order. OrderActor -> BrokerActor, FeedActor. `price` is the limit, `trigger` the stop's; NaN: unused.
 
     Orders with the same non-empty `oco` cancel one another when one of them fills completely.
     """

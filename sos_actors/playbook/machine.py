@@ -41,6 +41,7 @@ class StrategyMachine:
         "_last_setup",
         "_phases",
         "_refused",
+        "_stance",
         "_today",
         "_values",
         "_waited",
@@ -55,6 +56,7 @@ class StrategyMachine:
         #: Bars on which each reason kept a complete pattern, or a stance, from becoming a setup.
         self.declined: dict[RefusalReason, int] = {}
         self._phases = strategy.phases
+        self._stance = strategy.stance
         self._values: list[Any] = []
         self._last: tuple[Any, ...] = ()
         self._today = 0
@@ -83,23 +85,19 @@ class StrategyMachine:
     def on_studies(
         self,
         studies: Studies,
-        snapshot: ChainSnapshot | None = None,
-        structure: MarketStructure | None = None,
-        confirm: Studies | None = None,
+        chain: ChainSnapshot = NO_CHAIN,
+        structure: MarketStructure = NO_STRUCTURE,
+        confirm: Studies = NO_STUDIES,
     ) -> Outcome | None:
         """Take one closed bar with all that is known at its end.
 
         `confirm` is the latest closed bar of the confirming time frame. What is missing is unknown: NaN, or '' for
         texts.
         """
-        strategy = self.strategy
+        strategy, stance = self.strategy, self._stance
         values, bar, previous = studies.values, studies.bar, studies.previous
-        chain = NO_CHAIN if snapshot is None else snapshot
-        structure = NO_STRUCTURE if structure is None else structure
-        confirm = NO_STUDIES if confirm is None else confirm
         rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
         minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
-        stance = strategy.stance
         try:
             if stance is not None:
                 # Written out rather than stance(*given): on most bars nothing follows, and this costs half of it.

@@ -228,9 +228,10 @@ class StudyBook:
         lines = [f"    {field} = {BAR_FIELDS[field]}" for field in fields]
         lines += [self._statement(slot, spec) for slot, spec in enumerate(specs)]
         values = "".join(f"v{slot}, " for slot in range(len(specs)))
-        source = "\n".join(["def update(bar):", *lines, f"    return ({values})"])
         names: dict[str, Any] = {f"u{slot}": one.update for slot, one in self._indicators.items()}
         names |= {f"m{slot}": one for slot, one in self._indicators.items()}
+        local = "".join(f", {name}={name}" for name in names)  # a local name costs half of what a global one does
+        source = "\n".join([f"def update(bar{local}):", *lines, f"    return ({values})"])
         names |= {"__builtins__": {}, "abs": abs, "min": min, "max": max, "nan": NAN}
         exec(compile(source, "<studies>", "exec"), names)
         update: Callable[[Bar], tuple[float, ...]] = names["update"]

@@ -33,7 +33,9 @@ class Debounce:
 
     def check(self, signal: Signal) -> Refusal | None:
         """None lets the signal through and starts its gap; a refused signal does not prolong the gap."""
-        key = (signal.strategy, signal.underlying, signal.direction.value)
+        if not self._gap:
+            return None
+        key = (signal.strategy, signal.underlying, signal.direction)
         last = self._last.get(key)
         if last is not None and signal.ts - last < self._gap:
             seconds = (signal.ts - last) / SECOND_NS

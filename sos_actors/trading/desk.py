@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sos_actors.market.clocktime import ist_date as day_of
+from sos_actors.market.clocktime import ist_date
 from sos_actors.messages import (
     AccountMarked,
     Bar,
@@ -90,16 +90,17 @@ class OrderDesk:
         flow = self.flow
         instrument = bar.instrument
         self.prices[instrument] = bar.close
-        held = flow.by_instrument.get(instrument)
-        if held is not None:
-            for trade in held if len(held) == 1 else tuple(held):
-                exits = trade.exits
-                if exits is not None:
-                    actions = exits.on_bar(bar)
-                    if actions:
-                        flow.act(trade, actions, bar.end)
-        if instrument in flow.by_index:
-            for trade in tuple(flow.by_index[instrument]):
+        for trade in flow.by_instrument.get(instrument, ()):  # acting sends orders: only their fills change this list
+            exits = trade.exits
+            # Without a new extreme there is nothing to decide, unless a level is watched here.
+            if exits is not None and (
+                bar.high > exits.highest or bar.low < exits.lowest or exits.watch_stop or exits.watch_target
+            ):
+                actions = exits.on_bar(bar)
+                if actions:
+                    flow.act(trade, actions, bar.end)
+        if flow.by_index:
+            for trade in tuple(flow.by_index.get(instrument, ())):
                 if trade.exits is not None:
                     flow.act(trade, trade.exits.on_index_bar(bar), bar.end)
         return flow.drain() if flow.out else []
@@ -176,7 +177,7 @@ class OrderDesk:
                     price,
                 )
                 expired = reason is ExitReason.EXPIRY
-                entry = self.ledger.apply(fill, trade.plan.strategy, day_of(ts), expired=expired)
+                entry = self.ledger.apply(fill, trade.plan.strategy, ist_date(ts), expired=expired)
                 if entry is not None:
                     self._position_changed(trade, fill, entry)
                     trade.reduce(Execution(fill, entry), units, reason)
@@ -247,7 +248,9 @@ class OrderDesk:
             if anomaly.kind is AnomalyKind.MISMATCH or anomaly.kind is AnomalyKind.DUPLICATE_FILL:
                 return []
         trade = flow.trades[record.intent_id]
-        entry = self.ledger.apply(fill, trade.plan.strategy, day_of(fill.ts), first_of_order=len(record.fill_ids) == 1)
+        entry = self.ledger.apply(
+            fill, trade.plan.strategy, ist_date(fill.ts), first_of_order=len(record.fill_ids) == 1
+        )
         if entry is None:
             return []
         self.prices.setdefault(fill.instrument, fill.price)
@@ -264,7 +267,7 @@ class OrderDesk:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _external(self, fill: Fill) -> list[Message]:
-        entry = self.ledger.apply(fill, EXTERNAL, day_of(fill.ts))
+        entry = self.ledger.apply(fill, EXTERNAL, ist_date(fill.ts))
         if entry is None:
             return []
         detail = f"{fill.side} {fill.quantity} {fill.instrument}"

@@ -9,9 +9,7 @@ from math import isnan
 
 import msgspec
 
-from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
-from sos_actors.market.clocktime import clock_ns as parse_hhmm
-from sos_actors.market.clocktime import ns_of_day
+from sos_actors.market.clocktime import SECOND_NS, clock_ns, ns_of_day
 from sos_actors.messages import NAN, Bar, Direction, ExitReason, Side, TradePlan
 from sos_actors.trading.ticks import tick_nearest
 
@@ -41,7 +39,7 @@ class ExitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
                 raise ValueError(f"orders.exits.{name} is {value}: write a number above 0, or null for off")
         if self.square_off is not None:
             try:
-                parse_hhmm(self.square_off)
+                clock_ns(self.square_off)
             except ValueError as error:
                 raise ValueError(f"orders.exits.square_off: {error}") from None
 
@@ -110,8 +108,8 @@ class ExitPlan:
         self.highest = self.lowest = entry
         self.watch_stop = self.watch_target = False
         minutes = settings.time_stop_min
-        self.leave_ts = _NEVER if minutes is None else opened_ts + round(minutes * 60 * NS_PER_SECOND)
-        self.square_off_ns = _NEVER if settings.square_off is None else parse_hhmm(settings.square_off)
+        self.leave_ts = _NEVER if minutes is None else opened_ts + round(minutes * 60 * SECOND_NS)
+        self.square_off_ns = _NEVER if settings.square_off is None else clock_ns(settings.square_off)
         self.set_entry(entry)
 
     def set_entry(self, entry: float) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
+from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.messages import (
     NAN,
     CancelOrder,
@@ -307,7 +307,7 @@ class TradeFlow:
         if trade.reason is not None and not trade.working:
             self.next_step(trade, ts)
             return
-        patience = self.settings.entry_patience_s * NS_PER_SECOND
+        patience = self.settings.entry_patience_s * SECOND_NS
         for record in trade.working.values():
             if patience and record.role is ENTRY and ts - record.sent_ts >= patience:
                 self._cancel(record, ts)

@@ -58,9 +58,10 @@ def shifted_levels(signal: Signal, price: float, tick: float) -> Levels:
     shift = price - signal.entry
     if shift != shift:
         shift = 0.0
-    return Levels(
-        tick_nearest(price, tick), tick_nearest(signal.stop + shift, tick), tick_nearest(signal.target + shift, tick)
-    )
+    stop, target = signal.stop + shift, signal.target + shift
+    if tick <= 0.0:
+        return Levels(price, stop, target)
+    return Levels(tick_nearest(price, tick), tick_nearest(stop, tick), tick_nearest(target, tick))
 
 
 def premium_levels(

@@ -10,9 +10,7 @@ import datetime as dt
 import math
 from typing import NamedTuple
 
-from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
-from sos_actors.market.clocktime import clock_ns as parse_hhmm
-from sos_actors.market.clocktime import ns_of_day
+from sos_actors.market.clocktime import SECOND_NS, clock_ns, ns_of_day
 from sos_actors.messages import (
     AccountMarked,
     FeedStatus,
@@ -65,10 +63,10 @@ class RiskBook:
         self.day: dt.date | None = None
         self.start_equity_paise = 0
         self.equity_paise = 0
-        self._first = -1 if settings.first_entry is None else parse_hhmm(settings.first_entry)
-        self._last = 1 << 62 if settings.last_entry is None else parse_hhmm(settings.last_entry)
-        self._stale = round(settings.stale_after_s * NS_PER_SECOND) or 1 << 62
-        self._cooldown = round(settings.cooldown_s * NS_PER_SECOND)
+        self._first = -1 if settings.first_entry is None else clock_ns(settings.first_entry)
+        self._last = 1 << 62 if settings.last_entry is None else clock_ns(settings.last_entry)
+        self._stale = round(settings.stale_after_s * SECOND_NS) or 1 << 62
+        self._cooldown = round(settings.cooldown_s * SECOND_NS)
         self._timed = settings.first_entry is not None or settings.last_entry is not None
         self._counted = bool(settings.open_positions or settings.strategy_positions or settings.underlying_positions)
         self._daily = bool(settings.cooldown_s or settings.trades_per_day)
@@ -97,12 +95,12 @@ class RiskBook:
         """
         strategy_trades = strategy_trades or self.settings.strategy_trades_per_day
         return (
-            self._state_breach(plan)
+            (self._state_breach(plan) if self._states or self._loss_hit or not self.entries_on else None)
             or self._time_breach(plan, now)
             or (self._count_breach(plan) if self._counted else None)
             or (self._day_breach(plan, now, strategy_trades) if self._daily or strategy_trades else None)
             or (self._rate_breach(plan, now, orders) if self._bucket.rate else None)
-            or self._price_breach(plan, now)
+            or (self._price_breach(plan, now) if self.settings.price_band or self._quotes else None)
         )
 
     def check_all(self, plans: tuple[TradePlan, ...], now: int, *, strategy_trades: int = 0) -> Breach | None:
@@ -283,7 +281,7 @@ class RiskBook:
         if self._dead_feeds and plan.underlying in self._dead_feeds:
             return Breach(RefusalReason.STALE_DATA, self._dead_feeds[plan.underlying])
         if now - plan.ts > self._stale:
-            return Breach(RefusalReason.STALE_DATA, f"the plan is {(now - plan.ts) / NS_PER_SECOND:.0f} s old")
+            return Breach(RefusalReason.STALE_DATA, f"the plan is {(now - plan.ts) / SECOND_NS:.0f} s old")
         return None
 
     def _count_breach(self, plan: TradePlan) -> Breach | None:
@@ -322,7 +320,7 @@ class RiskBook:
         if self._cooldown:
             last = self._side_ts.get((plan.strategy, plan.underlying, plan.direction))
             if last is not None and now - last < self._cooldown:
-                left = (self._cooldown - (now - last)) / NS_PER_SECOND
+                left = (self._cooldown - (now - last)) / SECOND_NS
                 return Breach(RefusalReason.COOLDOWN, f"{left:.0f} s left for {plan.direction} of {plan.strategy}")
         if settings.trades_per_day and self._trades_today >= settings.trades_per_day:
             return Breach(RefusalReason.TRADES_PER_DAY, f"{self._trades_today} trades today")
@@ -338,14 +336,12 @@ class RiskBook:
 
     def _price_breach(self, plan: TradePlan, now: int) -> Breach | None:
         band = self.settings.price_band
-        if not band and not self._quotes:
-            return None
         good, ts = self._quotes.get(plan.instrument, (0.0, now))
         if not good or now - ts > self._stale:
             if 0.0 < plan.bid <= plan.ask:
                 good = (plan.bid + plan.ask) / 2.0
             elif good:
-                detail = f"the last quote of {plan.instrument} is {(now - ts) / NS_PER_SECOND:.0f} s old"
+                detail = f"the last quote of {plan.instrument} is {(now - ts) / SECOND_NS:.0f} s old"
                 return Breach(RefusalReason.STALE_DATA, detail)
             else:
                 return None

@@ -195,7 +195,7 @@ class PaperExchange:
             return []
         price = tick.price
         self._budget, self._budget_bar = _UNCAPPED, ("", -1)
-        self._half = _half_spread(price, NAN, NAN, self._fallback(tick.instrument))
+        self._half = self._half_spread(tick.instrument, price, NAN, NAN)
         bid = tick.bid if tick.bid > 0.0 else price - self._half
         ask = tick.ask if tick.ask > 0.0 else price + self._half
         events: list[ExchangeEvent] = []
@@ -236,6 +236,8 @@ class PaperExchange:
     def _fault(self, message: SubmitOrder) -> str:
         if message.quantity <= 0:
             return f"quantity {message.quantity} is not positive"
+        if self._lot_size is None and message.order_type is MARKET:
+            return ""
         if self._lot_size is not None and self._lot_size(message.instrument) <= 0:
             return f"unknown instrument {message.instrument}"
         return self._fault_of(message.instrument, message.quantity, message.order_type, message.price, message.trigger)
@@ -259,7 +261,7 @@ class PaperExchange:
 
     def _start_bar(self, bar: Bar, bid: float, ask: float) -> None:
         settings = self.settings
-        self._half = _half_spread(bar.open, bid, ask, self._fallback(bar.instrument))
+        self._half = self._half_spread(bar.instrument, bar.open, bid, ask)
         self._budget_bar = (bar.instrument, bar.start)
         if settings.volume_cap <= 0.0 or bar.volume != bar.volume:
             self._budget = _UNCAPPED
@@ -270,10 +272,12 @@ class PaperExchange:
     def _worse(self, price: float, buy: bool) -> float:
         return self._slipped(price + self._half if buy else price - self._half, buy)
 
-    def _fallback(self, instrument: str) -> float:
-        """Half spread as a fraction of the price, where there are no quotes."""
+    def _half_spread(self, instrument: str, price: float, bid: float, ask: float) -> float:
+        """Half of what bid and ask are apart; without quotes a fraction of the price."""
+        if 0.0 < bid <= ask:
+            return (ask - bid) / 2.0
         settings = self.settings
-        return settings.half_spread if parse_id(instrument).kind == "OPT" else settings.half_spread_linear
+        return price * (settings.half_spread if parse_id(instrument).kind == "OPT" else settings.half_spread_linear)
 
     def _slipped(self, price: float, buy: bool) -> float:
         # With no cost set the price stays what traded, on the grid or not; never below one tick.
@@ -337,12 +341,6 @@ class PaperExchange:
         book.remove(order)
         if not book:
             del self._books[order.instrument]
-
-
-def _half_spread(price: float, bid: float, ask: float, fallback: float) -> float:
-    if 0.0 < bid <= ask:
-        return (ask - bid) / 2.0
-    return price * fallback
 
 
 def _stops_first(order: PaperOrder) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sos_actors.market.clocktime import SECOND_NS as NS_PER_SECOND
+from sos_actors.market.clocktime import SECOND_NS
 
 
 class TokenBucket:
@@ -20,7 +20,7 @@ class TokenBucket:
         """Tokens there are at `now`; below 0 when more was taken than there was."""
         if self._ts is None or now <= self._ts:
             return self._tokens
-        return min(self._burst, self._tokens + (now - self._ts) / NS_PER_SECOND * self.rate)
+        return min(self._burst, self._tokens + (now - self._ts) / SECOND_NS * self.rate)
 
     def take(self, now: int, tokens: int) -> None:
         """Take tokens away, whether they are there or not."""

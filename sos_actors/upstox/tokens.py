@@ -168,9 +168,10 @@ def _from_named_file(env: Mapping[str, str], now: int) -> Token | None:
 
 
 def _from_credential(env: Mapping[str, str], now: int) -> Token | None:
-    """Read what systemd was told to load; an empty one is the unit's way to say that there is none."""
-    credential = Path(env.get("CREDENTIALS_DIRECTORY", "")) / CREDENTIAL
-    if "CREDENTIALS_DIRECTORY" not in env or not credential.exists() or credential.stat().st_size == 0:
+    """Read what systemd was told to load; "-" is the unit's way to say that there is none."""
+    folder = env.get("CREDENTIALS_DIRECTORY")
+    credential = Path(folder or "") / CREDENTIAL
+    if not folder or not credential.exists() or credential.read_bytes().strip() in {b"", b"-"}:
         return None
     return _from_file(credential, now, f"the systemd credential {CREDENTIAL}")
 

@@ -55,8 +55,8 @@ def _run(day, *topics, asker=None):
     return heard
 
 
-def _day():
-    index = index_bars({}, until="09:30")
+def _day(until="09:30"):
+    index = index_bars({}, until=until)
     prices = (index.open + 30, index.high + 30, index.low + 30, index.close + 30)
     future = BarColumns(FUTURE, 60, index.start, *prices, volume=np.full(len(index.start), 750.0), oi=index.oi)
     return market_day(index, chain_of(index), future=future)
@@ -104,6 +104,25 @@ def test_the_exchange_sees_an_interval_before_anybody_else():
         ("ExchangeBar", Stage.MATCH_OPEN), ("ExchangeBar", Stage.MATCH_RANGE),
         ("ChainFrame", ""), ("Bar", INDEX), ("Bar", CALL), ("MinuteClosed", ""),
     ]  # fmt: skip
+
+
+def test_an_index_by_itself_goes_out_bar_by_bar_and_to_the_exchange_first():
+    """Such a day is played by the clock; only for the exchange the feed has to step in."""
+    topics = ((Bar, INDEX), (ExchangeBar, INDEX), (MinuteClosed, ""))
+    heard = _run(market_day(index_bars({}, until="09:30")), *topics, asker=(INDEX, "09:17", "09:20"))
+    assert [clock_of(m.end) for m in heard if isinstance(m, Bar)] == [f"09:{minute}" for minute in range(16, 31)]
+    shown = [(clock_of(m.bar.end), m.stage) for m in heard if isinstance(m, ExchangeBar)]
+    stages = (Stage.MATCH_OPEN, Stage.MATCH_RANGE)
+    assert shown == [(clock, stage) for clock in ("09:18", "09:19", "09:20") for stage in stages]
+    at = [m.ts if isinstance(m, MinuteClosed) else m.bar.end if isinstance(m, ExchangeBar) else m.end for m in heard]
+    minute = [type(m).__name__ for m, end in zip(heard, at, strict=True) if end == ist("09:18")]
+    assert minute == ["ExchangeBar", "ExchangeBar", "Bar", "MinuteClosed"]
+
+
+def test_what_lies_behind_the_close_is_not_given_out():
+    for day in (market_day(index_bars({}, until="15:40")), _day(until="15:40")):
+        bars = [bar for bar in _run(day, (Bar, INDEX)) if isinstance(bar, Bar)]
+        assert (len(bars), clock_of(bars[-1].end)) == (375, "15:30")
 
 
 # -- ticks ------------------------------------------------------------------------------------------------------------

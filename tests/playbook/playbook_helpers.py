@@ -10,7 +10,7 @@ import msgspec
 
 from sos_actors.messages import NAN, Bar, ChainSnapshot, MarketStructure, Regime, Studies
 from sos_actors.playbook import StrategyMachine, build_playbook
-from sos_actors.playbook.outcomes import NO_CHAIN
+from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES
 from sos_actors.playbook.schema import parse_strategy
 from sos_actors.quant.studies import StudyBook
 
@@ -65,7 +65,7 @@ class Runner:
         values = self.book.update(bar)
         studies = Studies("NIFTY", self.strategy.timeframe, bar.end, bar, self.previous or bar, values)
         self.previous = bar
-        return self.machine.on_studies(studies, snapshot, structure, confirm)
+        return self.machine.on_studies(studies, snapshot or NO_CHAIN, structure or NO_STRUCTURE, confirm or NO_STUDIES)
 
     def run(self, some: list[Bar], snapshot=None, structure=None) -> list:
         """All outcomes that are not None, with the place of their bar."""

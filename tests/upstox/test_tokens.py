@@ -135,8 +135,9 @@ def test_a_dead_token_gives_way_to_a_living_one_behind_it(tmp_path):
     assert token.user_id == "YESTERDAY"
 
 
-def test_an_empty_credential_is_none(tmp_path):
-    (tmp_path / "upstox-token").write_bytes(b"")
+@pytest.mark.parametrize("content", [b"", b"-", b"-\n"])
+def test_the_units_default_credential_is_none(tmp_path, content):
+    (tmp_path / "upstox-token").write_bytes(content)
     assert find_token(tmp_path, NOW, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) is None
 
 

@@ -1,0 +1,158 @@
+"""The one client of the broker's REST interface: the SDK's ApiClient, with its defaults put right.
+
+The SDK's Configuration is one object for the whole process, waits for ever, sends a modify or a cancel again up to
+three times when a connection drops, leaves network failures as they are, and turns one odd row of an answer into the
+loss of the whole. Here hosts are set explicitly, every request has both time-outs, nothing is sent twice, every failure
+is a typed error that says what it proves, and answers are decoded by our own structs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+import upstox_client
+import urllib3
+from upstox_client.rest import ApiException
+
+import sos_actors
+from sos_actors.logs import hide
+from sos_actors.upstox.errors import (
+    BadRequestError,
+    Certainty,
+    NotReachedError,
+    RateLimitedError,
+    UnansweredError,
+    UnreadableAnswerError,
+    error_of_answer,
+)
+from sos_actors.upstox.limits import RateLimiter, RequestClass
+from sos_actors.upstox.settings import UpstoxSettings
+
+T = TypeVar("T")
+#: A request of these left nothing behind: no connection was made.
+_NEVER_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.LocationValueError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.SSLError,
+)
+
+
+class UpstoxClient:
+    """The broker's REST interface for the whole process, for many threads.
+
+    `api` is the SDK's ApiClient, for its API classes and streamers.
+    """
+
+    def __init__(self, settings: UpstoxSettings, limiter: RateLimiter, token: str = "") -> None:
+        configuration = upstox_client.Configuration()  # a copy of the process's default, whatever made that
+        configuration.sandbox = False
+        configuration.host, configuration.order_host = settings.host, settings.order_host
+        configuration.verify_ssl = True
+        configuration.ssl_ca_cert = settings.ca_file or None
+        configuration.debug = False
+        for name in ("upstox_client", "urllib3"):  # the SDK makes both print to stderr
+            logger = logging.getLogger(name)
+            for handler in list(logger.handlers):
+                logger.removeHandler(handler)
+        self.settings = settings
+        self.api = upstox_client.ApiClient(configuration)
+        self.api.pool.terminate()  # threads for its async_req, which is never used
+        self.api.user_agent = f"sos-actors/{sos_actors.__version__}"
+        pools = self.api.rest_client.pool_manager
+        pools.connection_pool_kw["retries"] = urllib3.Retry(
+            total=0, redirect=0, respect_retry_after_header=False, raise_on_redirect=False
+        )
+        self._limiter = limiter
+        self._lock = threading.Lock()
+        if token:
+            self.set_token(token)
+
+    def set_token(self, secret: str) -> None:
+        """Use another access token from the next request, and the next connection of a stream, on."""
+        hide(secret)
+        with self._lock:
+            self.api.configuration.access_token = secret
+
+    @property
+    def has_token(self) -> bool:
+        """Whether a token was ever set."""
+        return bool(self.api.configuration.access_token)
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self.api.rest_client.pool_manager.clear()
+
+    def call(
+        self,
+        what: str,
+        method: Callable[..., Any],
+        *args: Any,
+        answer: type[T],
+        rate: RequestClass = RequestClass.STANDARD,
+        exits: bool = False,
+        patience_s: float = 30.0,
+        **kwargs: Any,
+    ) -> T:
+        """Make one request through a method of the SDK and decode its answer as `answer`.
+
+        `what` names it in words for errors, e.g. 'place order'. `rate` is how the broker counts it, `exits` lets it
+        have the share kept for exits, `patience_s` is how long it may wait for leave to be sent. Raises BrokerError.
+        """
+        wait = self._limiter.acquire(rate, exits=exits, patience_s=patience_s)
+        if wait > 0:
+            raise RateLimitedError(
+                f"{what}: not sent, the rate limit leaves no room for {wait:.1f} s",
+                certainty=Certainty.NEVER_SENT,
+                retry_after_s=wait,
+            )
+        settings = self.settings
+        read_s = settings.read_timeout_s if rate is RequestClass.STANDARD else settings.order_timeout_s
+        try:
+            response = method(
+                *args,
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=(settings.connect_timeout_s, read_s),
+                **kwargs,
+            )
+            body: bytes = response.data
+        except ApiException as error:
+            raise self._refused(what, rate, error) from None
+        except urllib3.exceptions.HTTPError as error:
+            raise _network_error(what, error) from None
+        except (ValueError, TypeError) as error:  # the SDK's own checks of what it is given
+            raise BadRequestError(f"{what}: {error}", certainty=Certainty.NEVER_SENT) from None
+        try:
+            return msgspec.json.decode(body, type=answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise UnreadableAnswerError(
+                f"{what}: the broker's answer cannot be read: {error}", certainty=Certainty.UNKNOWN, status=200
+            ) from None
+
+    def _refused(self, what: str, rate: RequestClass, error: ApiException) -> Exception:
+        if not error.status:  # the SDK's way to say that TLS failed
+            reason = str(error.reason).splitlines()[0]
+            return NotReachedError(f"{what}: no secure connection ({reason})", certainty=Certainty.NEVER_SENT)
+        told = error_of_answer(what, error.status, error.body, error.headers)
+        if isinstance(told, RateLimitedError):
+            told.retry_after_s = self._limiter.refused(rate, told.retry_after_s)
+        return told
+
+
+def _network_error(what: str, error: urllib3.exceptions.HTTPError) -> NotReachedError | UnansweredError:
+    """Tell a request that never left from one whose fate is not known."""
+    cause: BaseException = error
+    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        cause = error.reason
+    name = type(cause).__name__
+    if isinstance(cause, _NEVER_SENT):
+        return NotReachedError(
+            f"{what}: the broker cannot be reached ({name}): network, name or address?", certainty=Certainty.NEVER_SENT
+        )
+    return UnansweredError(f"{what}: no whole answer came ({name})", certainty=Certainty.UNKNOWN)

@@ -1,0 +1,120 @@
+"""The broker's rate limits, kept before it has to: so many requests in a second, a minute and half an hour.
+
+The broker counts by class of request and by user, answers 429 without saying for how long, and may suspend who goes on
+(Upstox, "Rate limits"). A share of each window is left unused, and another is kept for what protects a position.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+_SECONDS = (1.0, 60.0, 1800.0)
+
+
+class RequestClass(enum.StrEnum):
+    """How the broker counts a request."""
+
+    ORDER = "ORDER"
+    MULTI = "MULTI"
+    STANDARD = "STANDARD"
+
+
+class RateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The broker's limits and how much of them is used. Triples: requests in a second, a minute, 30 minutes."""
+
+    order: tuple[int, int, int] = (10, 500, 2000)
+    """Place, modify, cancel: what an app without a registered algo may send."""
+    multi: tuple[int, int, int] = (4, 40, 160)
+    """Several orders in one request, cancel-all, exit-all (the older, safer figure)."""
+    standard: tuple[int, int, int] = (50, 500, 2000)
+    """Everything else."""
+    share: float = 0.8
+    """Part of each limit that is used at most, fraction."""
+    exit_reserve: float = 0.3
+    """Part of that which is kept for exits, fraction."""
+    pause_s: float = 2.0
+    """Seconds of silence after a 429; doubled with each that follows within a minute."""
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        for name in ("order", "multi", "standard"):
+            if min(getattr(self, name)) < 1:
+                raise ValueError(f"rates.{name}: write three limits of 1 or more")
+        if not 0 < self.share <= 1 or not 0 <= self.exit_reserve < 1 or not self.pause_s > 0:
+            raise ValueError("rates: write a share above 0 up to 1, an exit_reserve below 1, pause_s above 0")
+
+    def of(self, kind: RequestClass) -> tuple[int, int, int]:
+        """Give the broker's three limits of a class."""
+        limits: tuple[int, int, int] = getattr(self, kind.value.lower())
+        return limits
+
+
+class RateWindows:
+    """What one class of requests has used. Pure: times are monotonic seconds, handed in, never going back."""
+
+    def __init__(self, limits: tuple[int, int, int], settings: RateSettings) -> None:
+        self._settings = settings
+        self._most = [max(1, int(limit * settings.share)) for limit in limits]
+        self._entries = [max(1, int(most * (1 - settings.exit_reserve))) for most in self._most]
+        self._sent: deque[float] = deque()
+        self._paused_until = 0.0
+        self._pause_s = settings.pause_s
+        self._refused_at = -_SECONDS[1]
+
+    def wait(self, now: float, *, exits: bool = False) -> float:
+        """Seconds until one more may be sent: 0 for now. Changes nothing but what is too old to count."""
+        while self._sent and self._sent[0] <= now - _SECONDS[-1]:
+            self._sent.popleft()
+        longest = max(self._paused_until - now, 0.0)
+        for most, seconds in zip(self._most if exits else self._entries, _SECONDS, strict=True):
+            if len(self._sent) >= most:
+                # The one that has to leave the window before another may enter it.
+                longest = max(longest, self._sent[-most] + seconds - now)
+        return longest
+
+    def sent(self, now: float) -> None:
+        """Count one."""
+        self._sent.append(now)
+
+    def refused(self, now: float, retry_after_s: float = 0.0) -> float:
+        """Take note of a 429; gives the seconds of silence that follow."""
+        again = now - self._refused_at < _SECONDS[1]
+        self._pause_s = self._pause_s * 2 if again else self._settings.pause_s
+        self._refused_at = now
+        pause = min(max(self._pause_s, retry_after_s), _SECONDS[1])
+        self._paused_until = max(self._paused_until, now + pause)
+        return pause
+
+
+class RateLimiter:
+    """All classes of one account, for many threads."""
+
+    def __init__(self, settings: RateSettings, monotonic: Callable[[], float]) -> None:
+        """`monotonic` gives seconds of real time, also where the daemon's clock is scaled."""
+        self._windows = {kind: RateWindows(settings.of(kind), settings) for kind in RequestClass}
+        self._monotonic = monotonic
+        self._changed = threading.Condition()
+
+    def acquire(self, kind: RequestClass, *, exits: bool = False, patience_s: float = 0.0) -> float:
+        """Wait at most `patience_s` for leave to send one. Gives 0 with leave, else the seconds still to wait."""
+        with self._changed:
+            deadline = self._monotonic() + patience_s
+            while True:
+                now = self._monotonic()
+                wait = self._windows[kind].wait(now, exits=exits)
+                if wait <= 0:
+                    self._windows[kind].sent(now)
+                    return 0.0
+                if now + wait > deadline:
+                    return wait
+                self._changed.wait(wait)
+
+    def refused(self, kind: RequestClass, retry_after_s: float = 0.0) -> float:
+        """Take note of a 429 of this class; gives the seconds of silence that follow."""
+        with self._changed:
+            return self._windows[kind].refused(self._monotonic(), retry_after_s)
