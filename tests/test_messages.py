@@ -92,7 +92,7 @@ def same(a: Any, b: Any) -> bool:
     """Equal in type and value, NaN to NaN, arrays in dtype and shape too."""
     if type(a) is not type(b):
         return False
-    if isinstance(a, Message):
+    if isinstance(a, msgspec.Struct):
         return all(same(getattr(a, name), getattr(b, name)) for name in a.__struct_fields__)
     if isinstance(a, np.ndarray):
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
