@@ -56,6 +56,7 @@ def values_of(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 (one return a ki
     """Values of a field's type; a type not known here is an error, so that a new one gets its round trip."""
     plain = {
         str: st.text(),
+        bytes: st.binary(),
         int: st.integers(-(2**63), 2**63 - 1),
         float: st.floats(),
         bool: st.booleans(),

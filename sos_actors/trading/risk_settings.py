@@ -6,7 +6,7 @@ import datetime as dt
 
 import msgspec
 
-from sos_actors.market.clocktime import clock_ns as parse_hhmm
+from sos_actors.market.clocktime import clock_ns
 from sos_actors.messages import TradingState
 
 
@@ -48,7 +48,7 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             value = getattr(self, name)
             if isinstance(value, str):
                 try:
-                    parse_hhmm(value)
+                    clock_ns(value)
                 except ValueError as error:
                     raise ValueError(f"risk.{name}: {error}") from None
             elif value is not None and value < 0:
