@@ -701,3 +701,14 @@ def test_an_execution_that_only_the_trade_book_shows_is_booked():
     assert wire.filled("a-e") == LOT
     wire.settle(5.0)
     wire.check_quiet()
+
+
+def test_an_order_made_by_hand_between_two_reads_at_start_is_not_taken_for_an_old_position():
+    wire = Wire()
+    wire.stream(live=True)
+    wire.read(next(place for place, (ask, _) in enumerate(wire.reads) if isinstance(ask, ReadOrders)))
+    wire.broker.by_hand(Side.BUY, 2, 10_000, wire.now)
+    wire.broker.stream.clear()
+    wire.settle(60.0)
+    assert not any("not ours" in text for text in wire.alerts)
+    wire.check_quiet()
