@@ -281,6 +281,7 @@ def test_a_lost_cancel_is_asked_again():
     wire.answer(wire.carry(send))
     wire.cancel("a-e")
     wire.answer(wire.unknown(wire.waiting.pop()))
+    assert wire.waiting == []  # first the truth is read
     wire.settle(5.0)
     assert wire.broker.orders["B1"].status == "cancelled"
     assert wire.desk["a-e"].status is OrderStatus.CANCELLED
