@@ -281,6 +281,7 @@ def test_a_lost_cancel_is_asked_again():
     wire.answer(wire.carry(send))
     wire.cancel("a-e")
     wire.answer(wire.unknown(wire.waiting.pop()))
+    assert wire.waiting == []  # first the truth is read
     wire.settle(5.0)
     assert wire.broker.orders["B1"].status == "cancelled"
     assert wire.desk["a-e"].status is OrderStatus.CANCELLED
@@ -700,4 +701,15 @@ def test_an_execution_that_only_the_trade_book_shows_is_booked():
     wire.read(trades)
     assert wire.filled("a-e") == LOT
     wire.settle(5.0)
+    wire.check_quiet()
+
+
+def test_an_order_made_by_hand_between_two_reads_at_start_is_not_taken_for_an_old_position():
+    wire = Wire()
+    wire.stream(live=True)
+    wire.read(next(place for place, (ask, _) in enumerate(wire.reads) if isinstance(ask, ReadOrders)))
+    wire.broker.by_hand(Side.BUY, 2, 10_000, wire.now)
+    wire.broker.stream.clear()
+    wire.settle(60.0)
+    assert not any("not ours" in text for text in wire.alerts)
     wire.check_quiet()
