@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import yaml
@@ -66,6 +66,28 @@ class BacktestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             raise ValueError("backtest: write warmup_days and seed of 0 or more, bar_grace_s from 0 to 59")
 
 
+class LiveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the daemon trades, with whose money, and what it does when it is told to stop."""
+
+    symbols: tuple[str, ...] = ("NIFTY",)
+    """Underlyings, of NIFTY, BANKNIFTY, SENSEX."""
+    real_money: bool = False
+    """Allow real orders; `live --real-money --account ID` is needed besides."""
+    on_stop: Literal["keep", "flatten"] = "keep"
+    """What becomes of open positions when the daemon stops: keep (stops rest at the exchange) or flatten."""
+    flatten_s: float = 30.0
+    """Seconds a stop waits for positions to be closed, with on_stop: flatten; then it ends all the same."""
+    login_wait_s: float = 0.0
+    """Seconds a start waits for a log-in before it gives up; 0: as long as it takes."""
+
+    def __post_init__(self) -> None:
+        """Check the values; raises ValueError."""
+        if not self.symbols:
+            raise ValueError("live.symbols: name at least one underlying, e.g. [NIFTY]")
+        if self.flatten_s < 0 or self.login_wait_s < 0:
+            raise ValueError("live: write flatten_s and login_wait_s of 0 or more")
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration."""
 
@@ -84,6 +106,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     clock: ClockSettings = ClockSettings()
+    live: LiveSettings = LiveSettings()
     data: DataSettings = DataSettings()
     upstox: UpstoxSettings = UpstoxSettings()
     feed: FeedSettings = FeedSettings()

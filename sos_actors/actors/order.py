@@ -180,6 +180,7 @@ class OrderActor(Actor):
             self.publish(Unsubscribe(instrument, "held"))
 
     def inspect(self) -> dict[str, Any]:
-        """Say the desk's state: cash, positions, trades."""
-        state: dict[str, Any] = msgspec.to_builtins(self._desk.state())
-        return state
+        """Say the desk's state: cash, positions, trades, and the prices of what is held."""
+        desk = self._desk
+        state: dict[str, Any] = msgspec.to_builtins(desk.state())
+        return state | {"prices": {name: desk.price(name) for name in desk.held()}}

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sos_actors.cli import compare, control, data, instruments, login, maintenance, playbook, runs, sandbox
+from sos_actors.cli import compare, control, data, instruments, live, login, maintenance, playbook, runs, sandbox
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
 
@@ -26,6 +26,7 @@ app.command()(data.sql)
 app.command()(instruments.instruments)
 app.command()(maintenance.maintenance)
 app.command()(playbook.validate)
+app.command()(live.live)
 app.command()(sandbox.sandbox)
 app.command()(login.login)
 app.command()(login.logout)

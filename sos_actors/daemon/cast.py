@@ -105,6 +105,8 @@ class LiveCast:
     def _spawn_orders(self) -> None:
         runtime, cast, parts = self._runtime, self._cast, self._parts
         assembly.spawn_selectors(runtime, cast, self._lots_of)
+        if parts.spawn_link is not None:
+            cast = replace(cast, config=with_real_exits(cast.config))
         desk, book = assembly.new_desk(cast, parts.cash_paise), RiskBook(cast.config.risk)
         if parts.spawn_link is None:
             assembly.spawn_paper_broker(runtime, cast, self._lots_of, Tick)
@@ -162,6 +164,12 @@ class LiveCast:
             if path == "orders" and phase.phase is Phase.PRE_OPEN and self._restored_on == phase.day:
                 continue
             self._runtime.tell(path, phase)
+
+
+def with_real_exits(config: Config) -> Config:
+    """Let exits go by the resting stop, and watch the target here: the broker has no one-cancels-other."""
+    orders = msgspec.structs.replace(config.orders, rest_target=False, exit_by_stop=True)
+    return msgspec.structs.replace(config, orders=orders)
 
 
 def lots_by_table(table: Callable[[], InstrumentTable]) -> assembly.LotsOf:

@@ -1,0 +1,296 @@
+"""The live daemon: started in order, watched over, stopped in order.
+
+Its life: take the home, open the control socket, wait for a log-in, bring instruments and calendar, play history
+through what thinks, join what trades, let wall time take over, serve until told to stop.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loguru import logger
+
+from sos_actors import assembly
+from sos_actors.actors.notifier import Event
+from sos_actors.config import Config
+from sos_actors.control.protocol import socket_path
+from sos_actors.control.server import ControlServer
+from sos_actors.control.systemd import ServiceManager
+from sos_actors.daemon.cast import LiveCast, LiveParts, phases_until
+from sos_actors.daemon.edges import Edges
+from sos_actors.daemon.home_lock import HomeLock
+from sos_actors.daemon.operations import Operations
+from sos_actors.daemon.token_watch import TokenWatch
+from sos_actors.errors import InputError, SosError
+from sos_actors.market.calendar import INDIA
+from sos_actors.market.charges import ChargeSchedule
+from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_text, minute_of_day
+from sos_actors.market.ids import EXCHANGE_OF
+from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
+from sos_actors.playbook.loader import Playbook
+from sos_actors.runtime import EscalatedError, LiveRuntime, Session, WallTime
+from sos_actors.sources.source import DatabaseSource
+from sos_actors.sources.warm_start import WarmStart
+from sos_actors.storage.market_store import MarketStore
+from sos_actors.upstox.settings import UpstoxSettings
+from sos_actors.upstox.tokens import Token
+
+_LEVELS = {AlertLevel.INFO: "INFO", AlertLevel.WARNING: "WARNING", AlertLevel.CRITICAL: "CRITICAL"}
+#: Real seconds between two looks at health, day and watchdog.
+_BEAT_S = 1.0
+#: Minute of the day (IST) from which a new trading day's instruments are fetched.
+_MORNING = 8 * 60 + 30
+#: Real seconds an actor of the order path may take to answer before the watchdog goes hungry.
+_PULSE_S = 5.0
+#: What must answer for the process to count as alive.
+_VITAL = ("risk", "orders", "broker")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRequest:
+    """What to run. `real`: orders go to the broker at `settings`, whose account must be `account` ('' for any)."""
+
+    home: Path
+    config: Config
+    playbook: Playbook
+    symbols: tuple[str, ...]
+    settings: UpstoxSettings
+    wall: WallTime
+    real: bool
+    account: str
+    mode: str
+
+
+class Daemon:
+    """One daemon. `run` blocks until it is told to stop, and gives the exit status."""
+
+    def __init__(self, request: LiveRequest, systemd: ServiceManager | None = None) -> None:
+        self._request = request
+        self._systemd = systemd or ServiceManager()
+        self._stop = threading.Event()
+        self._wall = request.wall
+        self._live = False
+        self._day: dt.date | None = None
+        self.started = request.wall.now()
+        self.mode = request.mode
+        self.session = ist_text(self.started)[:19].replace(":", "").replace("T", "-")
+        self._runtime = LiveRuntime(request.config.runtime)
+        self._edges = Edges.make(request.config, request.settings, request.home, self._now)
+        self._tokens = TokenWatch(request.home, self._now, self._use)
+
+    def stop(self) -> None:
+        """Ask the daemon to end: from any thread, or a signal's handler."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Run to the end. Raises InputError and other SosErrors for what keeps it from starting."""
+        with HomeLock(self._request.home):
+            control = ControlServer(socket_path(self._request.home), Operations(self._runtime, self).commands())
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self._stop.set())
+            try:
+                return self._run()
+            finally:
+                self._systemd.stopping("stopping")
+                self._tokens.stop()
+                control.close()
+                self._runtime.close()
+
+    def _run(self) -> int:
+        logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
+        self._tokens.start()
+        self._systemd.ready(self._tokens.trouble or "starting")
+        if self._tokens.wait(self._stop) is None:
+            return 0
+        cast = self._start()
+        self._systemd.status("trading")
+        heart = threading.Thread(target=self._beat, name="sos-heart", daemon=True)
+        heart.start()
+        try:
+            self._runtime.serve(self._stop)
+        except EscalatedError as error:
+            logger.critical("the order path failed, the process ends: {}", str(error).splitlines()[0])
+            self._end(cast)
+            return 1
+        self._wind_down()
+        self._end(cast)
+        return 0
+
+    # -- starting ----------------------------------------------------------------------------------------------
+
+    def _start(self) -> LiveCast:
+        request, edges = self._request, self._edges
+        cash = self._account() if request.real else round(request.config.account.capital * 100)
+        edges.refresh_calendar()
+        edges.open_day()
+        self._day = ist_date(self._now())
+        now = self._now()
+        with MarketStore(edges.market_db) as store:
+            history = [edges.history(store)] if self._edges.client.has_token else []
+            warm = WarmStart(
+                store, request.symbols, now, request.config.data.warmup_days, bringers=history,
+                fill_gaps=edges.gap_filler(),
+            )  # fmt: skip
+            live = self._cast(cash, now)
+            live.think(warm.load_day)
+            self._play(warm, now)
+        exchange = EXCHANGE_OF[request.symbols[0]]
+        played = phases_until(exchange, now) if ist_date(now) in warm.days else []
+        live.trade(played)
+        self._runtime.start_wall(self._wall, step_ns=round(request.config.clock.step_s * SECOND_NS))
+        self._live = True
+        logger.info("live at {}, {} days of history played", ist_text(self._now())[:19], len(warm.days))
+        return live
+
+    def _account(self) -> int:
+        """Make sure whose account it is; gives its free cash in paise."""
+        owner = self._edges.account.profile().user_id
+        wanted = self._request.account
+        if wanted and owner != wanted:
+            raise InputError(f"--account {wanted}: the broker says the token is {owner}'s: log in as {wanted}")
+        funds = self._edges.account.funds()
+        logger.info("account {}, {:,.2f} rupees free", owner, funds.available)
+        return round(funds.available * 100)
+
+    def _cast(self, cash_paise: int, now: int) -> LiveCast:
+        request, edges = self._request, self._edges
+        past = DatabaseSource(MarketStore(edges.market_db))
+        cast = assembly.Cast(
+            config=request.config, playbook=request.playbook,
+            underlyings=[assembly.Underlying(name, chain=True) for name in request.symbols],
+            charges=ChargeSchedule(request.config.charges), previous_day=past.day_stats, trade_from=now,
+            groups=request.config.runtime.groups,
+        )  # fmt: skip
+        parts = LiveParts(
+            table=edges.listed.table, table_of=edges.listed.of, stream=edges.market_feed(),
+            market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=_log,
+            orders_folder=request.home / "orders", tag_prefix=_prefix(now), cash_paise=cash_paise,
+            speed=self._wall.speed, spawn_link=edges.spawn_link if request.real else None,
+        )  # fmt: skip
+        return LiveCast(self._runtime, cast, parts)
+
+    def _play(self, warm: WarmStart, now: int) -> None:
+        """Play history up to now; the sessions to come are told to the clock as well."""
+        clock = self._runtime.clock
+        clock.follow(self._sessions(warm.days, now), self._request.config.clock.grace_ns)
+        began = time.perf_counter()
+        self._runtime.run(until=now)
+        logger.info("played {} in {:.1f} s", ", ".join(map(str, warm.days)) or "no day", time.perf_counter() - began)
+
+    def _sessions(self, played: Sequence[dt.date], now: int) -> Iterator[Session]:
+        """Give the sessions of the days that are played, then today's unless it is over, then all that come."""
+        exchange, today = EXCHANGE_OF[self._request.symbols[0]], ist_date(now)
+        for day in [day for day in played if day < today]:
+            yield from _sessions_of(exchange, day)
+        day = today
+        while True:
+            sessions = list(_sessions_of(exchange, day))
+            if sessions and (day != today or sessions[-1].close > now or day in played):
+                yield from sessions
+            try:
+                day = INDIA.next_trading_day(exchange, day)
+            except InputError as error:  # a year whose holidays nobody knows yet
+                logger.warning("no sessions after {}: {}", day, error)
+                return
+
+    # -- while it runs -----------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        return self._runtime.clock.now if self._live else self._wall.now()
+
+    def _use(self, token: Token) -> None:
+        self._edges.client.set_token(token.secret)
+
+    def token_until(self) -> str:
+        """Until when the access token lives; '' without one."""
+        token = self._tokens.token
+        return "" if token is None else ist_text(token.expires_at)[:19].replace("T", " ")
+
+    def not_ready(self) -> list[str]:
+        """Why nothing is entered now, one line each."""
+        reasons = [self._tokens.trouble] if self._tokens.trouble else []
+        if not self._live:
+            reasons.append("starting: history is played")
+        return reasons
+
+    def _beat(self) -> None:
+        """Feed the watchdog while the order path answers; bring a new day's instruments in the morning."""
+        while not self._stop.wait(_BEAT_S):
+            try:
+                for path in _VITAL:
+                    self._runtime.snapshot(path, _PULSE_S)
+            except (TimeoutError, KeyError) as error:
+                logger.error("the order path does not answer: {}", error)
+                continue
+            self._systemd.alive()
+            self._new_day()
+
+    def _new_day(self) -> None:
+        now = self._now()
+        day = ist_date(now)
+        if day == self._day or minute_of_day(now) < _MORNING:
+            return
+        self._day = day
+        if INDIA.sessions(EXCHANGE_OF[self._request.symbols[0]], day):
+            try:
+                self._edges.listed.of(day)
+            except SosError as error:
+                logger.error("today's instruments: {}", error)
+
+    # -- stopping ----------------------------------------------------------------------------------------------
+
+    def _wind_down(self) -> None:
+        """Enter nothing more; close what is open where that is wanted."""
+        runtime, live = self._runtime, self._request.config.live
+        logger.info("stopping: nothing is entered any more")
+        runtime.publish(SetTradingState(TradingState.REDUCING, "the daemon stops"))
+        if live.on_stop == "flatten":
+            runtime.publish(Flatten(self._now(), "FLATTEN"))
+            deadline = time.monotonic() + live.flatten_s
+            while time.monotonic() < deadline and self._open_positions():
+                self._systemd.more_time(5.0)
+                time.sleep(0.2)
+        left = self._open_positions()
+        if left:
+            logger.warning("{} position(s) stay open: {}", len(left), ", ".join(left))
+        runtime.publish(SetTradingState(TradingState.ACTIVE, "the next start decides"))
+
+    def _open_positions(self) -> list[str]:
+        try:
+            desk = self._runtime.snapshot("orders", 1.0)
+        except (TimeoutError, KeyError):
+            return []
+        return [f"{units} {instrument}" for _, instrument, units in desk.get("positions", ()) if units]
+
+    def _end(self, cast: LiveCast) -> None:
+        left = self._runtime.stop()
+        if left:
+            logger.error("did not end in time: {}", ", ".join(left))
+        if cast.store is not None:
+            cast.store.close()
+        logger.info("stopped: {} trades", len(cast.recorder.trades))
+
+
+def _log(event: Event) -> None:
+    logger.bind(actor=event.who).log(_LEVELS[event.level], "{}", event.text)
+
+
+def _sessions_of(exchange: str, day: dt.date) -> Iterator[Session]:
+    spans = INDIA.sessions(exchange, day)
+    for number, span in enumerate(spans):
+        yield Session(day, span.open_ns, span.close_ns, first=number == 0, last=number == len(spans) - 1)
+
+
+def _prefix(now: int) -> str:
+    """Give what the tags of this start begin with: the second it happened in, in 36 signs."""
+    seconds, text = now // SECOND_NS, ""
+    while seconds:
+        seconds, digit = divmod(seconds, 36)
+        text = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[digit] + text
+    return f"S{text}"

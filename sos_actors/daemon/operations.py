@@ -1,0 +1,200 @@
+"""What may be asked of the running daemon, and what it may be told: the commands of the control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from sos_actors.control.status import ActorView, DaemonStatus, EventView, FeedView, OrderView, PositionView
+from sos_actors.errors import InputError
+from sos_actors.market.clocktime import ist_text
+from sos_actors.messages import Flatten, SetTradingState, TradingState
+from sos_actors.runtime import LiveRuntime
+
+#: Seconds an actor may take to answer: between two of its messages.
+_ANSWER_S = 2.0
+
+
+class Facts(Protocol):
+    """What the daemon knows of itself besides its actors."""
+
+    session: str
+    mode: str
+    started: int
+
+    def not_ready(self) -> list[str]:
+        """Why nothing is entered now, one line each; empty when all is well."""
+
+    def token_until(self) -> str:
+        """Until when the access token lives; '' without one."""
+
+
+class Operations:
+    """Commands of the control socket. They run on its threads and only read snapshots or send control messages."""
+
+    def __init__(self, runtime: LiveRuntime, facts: Facts) -> None:
+        self._runtime, self._facts = runtime, facts
+
+    def commands(self) -> dict[str, Callable[..., Any]]:
+        """Give every command by the name it is asked for."""
+        names = ("status", "actors", "inspect", "groups", "kill", "flatten", "pause", "resume")
+        return {name: getattr(self, name) for name in names}
+
+    # -- questions ---------------------------------------------------------------------------------------------
+
+    def actors(self) -> list[ActorView]:
+        """Give every actor, in the order of spawning."""
+        tree = self._runtime.tree()
+        merged = {group["group"]: group["merged"] for group in tree["groups"]}
+        return [_actor_view(one, merged.get(one["group"], 0)) for one in tree["actors"]]
+
+    def groups(self) -> dict[str, Any]:
+        """Give groups, stages' latencies and the number of dead letters."""
+        tree = self._runtime.tree()
+        return {name: tree[name] for name in ("now", "groups", "stages", "dead_letters")}
+
+    def inspect(self, path: str) -> dict[str, Any]:
+        """Ask one actor what it holds. Raises InputError for a path that is not there."""
+        try:
+            return self._runtime.snapshot(path, _ANSWER_S)
+        except KeyError:
+            near = [one for one in self._runtime if path in one][:8]
+            hint = f"; there are {', '.join(near)}" if near else "; `inspect` lists them all"
+            raise InputError(f"there is no actor '{path}'{hint}") from None
+        except TimeoutError as error:
+            raise InputError(str(error)) from None
+
+    def status(self) -> DaemonStatus:
+        """Give the daemon at a glance."""
+        runtime, facts = self._runtime, self._facts
+        seen = runtime.snapshots
+        desk, risk, broker = (seen.get(path, {}) for path in ("orders", "risk", "broker"))
+        feed, notices = seen.get("feed", {}), seen.get("notifier", {})
+        not_ready = facts.not_ready()
+        if broker.get("entries_held"):
+            not_ready.append(str(broker["entries_held"]))
+        prices = desk.get("prices", {})
+        trades = desk.get("trades", [])
+        return DaemonStatus(
+            session=facts.session,
+            mode=facts.mode,
+            now=_clock(runtime.clock.now),
+            started=_clock(facts.started),
+            phase=str(risk.get("phase", "")),
+            ready=not not_ready,
+            not_ready=not_ready,
+            trading=str(risk.get("state", "")),
+            broker=_broker(broker),
+            token_until=facts.token_until(),
+            equity=_rupees(risk.get("equity_paise")),
+            cash=_rupees(desk.get("cash_paise")),
+            realised=_rupees(desk.get("realised_paise")),
+            feeds=_feeds(feed, runtime.clock.now),
+            positions=[_position(trade, prices) for trade in trades if trade.get("open")],
+            orders=[_order(order, trade) for trade in trades for order in trade.get("orders", ())],
+            differences=list(broker.get("differences", ())),
+            events=[EventView(at=e["at"], who=e["who"], what=e["what"]) for e in notices.get("events", ())[:12]],
+        )
+
+    # -- orders ------------------------------------------------------------------------------------------------
+
+    def kill(self, reason: str = "kill switch") -> str:
+        """Stop trading now: nothing is entered any more, everything is closed."""
+        self._publish(SetTradingState(TradingState.HALTED, reason))
+        self._publish(Flatten(self._runtime.clock.now, reason))
+        return f"halted ({reason}); positions are being closed; `resume` lets trading go on"
+
+    def flatten(self, strategy: str = "") -> str:
+        """Close the positions of a strategy, or all."""
+        self._known(strategy)
+        self._publish(Flatten(self._runtime.clock.now, "FLATTEN", strategy))
+        return f"closing {strategy or 'everything'}"
+
+    def pause(self, strategy: str = "") -> str:
+        """Let a strategy, or all, enter nothing more."""
+        self._known(strategy)
+        self._publish(SetTradingState(TradingState.REDUCING, "paused by the operator", strategy))
+        return f"{strategy or 'the account'} enters nothing more; what is open is managed to its end"
+
+    def resume(self, strategy: str = "") -> str:
+        """Undo a pause or a kill."""
+        self._known(strategy)
+        self._publish(SetTradingState(TradingState.ACTIVE, "resumed by the operator", strategy))
+        return f"{strategy or 'the account'} may enter again"
+
+    def _publish(self, message: Any) -> None:
+        self._runtime.publish(message)
+
+    def _known(self, strategy: str) -> None:
+        names = sorted({path.rpartition("/")[2] for path in self._runtime if path.startswith("strategy/")})
+        if strategy and strategy not in names:
+            raise InputError(f"there is no strategy '{strategy}'; running are {', '.join(names)}")
+
+
+def _actor_view(one: dict[str, Any], merged: int) -> ActorView:
+    return ActorView(
+        path=one["path"], kind=one["kind"], group=one["group"], state=one["state"], handled=one["handled"],
+        waiting=one["depth"], rate=one["rate"] or 0.0, age_s=one["age_s"], restarts=one["restarts"],
+        failures=one["failures"], merged=merged, p50_us=_us(one["handle_p50_ns"]), p99_us=_us(one["handle_p99_ns"]),
+    )  # fmt: skip
+
+
+def _us(nanoseconds: float | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1000
+
+
+def _clock(ns: int) -> str:
+    return ist_text(ns)[:19].replace("T", " ")
+
+
+def _rupees(paise: Any) -> float | None:
+    return None if paise is None else paise / 100
+
+
+def _broker(state: dict[str, Any]) -> str:
+    if "stream_live" not in state:
+        return "paper"
+    doubt = len(state.get("in_doubt", ()))
+    stream = "order stream live" if state["stream_live"] else "ORDER STREAM DOWN"
+    return f"{stream}, {len(state.get('orders', ()))} orders" + (f", {doubt} IN DOUBT" if doubt else "")
+
+
+def _feeds(state: dict[str, Any], now: int) -> list[FeedView]:
+    views = []
+    for name, verdict in state.get("verdicts", {}).items():
+        at = state.get("index", {}).get(name, 0)
+        views.append(
+            FeedView(
+                underlying=name,
+                live=verdict == "live",
+                detail="" if verdict == "live" else verdict,
+                contracts=state.get("chosen", {}).get(name, 0),
+                age_s=(now - at) / 1e9 if at else None,
+            )
+        )
+    return views
+
+
+def _position(trade: dict[str, Any], prices: dict[str, float]) -> PositionView:
+    sign = 1 if trade["side"] == "BUY" else -1
+    entry, price = trade.get("entry_price"), prices.get(trade["instrument"])
+    return PositionView(
+        strategy=trade["strategy"], instrument=trade["instrument"], quantity=sign * trade["open"], entry=entry,
+        price=price, stop=_number(trade.get("stop")), target=_number(trade.get("target")),
+        unrealised=None if entry is None or price is None else sign * (price - entry) * trade["open"],
+    )  # fmt: skip
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, (int, float)) and value == value else None
+
+
+def _order(order: Any, trade: dict[str, Any]) -> OrderView:
+    """One of a trade's orders: (id, status, filled, quantity)."""
+    order_id, status, filled, quantity = msgspec.convert(order, tuple[str, str, int, int])
+    return OrderView(
+        order_id=order_id, instrument=trade["instrument"], side=trade["side"], quantity=quantity, filled=filled,
+        status=status, role=order_id.rpartition("/")[2],
+    )  # fmt: skip
