@@ -6,6 +6,7 @@ named with `hide` is replaced in every line of every sink, tracebacks too; so is
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import re
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 HIDDEN = "***"
+_IST = dt.timezone(dt.timedelta(hours=5, minutes=30), "IST")
 #: A JSON Web Token: what the broker's access tokens are.
 _JWT = re.compile(r"eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]{6,}")
 _BEARER = re.compile(r"(?i)(bearer\s+)[\w.~+/=-]{8,}")
@@ -77,6 +79,7 @@ def _redacted(record: Record) -> None:
         record["message"] += "\n" + "".join(lines).rstrip()
         record["exception"] = None
     record["message"] = redact(record["message"])
+    record["time"] = record["time"].astimezone(_IST)
 
 
 def _line(record: Record, *, colour: bool) -> str:

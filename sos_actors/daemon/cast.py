@@ -133,7 +133,7 @@ class LiveCast:
         self._runtime.spawn(
             DataKeeperActor, "data", names, shelf, self.config.data.flush_s, group=DATA, policy=EDGE_POLICY
         )
-        self._runtime.spawn(GapFillerActor, "gaps", parts.fill_gaps, group=GAPS, policy=EDGE_POLICY)
+        self._runtime.spawn(GapFillerActor, "gaps", parts.fill_gaps, group=GAPS)
 
     def _spawn_feed(self) -> None:
         runtime, cast, parts, c = self._runtime, self._cast, self._parts, self.config

@@ -75,7 +75,7 @@ class Daemon:
         self._systemd = systemd or ServiceManager()
         self._stop = threading.Event()
         self._wall = request.wall
-        self._live = False
+        self._live = self._ended = False
         self._day: dt.date | None = None
         self.started = request.wall.now()
         self.mode = request.mode
@@ -100,7 +100,8 @@ class Daemon:
                 self._systemd.stopping("stopping")
                 self._tokens.stop()
                 control.close()
-                self._runtime.close()
+                if not self._ended:
+                    self._runtime.close()
 
     def _run(self) -> int:
         logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
@@ -269,6 +270,7 @@ class Daemon:
         return [f"{units} {instrument}" for _, instrument, units in desk.get("positions", ()) if units]
 
     def _end(self, cast: LiveCast) -> None:
+        self._ended = True
         left = self._runtime.stop()
         if left:
             logger.error("did not end in time: {}", ", ".join(left))

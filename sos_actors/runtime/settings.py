@@ -26,8 +26,9 @@ class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Messages waiting in a group above which ticks of one instrument become one; 0: never."""
     warn_depth: int = 10_000
     """Messages waiting in a group that are worth a warning."""
-    budgets_s: dict[str, float] = msgspec.field(default_factory=lambda: {"strategy": 5.0})
-    """First part of an actor's path -> real seconds one message may take before the actor counts as hanging."""
+    budgets_s: dict[str, float] = msgspec.field(default_factory=lambda: {"strategy": 5.0, "gaps": 0.0})
+    """First part of an actor's path -> real seconds one message may take before the actor counts as hanging; 0: no
+    limit (filling gaps waits for the broker's rate limit)."""
     budget_s: float = 30.0
     """The same for every other actor; 0: no limit."""
     scan_s: float = 0.05
