@@ -271,6 +271,7 @@ class Daemon:
 
     def _end(self, cast: LiveCast) -> None:
         self._ended = True
+        self._edges.client.close()
         left = self._runtime.stop()
         if left:
             logger.error("did not end in time: {}", ", ".join(left))

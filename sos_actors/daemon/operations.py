@@ -192,9 +192,8 @@ def _number(value: Any) -> float | None:
 
 
 def _order(order: Any, trade: dict[str, Any]) -> OrderView:
-    """One of a trade's orders: (id, status, filled, quantity)."""
-    order_id, status, filled, quantity = msgspec.convert(order, tuple[str, str, int, int])
+    order_id, role, side, status, filled, quantity = msgspec.convert(order, tuple[str, str, str, str, int, int])
     return OrderView(
-        order_id=order_id, instrument=trade["instrument"], side=trade["side"], quantity=quantity, filled=filled,
-        status=status, role=order_id.rpartition("/")[2],
+        order_id=order_id, instrument=trade["instrument"], side=side, quantity=quantity, filled=filled, status=status,
+        role=role,
     )  # fmt: skip

@@ -18,7 +18,10 @@ ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t"
 
 
 class TradeView(msgspec.Struct, frozen=True):
-    """What an observer may know of a live trade. Quantities in units, prices in rupees."""
+    """What an observer may know of a live trade. Quantities in units, prices in rupees.
+
+    `orders` are those at work: id, role, side, status, units filled, units in all.
+    """
 
     intent_id: str
     strategy: str
@@ -29,7 +32,7 @@ class TradeView(msgspec.Struct, frozen=True):
     stop: float
     target: float
     closing: str
-    orders: tuple[tuple[str, str, int, int], ...]
+    orders: tuple[tuple[str, str, str, str, int, int], ...]
 
 
 class Execution:
@@ -177,6 +180,7 @@ class Trade:
             plan.target,
             "" if self.reason is None else self.reason.value,
             tuple(
-                (order.order_id, order.status.value, order.filled, order.quantity) for order in self.working.values()
+                (o.order_id, o.role.value, o.side.value, o.status.value, o.filled, o.quantity)
+                for o in self.working.values()
             ),
         )

@@ -97,7 +97,8 @@ class UpstoxClient:
             raise TokenDeadError(f"{what}: not sent: {NO_TOKEN}", certainty=Certainty.NEVER_SENT, code=DEAD_TOKEN)
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Let the connections go, and nobody wait for leave to send any more."""
+        self._limiter.close()
         self.api.rest_client.pool_manager.clear()
 
     def _mark_what_leaves(self) -> None:

@@ -99,9 +99,13 @@ class RateLimiter:
         self._windows = {kind: RateWindows(settings.of(kind), settings) for kind in RequestClass}
         self._monotonic = monotonic
         self._changed = threading.Condition()
+        self._closed = False
 
     def acquire(self, kind: RequestClass, *, exits: bool = False, patience_s: float = 0.0) -> float:
-        """Wait at most `patience_s` for leave to send one. Gives 0 with leave, else the seconds still to wait."""
+        """Wait at most `patience_s` for leave to send one. Gives 0 with leave, else the seconds still to wait.
+
+        Once closed, nobody waits any more.
+        """
         with self._changed:
             deadline = self._monotonic() + patience_s
             while True:
@@ -110,9 +114,15 @@ class RateLimiter:
                 if wait <= 0:
                     self._windows[kind].sent(now)
                     return 0.0
-                if now + wait > deadline:
+                if now + wait > deadline or self._closed:
                     return wait
                 self._changed.wait(wait)
+
+    def close(self) -> None:
+        """Let nobody wait from now on: the program ends."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def refused(self, kind: RequestClass, retry_after_s: float = 0.0) -> float:
         """Take note of a 429 of this class; gives the seconds of silence that follow."""

@@ -222,7 +222,7 @@ def test_subscribers_of_one_topic_on_many_threads_are_all_kept(runtime):
     assert len(runtime.topic(Tick, "I").targets) == 200
 
 
-def test_a_path_is_free_again_after_a_stop_but_not_after_a_bench(runtime):
+def test_a_path_is_free_again_after_a_stop_or_a_bench(runtime):
     lines: list = []
     ref = runtime.spawn(Sleeper, "bar/x", threading.Event(), lines)
     with pytest.raises(ValueError, match="already"):
@@ -236,8 +236,10 @@ def test_a_path_is_free_again_after_a_stop_but_not_after_a_bench(runtime):
     for _ in range(4):
         again.tell(DIE)
     runtime.settle()
-    with pytest.raises(ValueError, match="already"):
-        runtime.spawn(Sleeper, "bar/x", threading.Event(), lines)
+    assert not again.is_alive()
+    runtime.spawn(Sleeper, "bar/x", threading.Event(), lines).tell(MinuteClosed(7))
+    runtime.settle()
+    assert lines == [5, 6, 7]
 
 
 def test_the_first_escalation_is_the_one_that_is_told(runtime):

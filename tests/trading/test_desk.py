@@ -445,7 +445,7 @@ def test_state_tells_what_there_is():
     assert state.positions == (("gate", CALL, 50),)
     (view,) = state.trades
     assert (view.intent_id, view.open, view.entry_price, view.stop, view.closing) == ("i", 50, 100.0, 90.0, "")
-    assert view.orders[0] == ("i-e", "PARTIALLY_FILLED", 50, 75)
+    assert view.orders[0] == ("i-e", "ENTRY", "BUY", "PARTIALLY_FILLED", 50, 75)
 
 
 @pytest.mark.parametrize("wrong", [{"entry_order": OrderType.STOP}, {"entry_patience_s": -1}, {"tick": -0.05}])
