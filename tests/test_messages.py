@@ -60,7 +60,6 @@ def values_of(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 (one return a ki
         int: st.integers(-(2**63), 2**63 - 1),
         float: st.floats(),
         bool: st.booleans(),
-        bytes: st.binary(),
         dt.date: st.dates(),
         type(None): st.none(),
     }

@@ -21,6 +21,7 @@ from sos_actors.actors.live_feed import LiveFeedActor, MarketStream
 from sos_actors.actors.notifier import Event, NotifierActor
 from sos_actors.actors.recorder import RecorderActor
 from sos_actors.actors.selector import Lots
+from sos_actors.actors.state_keeper import StateKeeperActor
 from sos_actors.actors.subscription import SubscriptionActor
 from sos_actors.config import Config
 from sos_actors.market.calendar import INDIA
@@ -29,13 +30,14 @@ from sos_actors.market.day import MarketDay
 from sos_actors.market.following import FollowSettings
 from sos_actors.market.ids import index_id
 from sos_actors.market.instruments import InstrumentTable
-from sos_actors.messages import GapsFilled, GapsSuspected, Phase, SessionPhase, Tick
+from sos_actors.messages import GapsFilled, GapsSuspected, OrderStatus, OrderUpdate, Phase, SessionPhase, Tick
 from sos_actors.runtime import LiveRuntime, RestartPolicy
 from sos_actors.runtime.supervision import VITAL, Directive
 from sos_actors.storage.order_store import OrderStore
 from sos_actors.storage.recorded_days import RecordedDays
 from sos_actors.trading.checkpoint import restore, working_orders
 from sos_actors.trading.gateway.gateway import OrderGateway
+from sos_actors.trading.gateway.records import DayBegun
 from sos_actors.trading.gateway.settings import Contract
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.risk_settings import RiskState
@@ -103,15 +105,12 @@ class LiveCast:
             self._tell(path, played)
 
     def _spawn_orders(self) -> None:
+        """Spawn limits, desk and broker as the records of the last start left them."""
         runtime, cast, parts = self._runtime, self._cast, self._parts
         assembly.spawn_selectors(runtime, cast, self._lots_of)
         if parts.spawn_link is not None:
             cast = replace(cast, config=with_real_exits(cast.config))
         desk, book = assembly.new_desk(cast, parts.cash_paise), RiskBook(cast.config.risk)
-        if parts.spawn_link is None:
-            assembly.spawn_paper_broker(runtime, cast, self._lots_of, Tick)
-            assembly.spawn_order_path(runtime, cast, desk, book)
-            return
         store = self.store = OrderStore(parts.orders_folder)
         states = store.recovery.states
         if "desk" in states:
@@ -119,13 +118,28 @@ class LiveCast:
             self._restored_on = ist_date(states["desk"].ts)
         if "risk" in states:
             book.take_up(msgspec.msgpack.decode(states["risk"].state, type=RiskState))
-        gateway = OrderGateway(cast.config.gateway, contracts_by_table(parts.table), parts.tag_prefix)
-        runtime.spawn(
-            GatewayActor, "broker", gateway, store, store.recovery.records, working_orders(desk), store.recovery.cut,
-            group=cast.group("broker"), policy=VITAL,
-        )  # fmt: skip
+        working = working_orders(desk)
+        if parts.spawn_link is None:
+            assembly.spawn_paper_broker(runtime, cast, self._lots_of, Tick)
+            begun = [record.day for record in store.recovery.records if isinstance(record, DayBegun)]
+            runtime.spawn(
+                StateKeeperActor, "states", store, day=begun[-1] if begun else None, group=cast.group("broker"),
+                policy=VITAL,
+            )  # fmt: skip
+        else:
+            gateway = OrderGateway(cast.config.gateway, contracts_by_table(parts.table), parts.tag_prefix)
+            runtime.spawn(
+                GatewayActor, "broker", gateway, store, store.recovery.records, working, store.recovery.cut,
+                group=cast.group("broker"), policy=VITAL,
+            )  # fmt: skip
         assembly.spawn_order_path(runtime, cast, desk, book, durable=True)
-        parts.spawn_link(runtime)
+        if parts.spawn_link is not None:
+            parts.spawn_link(runtime)
+            return
+        # The paper exchange lives in this process: what rested there is watched by the desk from now on.
+        for order_id in working:
+            note = "the paper exchange began anew"
+            runtime.tell("orders", OrderUpdate(order_id, runtime.clock.now, OrderStatus.CANCELLED, note))
 
     def _spawn_data(self) -> None:
         names, parts = self._cast.names, self._parts

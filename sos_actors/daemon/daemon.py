@@ -127,7 +127,7 @@ class Daemon:
 
     def _start(self) -> LiveCast:
         request, edges = self._request, self._edges
-        cash = self._account() if request.real else round(request.config.account.capital * 100)
+        owner, cash = self._account() if request.real else ("paper", round(request.config.account.capital * 100))
         edges.refresh_calendar()
         edges.open_day()
         self._day = ist_date(self._now())
@@ -138,7 +138,7 @@ class Daemon:
                 store, request.symbols, now, request.config.data.warmup_days, bringers=history,
                 fill_gaps=edges.gap_filler(),
             )  # fmt: skip
-            live = self._cast(cash, now)
+            live = self._cast(owner, cash, now)
             live.think(warm.load_day)
             self._play(warm, now)
         exchange = EXCHANGE_OF[request.symbols[0]]
@@ -149,17 +149,17 @@ class Daemon:
         logger.info("live at {}, {} days of history played", ist_text(self._now())[:19], len(warm.days))
         return live
 
-    def _account(self) -> int:
-        """Make sure whose account it is; gives its free cash in paise."""
+    def _account(self) -> tuple[str, int]:
+        """Make sure whose account it is; gives its owner and its free cash in paise."""
         owner = self._edges.account.profile().user_id
         wanted = self._request.account
         if wanted and owner != wanted:
             raise InputError(f"--account {wanted}: the broker says the token is {owner}'s: log in as {wanted}")
         funds = self._edges.account.funds()
         logger.info("account {}, {:,.2f} rupees free", owner, funds.available)
-        return round(funds.available * 100)
+        return owner, round(funds.available * 100)
 
-    def _cast(self, cash_paise: int, now: int) -> LiveCast:
+    def _cast(self, owner: str, cash_paise: int, now: int) -> LiveCast:
         request, edges = self._request, self._edges
         past = DatabaseSource(MarketStore(edges.market_db))
         cast = assembly.Cast(
@@ -171,7 +171,7 @@ class Daemon:
         parts = LiveParts(
             table=edges.listed.table, table_of=edges.listed.of, stream=edges.market_feed(),
             market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=_log,
-            orders_folder=request.home / "orders", tag_prefix=_prefix(now), cash_paise=cash_paise,
+            orders_folder=request.home / "orders" / owner, tag_prefix=_prefix(now), cash_paise=cash_paise,
             speed=self._wall.speed, spawn_link=edges.spawn_link if request.real else None,
         )  # fmt: skip
         return LiveCast(self._runtime, cast, parts)

@@ -57,7 +57,9 @@ class OrderStore:
         self.recovery = Recovery()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            found = sorted(folder.glob("orders-*.log"))
+            found = sorted(
+                folder.glob("orders-*.log"), key=lambda path: path.stem
+            )  # a day's second file after its first
             if found:
                 self.recovery = self._open(found[-1])
                 self._states.update(self.recovery.states)

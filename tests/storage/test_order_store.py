@@ -145,3 +145,13 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr("os.write", full)
     with pytest.raises(StorageError, match="no order may be sent"):
         store.append(OrderTaken(SUBMIT))
+
+
+def test_a_days_second_file_counts_as_the_later_one(tmp_path):
+    write(tmp_path)
+    store = OrderStore(tmp_path)
+    store.append(DAY)
+    store.append(StateSaved(9, "desk", b"the later one"))
+    store.close()
+    assert len(list(tmp_path.iterdir())) == 2
+    assert OrderStore(tmp_path).recovery.states["desk"].state == b"the later one"
