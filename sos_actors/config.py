@@ -80,12 +80,16 @@ class LiveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     login_wait_s: float = 0.0
     """Seconds a start waits for a log-in before it gives up; 0: as long as it takes."""
 
+    warmup_patience_s: float = 20.0
+    """Seconds one request for missing history may wait for the broker's rate limit at a start; then the start goes on
+    with what is stored."""
+
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
         if not self.symbols:
             raise ValueError("live.symbols: name at least one underlying, e.g. [NIFTY]")
-        if self.flatten_s < 0 or self.login_wait_s < 0:
-            raise ValueError("live: write flatten_s and login_wait_s of 0 or more")
+        if min(self.flatten_s, self.login_wait_s, self.warmup_patience_s) < 0:
+            raise ValueError("live: write flatten_s, login_wait_s and warmup_patience_s of 0 or more")
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

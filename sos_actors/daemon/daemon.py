@@ -81,8 +81,8 @@ class Daemon:
         self.mode = request.mode
         self.session = ist_text(self.started)[:19].replace(":", "").replace("T", "-")
         self._runtime = LiveRuntime(request.config.runtime)
-        self._edges = Edges.make(request.config, request.settings, request.home, self._now)
-        self._tokens = TokenWatch(request.home, self._now, self._use)
+        self._edges = Edges.make(request.config, request.settings, request.home, self.now)
+        self._tokens = TokenWatch(request.home, self.now, self._use)
 
     def stop(self) -> None:
         """Ask the daemon to end: from any thread, or a signal's handler."""
@@ -107,7 +107,7 @@ class Daemon:
         logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
         self._tokens.start()
         self._systemd.ready(self._tokens.trouble or "starting")
-        if self._tokens.wait(self._stop) is None:
+        if self._tokens.wait(self._stop, self._request.config.live.login_wait_s) is None:
             return 0
         cast = self._start()
         self._systemd.status("trading")
@@ -130,14 +130,10 @@ class Daemon:
         owner, cash = self._account() if request.real else ("paper", round(request.config.account.capital * 100))
         edges.refresh_calendar()
         edges.open_day()
-        self._day = ist_date(self._now())
-        now = self._now()
+        self._day = ist_date(self.now())
+        now = self.now()
         with MarketStore(edges.market_db) as store:
-            history = [edges.history(store)] if self._edges.client.has_token else []
-            warm = WarmStart(
-                store, request.symbols, now, request.config.data.warmup_days, bringers=history,
-                fill_gaps=edges.gap_filler(),
-            )  # fmt: skip
+            warm = self._warm(store, now)
             live = self._cast(owner, cash, now)
             live.think(warm.load_day)
             self._play(warm, now)
@@ -146,8 +142,17 @@ class Daemon:
         live.trade(played)
         self._runtime.start_wall(self._wall, step_ns=round(request.config.clock.step_s * SECOND_NS))
         self._live = True
-        logger.info("live at {}, {} days of history played", ist_text(self._now())[:19], len(warm.days))
+        logger.info("live at {}, {} days of history played", ist_text(self.now())[:19], len(warm.days))
         return live
+
+    def _warm(self, store: MarketStore, now: int) -> WarmStart:
+        """Have the days to play in the database, as far as the broker gives them within the patience of a start."""
+        request, edges = self._request, self._edges
+        patience = request.config.live.warmup_patience_s
+        return WarmStart(
+            store, request.symbols, now, request.config.data.warmup_days,
+            bringers=[edges.history(store, patience)], fill_gaps=edges.gap_filler(patience),
+        )  # fmt: skip
 
     def _account(self) -> tuple[str, int]:
         """Make sure whose account it is; gives its owner and its free cash in paise."""
@@ -202,7 +207,8 @@ class Daemon:
 
     # -- while it runs -----------------------------------------------------------------------------------------
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """The daemon's time, UTC ns."""
         return self._runtime.clock.now if self._live else self._wall.now()
 
     def _use(self, token: Token) -> None:
@@ -233,7 +239,7 @@ class Daemon:
             self._new_day()
 
     def _new_day(self) -> None:
-        now = self._now()
+        now = self.now()
         day = ist_date(now)
         if day == self._day or minute_of_day(now) < _MORNING:
             return
@@ -252,7 +258,7 @@ class Daemon:
         logger.info("stopping: nothing is entered any more")
         runtime.publish(SetTradingState(TradingState.REDUCING, "the daemon stops"))
         if live.on_stop == "flatten":
-            runtime.publish(Flatten(self._now(), "FLATTEN"))
+            runtime.publish(Flatten(self.now(), "FLATTEN"))
             deadline = time.monotonic() + live.flatten_s
             while time.monotonic() < deadline and self._open_positions():
                 self._systemd.more_time(5.0)

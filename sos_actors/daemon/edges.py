@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from loguru import logger
 
 from sos_actors.config import Config
@@ -103,13 +104,16 @@ class Edges:
             logger.warning("the calendar was not refreshed: {}", error)
         files.adopt()
 
-    def history(self, store: MarketStore) -> UpstoxSource:
-        """Give the broker's history, writing into an open database."""
-        return UpstoxSource(self.client, self.listed.of, store, self.config.data, World(self.now, time.sleep, facts()))
+    def history(self, store: MarketStore, patience_s: float) -> UpstoxSource:
+        """Give the broker's history, writing into an open database; it waits so long for the rate limit at most."""
+        settings = msgspec.structs.replace(self.config.data, patience_s=patience_s)
+        return UpstoxSource(self.client, self.listed.of, store, settings, World(self.now, time.sleep, facts()))
 
-    def gap_filler(self) -> GapFiller:
-        """Give what fills the gaps of a recorded day."""
-        return GapFiller(self.market_db, minutes_of(self.client, self.listed.of, self.config.data, self.now), facts())
+    def gap_filler(self, patience_s: float | None = None) -> GapFiller:
+        """Give what fills the gaps of a recorded day; it waits for the rate limit as configured, or so long at most."""
+        own = self.config.data
+        settings = own if patience_s is None else msgspec.structs.replace(own, patience_s=patience_s)
+        return GapFiller(self.market_db, minutes_of(self.client, self.listed.of, settings, self.now), facts())
 
     def market_feed(self) -> UpstoxMarketFeed:
         """Give the market feed; it connects when it is started."""

@@ -24,6 +24,9 @@ class Facts(Protocol):
     mode: str
     started: int
 
+    def now(self) -> int:
+        """The daemon's time, UTC ns."""
+
     def not_ready(self) -> list[str]:
         """Why nothing is entered now, one line each; empty when all is well."""
 
@@ -80,7 +83,7 @@ class Operations:
         return DaemonStatus(
             session=facts.session,
             mode=facts.mode,
-            now=_clock(runtime.clock.now),
+            now=_clock(facts.now()),
             started=_clock(facts.started),
             phase=str(risk.get("phase", "")),
             ready=not not_ready,
@@ -91,7 +94,7 @@ class Operations:
             equity=_rupees(risk.get("equity_paise")),
             cash=_rupees(desk.get("cash_paise")),
             realised=_rupees(desk.get("realised_paise")),
-            feeds=_feeds(feed, runtime.clock.now),
+            feeds=_feeds(feed, facts.now()),
             positions=[_position(trade, prices) for trade in trades if trade.get("open")],
             orders=[_order(order, trade) for trade in trades for order in trade.get("orders", ())],
             differences=list(broker.get("differences", ())),

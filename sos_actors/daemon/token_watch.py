@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,10 +65,12 @@ class TokenWatch:
             logger.info("access token of {} until {}", token.user_id or "unknown", ist_text(token.expires_at))
             self._use(token)
 
-    def wait(self, stop: threading.Event) -> Token | None:
-        """Wait until there is a living token or `stop` is set."""
+    def wait(self, stop: threading.Event, patience_s: float = 0.0) -> Token | None:
+        """Wait until there is a living token or `stop` is set; raises InputError after `patience_s` (0: never)."""
+        deadline = time.monotonic() + patience_s if patience_s else float("inf")
         while self.token is None and not stop.wait(0.2):
-            pass
+            if time.monotonic() > deadline:
+                raise InputError(f"no log-in within {patience_s:g} s (live.login_wait_s): {self._trouble}")
         return self.token
 
     def stop(self) -> None:

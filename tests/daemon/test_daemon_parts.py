@@ -90,3 +90,10 @@ def test_waiting_for_a_login_ends_with_it_or_with_the_stop(tmp_path):
     stored(tmp_path, "days-token")
     watch.look()
     assert watch.wait(threading.Event()) is not None
+
+
+def test_a_start_that_nobody_logs_in_for_ends_when_told_to(tmp_path):
+    watch = TokenWatch(tmp_path, lambda: NOW, lambda _: None)
+    watch.look()
+    with pytest.raises(InputError, match=r"no log-in within 0.1 s \(live.login_wait_s\): nobody is logged in"):
+        watch.wait(threading.Event(), 0.1)
