@@ -13,6 +13,7 @@ from sos_actors.messages import (
     ActorFailed,
     AlertLevel,
     AlertRaised,
+    ClockStepped,
     FeedStatus,
     Fill,
     OrderStreamChanged,
@@ -69,6 +70,13 @@ class NotifierActor(Actor):
         """Tell of an actor that was taken out."""
         self._say(message.ts, AlertLevel.CRITICAL, message.path, f"taken out: {message.reason}")
 
+    @handles(ClockStepped)
+    def on_step(self, message: ClockStepped) -> None:
+        """Tell that the system's clock was set."""
+        seconds = message.by / 1e9
+        text = f"was set by {seconds:+.3f} s; ours " + ("went with it" if message.followed else "did not go back")
+        self._say(message.ts, AlertLevel.WARNING, "system clock", text)
+
     @handles(AccountDiffered)
     def on_differed(self, message: AccountDiffered) -> None:
         """Tell how our books and the broker's differ, or that they agree again."""
@@ -84,7 +92,8 @@ class NotifierActor(Actor):
         self._feeds[message.underlying] = message.live
         if before is not None and before != message.live:
             level = AlertLevel.INFO if message.live else AlertLevel.WARNING
-            self._say(message.ts, level, message.underlying, message.detail or "market data is live")
+            text = message.detail or f"market data is {'live' if message.live else 'stale'}"
+            self._say(message.ts, level, message.underlying, text)
 
     @handles(OrderStreamChanged)
     def on_stream(self, message: OrderStreamChanged) -> None:
