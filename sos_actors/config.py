@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
+from sos_actors.alerts.settings import AlertSettings
 from sos_actors.errors import InputError
 from sos_actors.logs import LogSettings
 from sos_actors.market.bars import BarSettings
@@ -121,6 +122,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Underlying -> what of its chain is followed live."""
     login: LoginSettings = LoginSettings()
     logs: LogSettings = LogSettings()
+    alerts: AlertSettings = AlertSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)
     sandbox: ServerSettings = ServerSettings()
 

@@ -28,12 +28,16 @@ _KEPT = 50
 
 
 class Event(NamedTuple):
-    """One line worth hearing. `ts` UTC ns, `who` an actor's path or a part of the system."""
+    """One line worth hearing. `ts` UTC ns, `who` an actor's path or a part of the system.
+
+    `kind` is 'trade' for a closed trade, 'summary' for what a day came to, else empty.
+    """
 
     ts: int
     level: AlertLevel
     who: str
     text: str
+    kind: str = ""
 
 
 class NotifierActor(Actor):
@@ -47,11 +51,12 @@ class NotifierActor(Actor):
         self._tell = tell
         self._last: deque[Event] = deque(maxlen=_KEPT)
         self._feeds: dict[str, bool] = {}
+        self._nets: list[int] = []
         for kind in type(self).handler_names:
             self.subscribe(kind)
 
-    def _say(self, ts: int, level: AlertLevel, who: str, text: str) -> None:
-        event = Event(ts, level, who, text)
+    def _say(self, ts: int, level: AlertLevel, who: str, text: str, kind: str = "") -> None:
+        event = Event(ts, level, who, text, kind)
         self._last.append(event)
         self._tell(event)
 
@@ -112,7 +117,8 @@ class NotifierActor(Actor):
         """Tell what a trade came to."""
         net = message.net_paise / 100
         text = f"{message.instrument} closed by {message.exit_reason}: net {net:,.2f} rupees"
-        self._say(message.exit_ts, AlertLevel.INFO, message.strategy, text)
+        self._nets.append(message.net_paise)
+        self._say(message.exit_ts, AlertLevel.INFO, message.strategy, text, "trade")
 
     @handles(SetTradingState)
     def on_state(self, message: SetTradingState) -> None:
@@ -122,9 +128,16 @@ class NotifierActor(Actor):
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
-        """Tell the parts of the day."""
-        if message.phase is not Phase.PRE_OPEN:
-            self._say(message.ts, AlertLevel.INFO, "session", f"{message.day} {message.phase}")
+        """Tell the parts of the day, and at its end what it came to."""
+        if message.phase is Phase.PRE_OPEN:
+            self._nets.clear()
+            return
+        self._say(message.ts, AlertLevel.INFO, "session", f"{message.day} {message.phase}")
+        if message.phase is Phase.CLOSED:
+            nets = self._nets
+            won = sum(net > 0 for net in nets)
+            text = f"{message.day}: {len(nets)} trades, {won} won, net {sum(nets) / 100:,.2f} rupees"
+            self._say(message.ts, AlertLevel.INFO, "day", text, "summary")
 
     def inspect(self) -> dict[str, Any]:
         """Give the last lines, newest first."""

@@ -18,6 +18,7 @@ from loguru import logger
 
 from sos_actors import assembly
 from sos_actors.actors.notifier import Event
+from sos_actors.alerts.sender import AlertSender, carrier
 from sos_actors.config import Config
 from sos_actors.control.protocol import socket_path
 from sos_actors.control.server import ControlServer
@@ -82,6 +83,7 @@ class Daemon:
         self.session = ist_text(self.started)[:19].replace(":", "").replace("T", "-")
         self._runtime = LiveRuntime(request.config.runtime)
         self._edges = Edges.make(request.config, request.settings, request.home, self.now)
+        self._alerts = self._alert_sender()
         self._tokens = TokenWatch(request.home, self.now, self._use)
 
     def stop(self) -> None:
@@ -102,6 +104,8 @@ class Daemon:
                 control.close()
                 if not self._ended:
                     self._runtime.close()
+                if self._alerts is not None:
+                    self._alerts.close()
 
     def _run(self) -> int:
         logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
@@ -175,7 +179,7 @@ class Daemon:
         )  # fmt: skip
         parts = LiveParts(
             table=edges.listed.table, table_of=edges.listed.of, stream=edges.market_feed(),
-            market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=_log,
+            market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=self._tell,
             orders_folder=request.home / "orders" / owner, tag_prefix=_prefix(now), cash_paise=cash_paise,
             speed=self._wall.speed, spawn_link=edges.spawn_link if request.real else None,
         )  # fmt: skip
@@ -252,6 +256,17 @@ class Daemon:
 
     # -- stopping ----------------------------------------------------------------------------------------------
 
+    def _alert_sender(self) -> AlertSender | None:
+        """Make what sends alerts, where there is an address to send them to. Raises InputError for a bad one."""
+        settings = self._request.config.alerts
+        urls = settings.addresses()
+        return AlertSender(settings, carrier(urls), f"SOS {self.mode}") if urls else None
+
+    def _tell(self, event: Event) -> None:
+        logger.bind(actor=event.who).log(_LEVELS[event.level], "{}", event.text)
+        if self._alerts is not None:
+            self._alerts.put(event)
+
     def _wind_down(self) -> None:
         """Enter nothing more; close what is open where that is wanted."""
         runtime, live = self._runtime, self._request.config.live
@@ -284,10 +299,6 @@ class Daemon:
         if cast.store is not None:
             cast.store.close()
         logger.info("stopped: {} trades", len(cast.recorder.trades))
-
-
-def _log(event: Event) -> None:
-    logger.bind(actor=event.who).log(_LEVELS[event.level], "{}", event.text)
 
 
 def _sessions_of(exchange: str, day: dt.date) -> Iterator[Session]:
