@@ -95,7 +95,7 @@ class LiveCast:
         """Put the live feed in history's place and spawn all that trades. `played`: today's phases so far."""
         runtime = self._runtime
         runtime.ref("feed").stop(block=True)
-        before = set(runtime) - {"feed"}  # the live feed takes the path of history's
+        before = set(runtime) - {"feed"}  # the player may still be listed: its successor joins late too
         self._spawn_orders()
         self.recorder = assembly.spawn_recorder(runtime, self._cast)
         runtime.spawn(NotifierActor, "notifier", self._parts.tell, group=NOTICES, policy=EDGE_POLICY)

@@ -78,6 +78,8 @@ class Operations:
         not_ready = facts.not_ready()
         if broker.get("entries_held"):
             not_ready.append(str(broker["entries_held"]))
+        feeds = _feeds(feed, runtime.clock.now)
+        not_ready += [f"{one.underlying}: market data {one.detail}" for one in feeds if not one.live]
         prices = desk.get("prices", {})
         trades = desk.get("trades", [])
         return DaemonStatus(
