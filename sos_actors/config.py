@@ -20,6 +20,7 @@ from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
 from sos_actors.market.following import FollowSettings
 from sos_actors.market.freshness import FreshnessSettings
+from sos_actors.metrics.settings import MetricsSettings
 from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
 from sos_actors.runtime.settings import RuntimeSettings
@@ -123,6 +124,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     login: LoginSettings = LoginSettings()
     logs: LogSettings = LogSettings()
     alerts: AlertSettings = AlertSettings()
+    metrics: MetricsSettings = MetricsSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)
     sandbox: ServerSettings = ServerSettings()
 

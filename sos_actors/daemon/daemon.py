@@ -10,7 +10,8 @@ import datetime as dt
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from sos_actors.market.charges import ChargeSchedule
 from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
+from sos_actors.metrics.exporter import DaemonCollector, serve_metrics
 from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import EscalatedError, LiveRuntime, Session, WallTime
 from sos_actors.sources.source import DatabaseSource
@@ -92,20 +94,23 @@ class Daemon:
 
     def run(self) -> int:
         """Run to the end. Raises InputError and other SosErrors for what keeps it from starting."""
-        with HomeLock(self._request.home):
-            control = ControlServer(socket_path(self._request.home), Operations(self._runtime, self).commands())
+        with HomeLock(self._request.home), ExitStack() as undo:
+            if self._alerts is not None:
+                undo.callback(self._alerts.close)
+            undo.callback(self._close_runtime)
+            operations = Operations(self._runtime, self)
+            undo.callback(ControlServer(socket_path(self._request.home), operations.commands()).close)
+            undo.callback(self._serve_metrics(operations))
+            undo.callback(self._tokens.stop)
+            undo.callback(self._systemd.stopping, "stopping")
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self._stop.set())
-            try:
-                return self._run()
-            finally:
-                self._systemd.stopping("stopping")
-                self._tokens.stop()
-                control.close()
-                if not self._ended:
-                    self._runtime.close()
-                if self._alerts is not None:
-                    self._alerts.close()
+            return self._run()
+
+    def _close_runtime(self) -> None:
+        """End the actors of a daemon that never came to its orderly end."""
+        if not self._ended:
+            self._runtime.close()
 
     def _run(self) -> int:
         logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
@@ -255,6 +260,13 @@ class Daemon:
                 logger.error("today's instruments: {}", error)
 
     # -- stopping ----------------------------------------------------------------------------------------------
+
+    def _serve_metrics(self, operations: Operations) -> Callable[[], None]:
+        """Answer Prometheus, where that is wanted; gives what ends it."""
+        settings = self._request.config.metrics
+        if not settings.port:
+            return lambda: None
+        return serve_metrics(settings, DaemonCollector(self._runtime, operations.status))
 
     def _alert_sender(self) -> AlertSender | None:
         """Make what sends alerts, where there is an address to send them to. Raises InputError for a bad one."""
