@@ -76,10 +76,18 @@ def _actors(runtime: LiveRuntime, busy: dict[str, tuple[str, float]]) -> list[di
                 "failures": one.failures,
                 "benched": one.benched,
                 "dead_letters": letters[one.path],
+                "messages": _messages(runtime, one.path),
                 **_times(runtime, group, one.path),
             }
         )
     return found
+
+
+def _messages(runtime: LiveRuntime, path: str) -> dict[str, int]:
+    """Give how many messages of each type an actor has handled."""
+    actor = runtime.member_at(path)
+    ports = {} if actor is None else actor.ports
+    return {kind.__name__: port.handled for kind, port in ports.items() if port.handled}
 
 
 def _times(runtime: LiveRuntime, group: Group, path: str) -> dict[str, Any]:
