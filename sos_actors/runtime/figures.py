@@ -74,17 +74,18 @@ def _quantile(running: list[int], total: int, share: float, largest: int) -> int
 
 
 class PortFigures:
-    """What is measured of one port of one actor. Written by its group's thread alone."""
+    """What is measured of one port of an actor; the histograms are the actor's. Written by its group's thread alone."""
 
     __slots__ = ("busy", "handling", "last", "stage", "waiting")
 
-    def __init__(self, stage: Histogram | None) -> None:
+    def __init__(self, stage: Histogram | None, shared: PortFigures | None = None) -> None:
+        """`shared`: the figures of another port of the same actor, the first has none."""
         #: ns spent in handlers.
         self.busy = 0
         #: Monotonic ns at which the last message had been handled.
         self.last = 0
-        self.handling = Histogram()
-        self.waiting = Histogram()
+        self.handling = Histogram() if shared is None else shared.handling
+        self.waiting = Histogram() if shared is None else shared.waiting
         #: Where the time since the origin of the message counts.
         self.stage = stage
 

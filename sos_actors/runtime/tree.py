@@ -99,8 +99,8 @@ def _times(runtime: LiveRuntime, group: Group, path: str) -> dict[str, Any]:
     last = max((one.last for one in figures), default=0)
     if not last and driver is not None:
         last = driver.last_seen.get(path, 0)
-    waiting = summary(one.waiting for one in figures)
-    handling = summary(one.handling for one in figures)
+    waiting = summary(one.waiting for one in figures[:1])
+    handling = summary(one.handling for one in figures[:1])
     return {
         "rate": None if driver is None else driver.rates.get(path, 0.0),
         "age_s": (runtime.monotonic() - last) / SECOND_NS if last else None,
