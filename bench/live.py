@@ -38,10 +38,10 @@ from sos_actors.control.protocol import ControlError  # noqa: E402
 
 SYMBOLS = ("NIFTY", "BANKNIFTY", "SENSEX")
 STRIKES = 40
-#: Exchange seconds in a real one.
-SPEED = 10
+#: Exchange seconds in a real one: a minute's work comes twice as often as it does in the market.
+SPEED = 2
 READY_S = 240
-#: In on any bar, out a few points later: an order every few seconds.
+#: In on any bar, out a few points of the index later, when a tick gets there.
 FLIPPER = {
     "phases": [{"id": "ANY_BAR", "conditions": ["close > 0"]}],
     "execution": {
@@ -99,17 +99,20 @@ def write_config(folder: Path, port: int, ticks: float) -> Path:
     """Write what both processes are started with, and the strategies that trade all the time."""
     strategies = folder / "strategies"
     strategies.mkdir()
-    for number, option in enumerate(("ATM_CALL", "OTM_CALL_1", "ATM_PUT", "OTM_PUT_1")):
-        execution = FLIPPER["execution"] | {"option_selection": option}
-        pattern = FLIPPER | {"pattern_id": f"flipper_{number}", "execution": execution}
-        (strategies / f"flipper_{number}.json").write_text(json.dumps(pattern))
+    for option in ("ATM_CALL", "OTM_CALL_1", "ATM_PUT", "OTM_PUT_1"):
+        for points in (2, 3, 5, 8):
+            name = f"flipper_{option.lower()}_{points}"
+            levels = {"side": "BUY", "entry": "close", "sl": f"close - {points}", "tp": f"close + {points}"}
+            pattern = FLIPPER | {"pattern_id": name, "execution": levels | {"option_selection": option}}
+            (strategies / f"{name}.json").write_text(json.dumps(pattern))
     config = {
         "live": {"symbols": list(SYMBOLS)},
         "follow": {name: {"strikes": STRIKES, "recentre_steps": 50} for name in SYMBOLS},
         "risk": {
             "daily_loss": 0, "open_positions": 0, "underlying_positions": 0, "cooldown_s": 0, "trades_per_day": 0,
-            "strategy_trades_per_day": 0,
+            "strategy_trades_per_day": 0, "orders_per_s": 1000, "order_burst": 1000,
         },
+        "upstox": {"rates": {"order": [1000, 50_000, 200_000]}},
         # Whole lots of all three.
         "sizing": {"fixed_quantity": 780},
         "selection": {"max_spread": 0.5},
@@ -117,9 +120,10 @@ def write_config(folder: Path, port: int, ticks: float) -> Path:
         "data": {"warmup_days": 0},
         "sandbox": {
             "port": port, "speed": SPEED, "start": "2026-11-20T10:00:00+05:30", "symbols": list(SYMBOLS),
+            "step_ms": 4,
             # The busiest instruments have this many ticks in an exchange minute, the others less: measured once.
-            "ticks_per_minute": ticks * 6.0 / SPEED / 30.0,
-            "exchange": {"account": {"cash": 1e9}},
+            "ticks_per_minute": ticks * 7.4 / SPEED / 30.0,
+            "exchange": {"account": {"cash": 1e9}, "rates": {"orders": [0, 0, 0]}},
         },
     }  # fmt: skip
     path = folder / "config.yaml"
@@ -134,6 +138,7 @@ def watch(home: Path, pid: int, port: int, seconds: float) -> dict:
         memory = [resident_mb(pid)]
         begun, before = time.monotonic(), daemon.ask("tree")
         cpu = cpu_seconds(pid)
+        sizes: list[float] = []
         answers, seen = [], {name: {} for name in SYMBOLS}
         while time.monotonic() < begun + seconds:
             for name in SYMBOLS:
@@ -145,9 +150,10 @@ def watch(home: Path, pid: int, port: int, seconds: float) -> dict:
             began = time.monotonic()
             daemon.ask("actors")
             answers.append(time.monotonic() - began)
+            sizes.append(resident_mb(pid))
             time.sleep(0.1)
         took, cpu = time.monotonic() - begun, cpu_seconds(pid) - cpu
-        memory.append(resident_mb(pid))
+        memory += [sizes[len(sizes) * part // 4] for part in (1, 2, 3)] + [sizes[-1]]
         ask(port, "clock", {"speed": 0})
         time.sleep(2.0)
         tree, feed, state = daemon.ask("tree"), daemon.ask("inspect", path="feed"), ask(port, "state")
@@ -204,7 +210,7 @@ def print_table(found: dict) -> None:
         *((f"receipt to {name}, p50 / p99 / max ms", stage_line(one)) for name, one in stages.items()),
         ("minutes of chains seen / missing", f"{found['minutes']} / {found['minutes_missing']}"),
         ("a snapshot is seen after its minute, at most", f"{found['snapshot_late_s']:.2f} s (looked at every 0.1 s)"),
-        ("memory, start / end MB", " / ".join(f"{mb:.0f}" for mb in found["memory_mb"])),
+        ("memory from start to end, MB", " / ".join(f"{mb:.0f}" for mb in found["memory_mb"])),
         ("processor, cores", f"{found['cpu_cores']:.2f}"),
         ("inspect answers, p50 / max ms", f"{found['inspect_p50_ms']:.1f} / {found['inspect_max_ms']:.1f}"),
         ("dead letters", found["dead_letters"]),
