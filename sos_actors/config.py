@@ -13,12 +13,14 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
+from sos_actors.alerts.settings import AlertSettings
 from sos_actors.errors import InputError
 from sos_actors.logs import LogSettings
 from sos_actors.market.bars import BarSettings
 from sos_actors.market.charges import ChargeSettings
 from sos_actors.market.following import FollowSettings
 from sos_actors.market.freshness import FreshnessSettings
+from sos_actors.metrics.settings import MetricsSettings
 from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
 from sos_actors.runtime.settings import RuntimeSettings
@@ -121,6 +123,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Underlying -> what of its chain is followed live."""
     login: LoginSettings = LoginSettings()
     logs: LogSettings = LogSettings()
+    alerts: AlertSettings = AlertSettings()
+    metrics: MetricsSettings = MetricsSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)
     sandbox: ServerSettings = ServerSettings()
 

@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {"errors", "messages"}
 CORE = GROUND | {"market", "quant", "playbook", "trading"}
 BELOW_EDGES = CORE | {"runtime", "actors"}
-EDGES = {"storage", "sources", "reports", "sandbox", "upstox", "control", "web"}
+EDGES = {"storage", "sources", "reports", "sandbox", "upstox", "control", "alerts", "metrics", "web"}
 FLOORS: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
@@ -40,10 +40,12 @@ FLOORS: dict[str, set[str]] = {
     "sandbox": BELOW_EDGES,
     "upstox": BELOW_EDGES | {"logs"},
     "control": GROUND,
+    "alerts": BELOW_EDGES | {"logs"},
+    "metrics": BELOW_EDGES | {"control"},
     "reports": BELOW_EDGES | {"control"},
     "sources": BELOW_EDGES | {"storage", "sandbox", "upstox"},
     "web": BELOW_EDGES | {"storage", "reports"},
-    "config": CORE | {"runtime", "sandbox", "sources", "upstox", "logs"},
+    "config": CORE | {"runtime", "alerts", "metrics", "sandbox", "sources", "upstox", "logs"},
     "assembly": BELOW_EDGES | {"config"},
     "snapshots": BELOW_EDGES | {"sources", "config", "assembly"},
     "backtest": BELOW_EDGES | {"sources", "reports", "config", "assembly"},
@@ -53,7 +55,19 @@ FLOORS: dict[str, set[str]] = {
 
 # --- determinism: who may touch the world, and what the others may not name -------------------------------
 
-TOUCH_THE_WORLD = {"runtime", "storage", "sources", "sandbox", "upstox", "control", "web", "daemon", "cli"}
+TOUCH_THE_WORLD = {
+    "runtime",
+    "storage",
+    "sources",
+    "sandbox",
+    "upstox",
+    "control",
+    "alerts",
+    "metrics",
+    "web",
+    "daemon",
+    "cli",
+}
 BANNED_MODULES = ("random", "secrets", "threading", "uuid", "numpy.random")
 BANNED_NAMES = {
     "time.time",

@@ -13,6 +13,7 @@ from sos_actors.messages import (
     ActorFailed,
     AlertLevel,
     AlertRaised,
+    ClockStepped,
     FeedStatus,
     Fill,
     OrderStreamChanged,
@@ -27,12 +28,16 @@ _KEPT = 50
 
 
 class Event(NamedTuple):
-    """One line worth hearing. `ts` UTC ns, `who` an actor's path or a part of the system."""
+    """One line worth hearing. `ts` UTC ns, `who` an actor's path or a part of the system.
+
+    `kind` is 'trade' for a closed trade, 'summary' for what a day came to, else empty.
+    """
 
     ts: int
     level: AlertLevel
     who: str
     text: str
+    kind: str = ""
 
 
 class NotifierActor(Actor):
@@ -46,11 +51,12 @@ class NotifierActor(Actor):
         self._tell = tell
         self._last: deque[Event] = deque(maxlen=_KEPT)
         self._feeds: dict[str, bool] = {}
+        self._nets: list[int] = []
         for kind in type(self).handler_names:
             self.subscribe(kind)
 
-    def _say(self, ts: int, level: AlertLevel, who: str, text: str) -> None:
-        event = Event(ts, level, who, text)
+    def _say(self, ts: int, level: AlertLevel, who: str, text: str, kind: str = "") -> None:
+        event = Event(ts, level, who, text, kind)
         self._last.append(event)
         self._tell(event)
 
@@ -69,6 +75,13 @@ class NotifierActor(Actor):
         """Tell of an actor that was taken out."""
         self._say(message.ts, AlertLevel.CRITICAL, message.path, f"taken out: {message.reason}")
 
+    @handles(ClockStepped)
+    def on_step(self, message: ClockStepped) -> None:
+        """Tell that the system's clock was set."""
+        seconds = message.by / 1e9
+        text = f"was set by {seconds:+.3f} s; ours " + ("went with it" if message.followed else "did not go back")
+        self._say(message.ts, AlertLevel.WARNING, "system clock", text)
+
     @handles(AccountDiffered)
     def on_differed(self, message: AccountDiffered) -> None:
         """Tell how our books and the broker's differ, or that they agree again."""
@@ -84,7 +97,8 @@ class NotifierActor(Actor):
         self._feeds[message.underlying] = message.live
         if before is not None and before != message.live:
             level = AlertLevel.INFO if message.live else AlertLevel.WARNING
-            self._say(message.ts, level, message.underlying, message.detail or "market data is live")
+            text = message.detail or f"market data is {'live' if message.live else 'stale'}"
+            self._say(message.ts, level, message.underlying, text)
 
     @handles(OrderStreamChanged)
     def on_stream(self, message: OrderStreamChanged) -> None:
@@ -103,7 +117,8 @@ class NotifierActor(Actor):
         """Tell what a trade came to."""
         net = message.net_paise / 100
         text = f"{message.instrument} closed by {message.exit_reason}: net {net:,.2f} rupees"
-        self._say(message.exit_ts, AlertLevel.INFO, message.strategy, text)
+        self._nets.append(message.net_paise)
+        self._say(message.exit_ts, AlertLevel.INFO, message.strategy, text, "trade")
 
     @handles(SetTradingState)
     def on_state(self, message: SetTradingState) -> None:
@@ -113,9 +128,16 @@ class NotifierActor(Actor):
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
-        """Tell the parts of the day."""
-        if message.phase is not Phase.PRE_OPEN:
-            self._say(message.ts, AlertLevel.INFO, "session", f"{message.day} {message.phase}")
+        """Tell the parts of the day, and at its end what it came to."""
+        if message.phase is Phase.PRE_OPEN:
+            self._nets.clear()
+            return
+        self._say(message.ts, AlertLevel.INFO, "session", f"{message.day} {message.phase}")
+        if message.phase is Phase.CLOSED:
+            nets = self._nets
+            won = sum(net > 0 for net in nets)
+            text = f"{message.day}: {len(nets)} trades, {won} won, net {sum(nets) / 100:,.2f} rupees"
+            self._say(message.ts, AlertLevel.INFO, "day", text, "summary")
 
     def inspect(self) -> dict[str, Any]:
         """Give the last lines, newest first."""

@@ -109,7 +109,7 @@ class LiveCast:
         runtime, cast, parts = self._runtime, self._cast, self._parts
         assembly.spawn_selectors(runtime, cast, self._lots_of)
         if parts.spawn_link is not None:
-            cast = replace(cast, config=with_real_exits(cast.config))
+            cast = replace(cast, config=with_real_orders(cast.config, parts.speed))
         desk, book = assembly.new_desk(cast, parts.cash_paise), RiskBook(cast.config.risk)
         store = self.store = OrderStore(parts.orders_folder)
         states = store.recovery.states
@@ -180,10 +180,18 @@ class LiveCast:
             self._runtime.tell(path, phase)
 
 
-def with_real_exits(config: Config) -> Config:
-    """Let exits go by the resting stop, and watch the target here: the broker has no one-cancels-other."""
+def with_real_orders(config: Config, speed: float) -> Config:
+    """Give the configuration as orders at a broker need it.
+
+    Exits go by the resting stop and the target is watched here, for the broker has no one-cancels-other. What waits for
+    the network waits in real time: on a scaled clock that is so many times longer.
+    """
     orders = msgspec.structs.replace(config.orders, rest_target=False, exit_by_stop=True)
-    return msgspec.structs.replace(config, orders=orders)
+    own, scale = config.gateway, max(speed, 1.0)
+    gateway = msgspec.structs.replace(
+        own, trades_wait_s=own.trades_wait_s * scale, answer_s=own.answer_s * scale, read_s=own.read_s * scale
+    )
+    return msgspec.structs.replace(config, orders=orders, gateway=gateway)
 
 
 def lots_by_table(table: Callable[[], InstrumentTable]) -> assembly.LotsOf:

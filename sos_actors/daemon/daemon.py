@@ -10,7 +10,8 @@ import datetime as dt
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from loguru import logger
 
 from sos_actors import assembly
 from sos_actors.actors.notifier import Event
+from sos_actors.alerts.sender import AlertSender, carrier
 from sos_actors.config import Config
 from sos_actors.control.protocol import socket_path
 from sos_actors.control.server import ControlServer
@@ -33,6 +35,7 @@ from sos_actors.market.charges import ChargeSchedule
 from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
+from sos_actors.metrics.exporter import DaemonCollector, serve_metrics
 from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import EscalatedError, LiveRuntime, Session, WallTime
 from sos_actors.sources.source import DatabaseSource
@@ -82,6 +85,7 @@ class Daemon:
         self.session = ist_text(self.started)[:19].replace(":", "").replace("T", "-")
         self._runtime = LiveRuntime(request.config.runtime)
         self._edges = Edges.make(request.config, request.settings, request.home, self.now)
+        self._alerts = self._alert_sender()
         self._tokens = TokenWatch(request.home, self.now, self._use)
 
     def stop(self) -> None:
@@ -90,18 +94,23 @@ class Daemon:
 
     def run(self) -> int:
         """Run to the end. Raises InputError and other SosErrors for what keeps it from starting."""
-        with HomeLock(self._request.home):
-            control = ControlServer(socket_path(self._request.home), Operations(self._runtime, self).commands())
+        with HomeLock(self._request.home), ExitStack() as undo:
+            if self._alerts is not None:
+                undo.callback(self._alerts.close)
+            undo.callback(self._close_runtime)
+            operations = Operations(self._runtime, self)
+            undo.callback(ControlServer(socket_path(self._request.home), operations.commands()).close)
+            undo.callback(self._serve_metrics(operations))
+            undo.callback(self._tokens.stop)
+            undo.callback(self._systemd.stopping, "stopping")
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self._stop.set())
-            try:
-                return self._run()
-            finally:
-                self._systemd.stopping("stopping")
-                self._tokens.stop()
-                control.close()
-                if not self._ended:
-                    self._runtime.close()
+            return self._run()
+
+    def _close_runtime(self) -> None:
+        """End the actors of a daemon that never came to its orderly end."""
+        if not self._ended:
+            self._runtime.close()
 
     def _run(self) -> int:
         logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
@@ -175,7 +184,7 @@ class Daemon:
         )  # fmt: skip
         parts = LiveParts(
             table=edges.listed.table, table_of=edges.listed.of, stream=edges.market_feed(),
-            market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=_log,
+            market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=self._tell,
             orders_folder=request.home / "orders" / owner, tag_prefix=_prefix(now), cash_paise=cash_paise,
             speed=self._wall.speed, spawn_link=edges.spawn_link if request.real else None,
         )  # fmt: skip
@@ -252,6 +261,24 @@ class Daemon:
 
     # -- stopping ----------------------------------------------------------------------------------------------
 
+    def _serve_metrics(self, operations: Operations) -> Callable[[], None]:
+        """Answer Prometheus, where that is wanted; gives what ends it."""
+        settings = self._request.config.metrics
+        if not settings.port:
+            return lambda: None
+        return serve_metrics(settings, DaemonCollector(self._runtime, operations.status))
+
+    def _alert_sender(self) -> AlertSender | None:
+        """Make what sends alerts, where there is an address to send them to. Raises InputError for a bad one."""
+        settings = self._request.config.alerts
+        urls = settings.addresses()
+        return AlertSender(settings, carrier(urls), f"SOS {self.mode}") if urls else None
+
+    def _tell(self, event: Event) -> None:
+        logger.bind(actor=event.who).log(_LEVELS[event.level], "{}", event.text)
+        if self._alerts is not None:
+            self._alerts.put(event)
+
     def _wind_down(self) -> None:
         """Enter nothing more; close what is open where that is wanted."""
         runtime, live = self._runtime, self._request.config.live
@@ -284,10 +311,6 @@ class Daemon:
         if cast.store is not None:
             cast.store.close()
         logger.info("stopped: {} trades", len(cast.recorder.trades))
-
-
-def _log(event: Event) -> None:
-    logger.bind(actor=event.who).log(_LEVELS[event.level], "{}", event.text)
 
 
 def _sessions_of(exchange: str, day: dt.date) -> Iterator[Session]:

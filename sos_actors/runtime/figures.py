@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 #: Buckets: four to each doubling, so that a figure read from them is off by an eighth at most.
@@ -46,6 +47,22 @@ def summary(histograms: Iterable[Histogram]) -> dict[str, Any]:
     }
 
 
+def spread(histograms: Iterable[Histogram], bounds_ns: Sequence[int]) -> list[int]:
+    """Count durations up to each bound (ascending, ns), and last those above all; a bucket counts by its middle."""
+    found = [0] * (len(bounds_ns) + 1)
+    for histogram in histograms:
+        for place, count in enumerate(histogram.counts):
+            if count:
+                found[bisect_left(bounds_ns, _middle(place))] += count
+    return found
+
+
+def _middle(place: int) -> int:
+    """Give the duration (ns) in the middle of a bucket."""
+    power, quarter = place >> 2, place & 3
+    return (2 * (4 + quarter) + 1) << (power - 3) >> 1
+
+
 def _quantile(counts: list[int], total: int, share: float, largest: int) -> int | None:
     if not total:
         return None
@@ -54,9 +71,7 @@ def _quantile(counts: list[int], total: int, share: float, largest: int) -> int 
     for place, count in enumerate(counts):
         seen += count
         if seen >= wanted and count:
-            power, quarter = place >> 2, place & 3
-            middle = (2 * (4 + quarter) + 1) << (power - 3) >> 1
-            return min(middle, largest)
+            return min(_middle(place), largest)
     return largest
 
 

@@ -5,9 +5,10 @@ Nothing is asked of an actor: counters and histograms are read from outside whil
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sos_actors.runtime.figures import Histogram, summary
+from sos_actors.runtime.figures import Histogram, spread, summary
 from sos_actors.runtime.walltime import SECOND_NS
 
 if TYPE_CHECKING:
@@ -106,8 +107,18 @@ def _times(runtime: LiveRuntime, group: Group, path: str) -> dict[str, Any]:
 
 
 def _stages(runtime: LiveRuntime) -> dict[str, Any]:
+    return {name: summary(histograms) for name, histograms in _by_stage(runtime).items()}
+
+
+def stage_counts(runtime: LiveRuntime, bounds_s: Sequence[float]) -> dict[str, list[int]]:
+    """Count the latencies of each stage up to each bound (seconds, ascending), and last those above all."""
+    bounds = [round(bound * SECOND_NS) for bound in bounds_s]
+    return {name: spread(histograms, bounds) for name, histograms in _by_stage(runtime).items()}
+
+
+def _by_stage(runtime: LiveRuntime) -> dict[str, list[Histogram]]:
     parts: dict[str, list[Histogram]] = {}
     for group in runtime.groups():
         for name, histogram in list(group.stages.items()):
             parts.setdefault(name, []).append(histogram)
-    return {name: summary(histograms) for name, histograms in parts.items()}
+    return parts

@@ -1,7 +1,7 @@
 """What the broker's error codes mean for an order: its own fault, a passing trouble, or a closed door.
 
-Source: the broker's published error codes; the code for an unregistered address is not among them, hence the rule that
-a refusal whose code nobody knows stops entries.
+Source: the broker's published error codes, and what others report (1154: an unregistered address; 1158 to 1160: market
+protection). A refusal whose code nobody knows stops entries, as an unregistered address does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ORDER = frozenset(
     str(number)
     for number in (
         *(1003, 1004, 1006, 1007, 1008, 1010, 1023, 1026, 1029, 1030, 1031, 1032, 1036, 1037, 1038, 1039, 1040, 1041),
-        *(1042, 1043, 1052, 1054, 1055, 1056, 1057, 1118, 1119, 1161),
+        *(1042, 1043, 1052, 1054, 1055, 1056, 1057, 1118, 1119, 1158, 1159, 1160, 1161),
         *(10000, 100011, 100015, 100036, 100038, 100039, 100059),
     )
 )

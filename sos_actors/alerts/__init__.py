@@ -1,0 +1,1 @@
+"""Alerts: what a person should hear of, carried to the services the person reads."""

@@ -1,0 +1,1 @@
+"""Metrics: the daemon's figures for Prometheus."""

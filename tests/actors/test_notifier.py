@@ -1,0 +1,81 @@
+"""What a person hears: one line an event, and nothing twice."""
+
+import datetime as dt
+
+from sos_actors.actors.notifier import NotifierActor
+from sos_actors.messages import (
+    AccountDiffered,
+    ActorBenched,
+    AlertLevel,
+    AlertRaised,
+    ClockStepped,
+    FeedStatus,
+    Fill,
+    OrderStreamChanged,
+    Phase,
+    SessionPhase,
+    SetTradingState,
+    Side,
+    TradingState,
+)
+from sos_actors.runtime import SimRuntime
+
+
+def said(*messages):
+    events = []
+    runtime = SimRuntime(strict=True)
+    runtime.spawn(NotifierActor, "notifier", events.append)
+    for message in messages:
+        runtime.publish(message)
+    runtime.drain()
+    runtime.publish_snapshots()
+    kept = runtime.snapshots["notifier"]["events"]
+    assert [line["what"] for line in kept] == [event.text for event in reversed(events)]
+    return [(event.level, event.who, event.text) for event in events]
+
+
+INFO, WARNING, CRITICAL = AlertLevel.INFO, AlertLevel.WARNING, AlertLevel.CRITICAL
+
+
+def test_the_feed_is_told_when_it_changes_and_not_that_it_still_is():
+    statuses = [FeedStatus("NIFTY", n, live) for n, live in enumerate([False, True, True, False, False, True])]
+    assert [text.rpartition(" ")[2] for _, _, text in said(*statuses)] == ["live", "stale", "live"]
+    stale = FeedStatus("NIFTY", 2, False, "no tick for 10 s")
+    assert said(FeedStatus("NIFTY", 1, True), stale) == [(WARNING, "NIFTY", "no tick for 10 s")]
+
+
+def test_alerts_pass_with_their_level():
+    alert = AlertRaised(1, CRITICAL, "broker", "an order nobody knows")
+    assert said(alert) == [(CRITICAL, "broker", "an order nobody knows")]
+
+
+def test_every_difference_is_a_line_and_so_is_its_end():
+    lines = said(AccountDiffered(1, ("X: ours 65, theirs 0", "Y: ours 0, theirs 75")), AccountDiffered(2, ()))
+    assert lines == [
+        (CRITICAL, "account", "differs from the broker: X: ours 65, theirs 0"),
+        (CRITICAL, "account", "differs from the broker: Y: ours 0, theirs 75"),
+        (INFO, "account", "agrees with the broker again"),
+    ]
+
+
+def test_the_rest_of_what_happens():
+    day = dt.date(2026, 11, 20)
+    lines = said(
+        SessionPhase(1, day, Phase.PRE_OPEN),
+        SessionPhase(2, day, Phase.OPEN),
+        Fill("f", "o", 3, "X", Side.BUY, 65, 101.5),
+        ActorBenched("strategy/NIFTY/x", 4, "failed four times"),
+        OrderStreamChanged(5, False),
+        SetTradingState(TradingState.HALTED, "kill switch"),
+        SetTradingState(TradingState.REDUCING, "paused", "x", "NIFTY"),
+        ClockStepped(6, -1_500_000_000, False),
+    )
+    assert lines == [
+        (INFO, "session", "2026-11-20 OPEN"),
+        (INFO, "fill", "BUY 65 X at 101.50"),
+        (CRITICAL, "strategy/NIFTY/x", "taken out: failed four times"),
+        (WARNING, "order stream", "lost"),
+        (WARNING, "account", "HALTED: kill switch"),
+        (WARNING, "x NIFTY", "REDUCING: paused"),
+        (WARNING, "system clock", "was set by -1.500 s; ours did not go back"),
+    ]
