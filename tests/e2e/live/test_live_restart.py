@@ -26,7 +26,7 @@ def test_killed_with_a_position(stand):
     time.sleep(3.0)
     assert one.books.net() == held
     assert [order.order_id for order in one.books.orders()] == [order.order_id for order in orders], "another order"
-    assert one.status()["differences"] == []
+    one.settled()
     one.ask("flatten")
     one.wait_flat()
     one.until(lambda: one.status()["positions"] == [], "the daemon knows it")
