@@ -38,6 +38,7 @@ from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingSta
 from sos_actors.metrics.exporter import DaemonCollector, serve_metrics
 from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import EscalatedError, LiveRuntime, Session, WallTime
+from sos_actors.runtime.tuning import tune_for_latency
 from sos_actors.sources.source import DatabaseSource
 from sos_actors.sources.warm_start import WarmStart
 from sos_actors.storage.market_store import MarketStore
@@ -151,6 +152,7 @@ class Daemon:
         live.trade(played)
         self._runtime.start_wall(self._wall, step_ns=round(request.config.clock.step_s * SECOND_NS))
         self._live = True
+        tune_for_latency()
         logger.info("live at {}, {} days of history played", ist_text(self.now())[:19], len(warm.days))
         return live
 

@@ -76,10 +76,18 @@ def _actors(runtime: LiveRuntime, busy: dict[str, tuple[str, float]]) -> list[di
                 "failures": one.failures,
                 "benched": one.benched,
                 "dead_letters": letters[one.path],
+                "messages": _messages(runtime, one.path),
                 **_times(runtime, group, one.path),
             }
         )
     return found
+
+
+def _messages(runtime: LiveRuntime, path: str) -> dict[str, int]:
+    """Give how many messages of each type an actor has handled."""
+    actor = runtime.member_at(path)
+    ports = {} if actor is None else actor.ports
+    return {kind.__name__: port.handled for kind, port in ports.items() if port.handled}
 
 
 def _times(runtime: LiveRuntime, group: Group, path: str) -> dict[str, Any]:
@@ -91,8 +99,8 @@ def _times(runtime: LiveRuntime, group: Group, path: str) -> dict[str, Any]:
     last = max((one.last for one in figures), default=0)
     if not last and driver is not None:
         last = driver.last_seen.get(path, 0)
-    waiting = summary(one.waiting for one in figures)
-    handling = summary(one.handling for one in figures)
+    waiting = summary(one.waiting for one in figures[:1])
+    handling = summary(one.handling for one in figures[:1])
     return {
         "rate": None if driver is None else driver.rates.get(path, 0.0),
         "age_s": (runtime.monotonic() - last) / SECOND_NS if last else None,
