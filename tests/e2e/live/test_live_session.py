@@ -77,7 +77,7 @@ def _operate(one: Stand) -> list[float]:
     one.trades(2)
     one.ask("kill", reason="the operator's hand")
     one.wait_flat()
-    assert one.status()["trading"] == "HALTED"
+    one.until(lambda: one.status()["trading"] == "HALTED", "halted")
     one.ask("resume")
     one.trades(1)
     return sorted(took)
