@@ -84,8 +84,8 @@ class PortFigures:
         self.busy = 0
         #: Monotonic ns at which the last message had been handled.
         self.last = 0
-        self.handling = Histogram() if shared is None else shared.handling
-        self.waiting = Histogram() if shared is None else shared.waiting
+        self.handling: Histogram = Histogram() if shared is None else shared.handling
+        self.waiting: Histogram = Histogram() if shared is None else shared.waiting
         #: Where the time since the origin of the message counts.
         self.stage = stage
 
