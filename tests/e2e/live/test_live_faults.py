@@ -24,7 +24,7 @@ UPDATES = {
     "updates that say too much": {"phantom_fill": 0.5, "odd_fill": 0.5, "duplicate_message": 0.3},
     "changes refused, steps that take long": {"reject_modify": 0.3, "slow_status": 0.2},
     "books that lag and speak strangely": {"stale_orders": 0.4, "stale_positions": 0.4, "unknown_word": 0.3},
-    "orders refused, the exchange halted": {"reject_risk": 2, "reject_place": 2, "halt": 1},
+    "orders refused, the exchange halted": {"reject_risk": 2, "halt": 1},
 }
 STREAMS = {
     "streams close": {"feed_close": 3, "orders_close": 3},
@@ -68,3 +68,17 @@ def test_faults_of_updates(standing, menu):
 @pytest.mark.parametrize("menu", STREAMS.values(), ids=STREAMS)
 def test_faults_of_streams(standing, menu):
     _suffer(standing, menu)
+
+
+def test_a_refusal_nobody_can_explain_stops_entries_until_somebody_looked(standing):
+    standing.settled()
+    standing.faults(reject_place=1)
+    standing.until(lambda: "order host refused" in str(standing.status()["not_ready"]), "entries are stopped")
+    standing.wait_flat()
+    entries, minute = standing.books.entries(), standing.clock()[:5]
+    standing.until(lambda: standing.clock()[:5] > minute and standing.clock()[6:] > "30", "a minute passes")
+    assert standing.books.entries() == entries
+    standing.ask("resume")
+    standing.settled()
+    standing.trades(2)
+    standing.judge()
