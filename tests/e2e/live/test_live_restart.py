@@ -27,6 +27,7 @@ def test_killed_with_a_position(stand):
     assert one.books.net() == held
     assert [order.order_id for order in one.books.orders()] == [order.order_id for order in orders], "another order"
     one.settled()
+    one.ask("pause")
     one.ask("flatten")
     one.wait_flat()
     one.until(lambda: one.status()["positions"] == [], "the daemon knows it")
