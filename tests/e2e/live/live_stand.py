@@ -142,7 +142,7 @@ class Stand:
     def command(self, *more: str) -> list[str]:
         """Give the command line that starts the daemon."""
         return [
-            sys.executable, os.environ.get("PROOF_SCRIPT") or str(ROOT / "run_actors.py"), "live",
+            sys.executable, str(ROOT / "run_actors.py"), "live",
             "--config", str(self._config), "--home", str(self.home), "--playbook", str(self._playbook), "--sandbox", *more,
         ]  # fmt: skip
 

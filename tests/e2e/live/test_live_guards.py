@@ -31,7 +31,7 @@ def test_refusals(says, tmp_path):
     config.write_text(yaml.safe_dump({"live": {"real_money": armed}}))
     command = [sys.executable, str(ROOT / "run_actors.py"), "live", *arguments]
     command += ["--config", str(config), "--home", str(tmp_path / "home")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={"PATH": "/bin", **environ}, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env={"PATH": "/bin", **environ}, timeout=60)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
@@ -48,7 +48,7 @@ def test_another_account_than_the_one_typed(stand):
         "SOS_CLOCK": f"2026-11-20T{one.clock()}+05:30@30",
     }  # fmt: skip
     command = [part for part in one.command() if part != "--sandbox"] + ["--real-money", "--account", "XX0000"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=one.folder, env=environ, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=one.folder, env=environ, timeout=60)
     one.output.write_text(done.stdout + done.stderr)
     assert done.returncode == 2, done.stderr
     assert "the token is SB1234's" in done.stderr

@@ -8,7 +8,7 @@ CONFIG = {"orders": {"entry_order": "LIMIT", "entry_patience_s": 60}}
 
 def test_partial_fill_then_cancel(stand):
     """An entry larger than what stands at its price is given up halfway: what was bought is sold, and nothing else."""
-    one = stand("2026-11-20T09:17:30", 10.0, config=CONFIG, quantity=1755, sides=("CALL",))
+    one = stand("2026-11-20T09:16:00", 30.0, config=CONFIG, quantity=1755, sides=("CALL",))
 
     def entries(*, live):
         bought = [order for order in one.books.orders() if order.side.sign > 0 and order.live is live]
