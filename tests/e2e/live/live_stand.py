@@ -156,7 +156,8 @@ class Stand:
         """Give the command line that starts the daemon."""
         return [
             sys.executable, str(ROOT / "run_actors.py"), "live",
-            "--config", str(self._config), "--home", str(self.home), "--playbook", str(self._playbook), "--sandbox", *more,
+            "--config", str(self._config), "--home", str(self.home), "--playbook", str(self._playbook),
+            "--sandbox", *more,
         ]  # fmt: skip
 
     def start(self, *, wait: bool = True, command: list[str] | None = None) -> None:
@@ -192,7 +193,8 @@ class Stand:
     def last_status(self) -> str:
         """Give what the daemon says of itself, for a failed test's text."""
         found = self.status() or {}
-        return f"status: { ({name: found.get(name) for name in ('now', 'not_ready', 'differences', 'broker', 'trading')}) }"
+        names = ("now", "not_ready", "differences", "broker", "trading")
+        return f"status: {[(name, found.get(name)) for name in names]}"
 
     def kill(self) -> None:
         """Kill -9."""

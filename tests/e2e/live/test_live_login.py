@@ -8,7 +8,7 @@ def test_token_death_and_a_new_log_in(stand):
     one.start()
     one.trades(2)
     pid = one.process.pid
-    one.until(lambda: one.books.net(), "something is held")
+    one.until(one.books.net, "something is held")
     one.faults(token_death=1)
     one.until(lambda: not one.status()["ready"], "the daemon knows that it is cut off")
     minute, entries = one.clock()[:5], one.books.entries()
