@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,16 +96,22 @@ class LiveCast:
         runtime = self._runtime
         runtime.ref("feed").stop(block=True)
         before = set(runtime) - {"feed"}  # the player may still be listed: its successor joins late too
-        self._spawn_orders()
-        self.recorder = assembly.spawn_recorder(runtime, self._cast)
-        runtime.spawn(NotifierActor, "notifier", self._parts.tell, group=NOTICES, policy=EDGE_POLICY)
-        self._spawn_data()
-        self._spawn_feed()
+        with runtime.together():
+            working = self._spawn_orders()
+            self.recorder = assembly.spawn_recorder(runtime, self._cast)
+            runtime.spawn(NotifierActor, "notifier", self._parts.tell, group=NOTICES, policy=EDGE_POLICY)
+            self._spawn_data()
+            self._spawn_feed()
+        if self._parts.spawn_link is None:
+            # The paper exchange lives in this process: what rested there is watched by the desk from now on.
+            for order_id in working:
+                note = "the paper exchange began anew"
+                runtime.tell("orders", OrderUpdate(order_id, runtime.clock.now, OrderStatus.CANCELLED, note))
         for path in [path for path in runtime if path not in before]:
             self._tell(path, played)
 
-    def _spawn_orders(self) -> None:
-        """Spawn limits, desk and broker as the records of the last start left them."""
+    def _spawn_orders(self) -> Collection[str]:
+        """Spawn limits, desk and broker as the records of the last start left them; gives the orders that worked."""
         runtime, cast, parts = self._runtime, self._cast, self._parts
         assembly.spawn_selectors(runtime, cast, self._lots_of)
         if parts.spawn_link is not None:
@@ -135,11 +141,7 @@ class LiveCast:
         assembly.spawn_order_path(runtime, cast, desk, book, durable=True)
         if parts.spawn_link is not None:
             parts.spawn_link(runtime)
-            return
-        # The paper exchange lives in this process: what rested there is watched by the desk from now on.
-        for order_id in working:
-            note = "the paper exchange began anew"
-            runtime.tell("orders", OrderUpdate(order_id, runtime.clock.now, OrderStatus.CANCELLED, note))
+        return working
 
     def _spawn_data(self) -> None:
         names, parts = self._cast.names, self._parts

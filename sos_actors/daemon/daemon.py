@@ -42,6 +42,7 @@ from sos_actors.runtime.tuning import tune_for_latency
 from sos_actors.sources.source import DatabaseSource
 from sos_actors.sources.warm_start import WarmStart
 from sos_actors.storage.market_store import MarketStore
+from sos_actors.upstox.errors import TokenDeadError
 from sos_actors.upstox.settings import UpstoxSettings
 from sos_actors.upstox.tokens import Token
 
@@ -117,9 +118,10 @@ class Daemon:
         logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
         self._tokens.start()
         self._systemd.ready(self._tokens.trouble or "starting")
-        if self._tokens.wait(self._stop, self._request.config.live.login_wait_s) is None:
+        found = self._log_in()
+        if found is None:
             return 0
-        cast = self._start()
+        cast = self._start(*found)
         self._systemd.status("trading")
         heart = threading.Thread(target=self._beat, name="sos-heart", daemon=True)
         heart.start()
@@ -135,9 +137,20 @@ class Daemon:
 
     # -- starting ----------------------------------------------------------------------------------------------
 
-    def _start(self) -> LiveCast:
+    def _log_in(self) -> tuple[str, int] | None:
+        """Wait for a token the broker accepts; gives whose account it is and its free paise, None when told to stop."""
+        config = self._request.config
+        while self._tokens.wait(self._stop, config.live.login_wait_s) is not None:
+            if not self._request.real:
+                return "paper", round(config.account.capital * 100)
+            try:
+                return self._account()
+            except TokenDeadError as error:
+                self._tokens.refuse(str(error))
+        return None
+
+    def _start(self, owner: str, cash: int) -> LiveCast:
         request, edges = self._request, self._edges
-        owner, cash = self._account() if request.real else ("paper", round(request.config.account.capital * 100))
         edges.refresh_calendar()
         edges.open_day()
         self._day = ist_date(self.now())
