@@ -20,9 +20,10 @@ API = "/api/v1"
 CONTROL_HEADER = "X-SOS-Control"
 #: Subprotocols of the stream: ours, and the one that carries the token, as a browser can set no other header there.
 PROTOCOL, TOKEN_PROTOCOL = "sos.v1", "sos.token."
-#: Nothing from elsewhere, nothing inline. Heat maps are pictures the chart library makes itself (data:).
+#: Nothing from elsewhere, no inline script. The chart library makes heat maps into pictures itself (data:) and writes
+#: style attributes; our own pages do neither.
 POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
 HEADERS = {

@@ -132,6 +132,20 @@ class TradeRow(msgspec.Struct, frozen=True, kw_only=True):
     mfe: Number = None
 
 
+class OpenRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that has not been closed: where the plan wanted in and out."""
+
+    strategy: str
+    underlying: str
+    instrument: str
+    side: str
+    direction: str
+    entry_ts: int
+    entry_price: Number
+    stop: Number
+    target: Number
+
+
 class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     """A signal or a refusal. `outcome`: entered, or why not; levels are the underlying's."""
 

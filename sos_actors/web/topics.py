@@ -62,6 +62,7 @@ class Topics:
             "atm": None if last is None else {"strike": views.known(last.atm_strike), "expiry": str(last.expiry)},
             "series": views.chain_series(underlying, chains),
             "structure": book.structures.get(underlying) and msgspec.structs.asdict(book.structures[underlying]),
+            "open": views.open_rows(book, {position.instrument for position in self._source.status().positions}),
             "trades": views.trade_rows(book)[-_LISTED:],
             "signals": views.signal_rows(book)[:_FEW],
             "performance": views.performance(book),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from sos_actors.web.schema import (
     ChainSeries,
     ChainView,
     HeatMap,
+    OpenRow,
     Performance,
     SignalRow,
     TradeRow,
@@ -196,6 +197,20 @@ def trade_row(book: DayBook, trade: TradeClosed) -> TradeRow:
         stop=known(stop), target=None if plan is None else known(plan.target), mae=known(trade.mae),
         mfe=known(trade.mfe),
     )  # fmt: skip
+
+
+def open_rows(book: DayBook, held: Collection[str]) -> list[OpenRow]:
+    """Give the entries of what is held now, as they were planned."""
+    ended = {trade.intent_id for trade in list(book.trades)}
+    return [
+        OpenRow(
+            strategy=plan.strategy, underlying=plan.underlying, instrument=plan.instrument, side=plan.side.value,
+            direction=plan.direction.value, entry_ts=plan.ts, entry_price=known(plan.entry), stop=known(plan.stop),
+            target=known(plan.target),
+        )
+        for intent_id, plan in list(book.plans.items())
+        if intent_id not in ended and plan.instrument in held
+    ]  # fmt: skip
 
 
 def signal_rows(book: DayBook) -> list[SignalRow]:
