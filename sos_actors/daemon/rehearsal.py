@@ -31,7 +31,7 @@ from sos_actors.web.daybook import DayBook
 from sos_actors.web.observer import spawn_observer
 
 #: Of the morning's ticks one in so many is played: bars and chains every minute, and no long wait for the first page.
-_THIN = 8
+_THIN, _THIN_INDEX = 8, 3
 #: What is played. A Tuesday: the expiry day of NIFTY's weekly contracts.
 DAY = dt.date(2025, 9, 2)
 _SYMBOL = "NIFTY"
@@ -109,9 +109,10 @@ def thinned(ticks: TickColumns, until: int) -> TickColumns:
     """Leave out most ticks before `until` (UTC ns), of every instrument alike; running volumes stay right."""
     seen: dict[int, int] = {}
     kept = []
+    one_in = [_THIN_INDEX if parse_id(name).kind == "INDEX" else _THIN for name in ticks.instruments]
     for place, (which, ts) in enumerate(zip(ticks.which.tolist(), ticks.ts.tolist(), strict=True)):
         seen[which] = seen.get(which, -1) + 1
-        if ts >= until or seen[which] % _THIN == 0:
+        if ts >= until or seen[which] % one_in[which] == 0:
             kept.append(place)
     columns = ("which", "ts", "ts_recv", "price", "quantity", "day_volume", "oi", "bid", "ask")
     return replace(ticks, **{name: getattr(ticks, name)[kept] for name in columns})

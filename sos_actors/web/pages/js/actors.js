@@ -97,7 +97,7 @@ export function open(page, frame) {
     fill(drawer, el("h2", {}, path, " ", one ? pill(one.state, one.state === "benched" ? "bad" : "line") : ""),
       one ? el("dl", { class: "facts" }, facts(one).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])) : "",
       el("h2", { class: "about" }, "What it holds"), el("div", { class: "state", id: "state" }, Object.keys(found.state).length ? Object.entries(found.state).map(([key, value]) => node(key, value, open, key)) : empty("It says nothing of itself.")),
-      el("h2", { class: "about" }, "What it hears"), found.hears.length ? table([["message", (hear) => hear.message, "text"], ["topics", (hear) => hear.topics.length > 2 ? `${hear.topics.length} topics` : hear.topics.filter(Boolean).join(", ") || "all", "text soft"], ["handled", (hear) => short(hear.handled)]], found.hears) : empty("Nothing."),
+      el("h2", { class: "about" }, "What it hears"), found.hears.length ? table([["message", (hear) => hear.message, "text"], ["topics", (hear) => hear.topics.length > 1 ? `${hear.topics.length} topics` : hear.topics.filter(Boolean).join(", ") || "all", "text soft"], ["handled", (hear) => short(hear.handled)]], found.hears) : empty("Nothing."),
       found.dead_letters.map((letter) => el("details", { "data-key": "letter" + letter.at }, el("summary", { class: "bad" }, `${letter.at.slice(11)} ${letter.message}: ${letter.reason}`), letter.traceback ? el("pre", {}, letter.traceback) : "")));
     for (const box of drawer.querySelectorAll("details")) if (open.has(box.dataset.key)) box.open = true;
     drawer.querySelector(".state").scrollTop = before;
@@ -120,7 +120,7 @@ export function open(page, frame) {
   }
   function drawEdges() {
     const rows = edges.filter((one) => !search || one.actor.toLowerCase().includes(search) || one.message.toLowerCase().includes(search)).slice(0, 150);
-    fill(edgeBox, rows.length ? table([["message", (one) => one.message, "text"], ["heard by", (one) => one.actor, "text"], ["topics", (one) => one.topics.length > 2 ? `${one.topics.length} topics` : one.topics.filter(Boolean).join(", ") || NOTHING, "text soft"], ["handled", (one) => whole(one.handled)]], rows, { row: (one) => ({ class: "pick", onclick: () => pick(one.actor) }) }) : empty("Nothing was heard yet."));
+    fill(edgeBox, rows.length ? table([["message", (one) => one.message, "text"], ["heard by", (one) => one.actor, "text"], ["topics", (one) => one.topics.length > 1 ? `${one.topics.length} topics` : one.topics.filter(Boolean).join(", ") || NOTHING, "text soft"], ["handled", (one) => whole(one.handled)]], rows, { row: (one) => ({ class: "pick", onclick: () => pick(one.actor) }) }) : empty("Nothing was heard yet."));
   }
   function drawLetters() {
     fill(letters, tree.dead_letters.length ? table([["time", (one) => one.at.slice(11), "text"], ["actor", (one) => one.actor, "text"], ["message", (one) => one.message, "text"], ["why", (one) => one.reason, "text"], ["", (one) => one.traceback ? el("details", {}, el("summary", {}, one.traceback.trim().split("\n").at(-1)), el("pre", {}, one.traceback)) : "", "text wrap"]], tree.dead_letters) : empty("None: every message was handled."));

@@ -8,7 +8,7 @@ const BUILDUP = { "Long Buildup": ["LB", "b1"], "Short Covering": ["SC", "b2"], 
 const FIELDS = [["oi_change", "OI change"], ["oi", "OI"], ["iv", "IV"], ["volume", "Volume"], ["gamma", "Gamma exposure"]];
 const ABOUT = { oi_change: "units over the configured minutes", oi: "units", iv: "a year; out of the money where both", volume: "units a minute", gamma: "units of the index dealers must trade for a point, calls less puts" };
 // Strikes either side of the money in the table, until all are asked for.
-const NEAR = 12;
+const NEAR = 10;
 
 export function open(page, frame) {
   let chain = null, series = null, minute = "", field = "oi_change", right = "BOTH", all = false, heatAt = 0, day = "", asked = 0;
@@ -22,11 +22,10 @@ export function open(page, frame) {
   const about = el("small", { class: "about" }, ABOUT[field]);
   page.append(tiles,
     el("div", { class: "card grid" }, el("header", { class: "w12 foot" }, days, el("b", {}, "Minute"), slider, when, live)),
-    el("div", { class: "grid" }, card("w8", "Option chain", [legend(), more], tableBox),
-      el("div", { class: "w4" }, card("", "IV smile", el("small", { class: "about" }, "calls and puts by strike"), charts.smile), el("div", { class: "card", id: "profile-card" }, el("header", {}, el("h2", {}, "Open interest by strike")), charts.profile))),
+    el("div", { class: "grid" }, card("w12", "Option chain", [legend(), more], tableBox)),
+    el("div", { class: "grid" }, card("w6", "IV smile", el("small", { class: "about" }, "out of the money: puts below, calls above"), charts.smile), card("w6", "Open interest by strike", [], charts.profile)),
     el("div", { class: "grid" }, card("w12", "Heat map, strike × time", [about, segments([["BOTH", "Both"], ["CE", "Calls"], ["PE", "Puts"]], right, (chosen) => { right = chosen; heat(); }, "right"),
       segments(FIELDS, field, (chosen) => { field = chosen; about.textContent = ABOUT[chosen]; heat(); }, "figure")], charts.heat)));
-  page.querySelector("#profile-card").style.setProperty("margin-top", "10px");
 
   const view = {
     topics: stored ? [] : [`chain ${frame.underlying}`],
@@ -108,11 +107,11 @@ export function open(page, frame) {
     { type: "line", yref: "paper", y0: 0, y1: 1, x0: at, x1: at, line: { color: colour(role), width: 1, dash: "dot" } },
     { yref: "paper", y: 1 - 0.09 * place, yanchor: "top", x: at, xanchor: "left", text: name, showarrow: false, font: { size: 10, color: colour(role) } }]);
   function drawSmile() {
-    const rows = near();
-    const curve = (side, role, name) => ({ type: "scatter", mode: "lines+markers", name, x: rows.map(([strike]) => strike), y: rows.map(([, place]) => side[place].iv), line: { color: colour(role), width: 1.6 }, marker: { size: 4 }, hovertemplate: `%{x:,.0f} ${name} %{y:.1%}<extra></extra>` });
+    const money = chain.figures.atm_strike;
+    const curve = (side, rows, role, name) => ({ type: "scatter", mode: "lines+markers", name, x: rows.map(([strike]) => strike), y: rows.map(([, place]) => side[place].iv), line: { color: colour(role), width: 1.6 }, marker: { size: 4 }, hovertemplate: `%{x:,.0f} ${name} %{y:.1%}<extra></extra>` });
     draw(charts.smile, () => {
       const lines = uprights();
-      return { data: [curve(chain.calls, "bad", "calls"), curve(chain.puts, "good", "puts")],
+      return { data: [curve(chain.puts, near().filter(([strike]) => money === null || strike <= money), "good", "puts"), curve(chain.calls, near().filter(([strike]) => money === null || strike >= money), "bad", "calls")],
         layout: { shapes: lines.map(([shape]) => shape), annotations: lines.map(([, text]) => text), showlegend: true, legend: { orientation: "h", x: 0, y: -0.12, yanchor: "top" }, xaxis: { tickformat: ",.0f", nticks: 6 }, yaxis: { tickformat: ".0%", nticks: 6 } } };
     });
   }

@@ -20,6 +20,7 @@ export const percent = (value, digits = 1) => known(value) ? number(100 * value,
 export function short(value) {
   if (!known(value)) return NOTHING;
   const size = Math.abs(value);
+  if (size >= 1e10) return whole(value / 1e7) + " Cr";
   if (size >= 1e7) return number(value / 1e7, 2) + " Cr";
   if (size >= 1e5) return number(value / 1e5, 2) + " L";
   if (size >= 1e4) return number(value / 1e3, 1) + " k";

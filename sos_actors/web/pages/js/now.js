@@ -1,6 +1,6 @@
 // Now: what the market does, what we hold, what we did, at a glance.
 import { candles, candleTrace, colour, draw, merged, priceAxis, timeAxis } from "./draw.js";
-import { NOTHING, clock, contract, moment, number, percent, sign, signed, span, whole, words } from "./format.js";
+import { NOTHING, clock, contract, moment, number, percent, sign, signed, whole, words } from "./format.js";
 import { card, el, empty, fill, pill, table, tile } from "./ui.js";
 
 const BULL = { COMPLETE_BULLISH: "good", BULLISH: "good", SIDEWAYS_BULLISH: "good", COMPLETE_BEARISH: "bad", BEARISH: "bad", SIDEWAYS_BEARISH: "bad" };
@@ -21,9 +21,9 @@ export function open(page, frame) {
   page.append(tiles,
     el("div", { class: "grid" }, indexCard, card("w6", "Option", picker, charts.option)),
     el("div", { class: "grid" }, card("w7", "Positions", [], boxes.positions), card("w5", "Account today", el("small", { class: "about" }, "equity, rupees"), charts.equity)),
-    el("div", { class: "grid" }, card("w4", "PCR and its velocity", el("small", { class: "about" }, "puts over calls, open interest"), charts.pcr),
-      card("w8", "Trades today", [], boxes.trades)),
-    el("div", { class: "grid" }, card("w8", "Signals", el("small", { class: "about" }, "newest first, with why not"), boxes.signals), card("w4", "Events", [], boxes.events)));
+    el("div", { class: "grid" }, card("w3", "PCR, velocity", [], charts.pcr),
+      card("w9", "Trades today", [], boxes.trades)),
+    el("div", { class: "grid" }, card("w9", "Signals", el("small", { class: "about" }, "newest first, with why not"), boxes.signals), card("w3", "Events", [], boxes.events)));
 
   const topics = () => [`now ${frame.underlying}${option ? " " + option : ""}`];
   const view = {
@@ -60,12 +60,12 @@ export function open(page, frame) {
     const curve = parts.performance?.equity ?? [];
     const today = curve.length ? (status?.equity ?? last(curve)) - curve[0] : null;
     fill(tiles,
-      tile(frame.underlying, number(at), sign(move), move === null ? "" : `${signed(move)} (${signed(100 * move / first)}%) from the open`, "last price; change from the day's open"),
-      tile("Day's result", signed(today, 0), sign(today), "account, marked to market"),
-      tile("Open result", signed(unrealised, 0), sign(unrealised), `${status?.positions.length ?? 0} position(s)`),
-      tile("Closed trades, net", signed(result.net, 0), sign(result.net), result.trades ? `${result.trades} trades, ${percent(result.win_rate, 0)} won` : "no trades yet"),
-      tile("Regime", words(figures.regime) || NOTHING, `words ${BULL[figures.regime] ?? ""}`, "mood of the chain"),
-      tile("Smart trend", figures.smart_trend || NOTHING, `words ${TREND[figures.smart_trend] ?? ""}`, "price × open interest"),
+      tile(frame.underlying, number(at), sign(move), move === null ? "" : `${signed(move, 1)} (${signed(100 * move / first)}%)`, "last price; change from the day's open"),
+      tile("Day's result", signed(today, 0), sign(today), "marked to market"),
+      tile("Open result", signed(unrealised, 0), sign(unrealised), `${status?.positions.length ?? 0} held`),
+      tile("Closed, net", signed(result.net, 0), sign(result.net), result.trades ? `${result.trades}, ${percent(result.win_rate, 0)} won` : "no trades yet"),
+      tile("Regime", words(figures.regime) || NOTHING, `words ${BULL[figures.regime] ?? ""}`, ""),
+      tile("Smart trend", figures.smart_trend || NOTHING, `words ${TREND[figures.smart_trend] ?? ""}`, "price × OI"),
       tile("PCR", number(figures.pcr), "", `velocity ${signed(figures.pcr_velocity, 3)}`, "puts over calls by open interest; change over the configured minutes"),
       tile("ATM IV", percent(figures.atm_iv), "", `skew ${signed(figures.iv_skew === null ? null : 100 * (figures.iv_skew ?? NaN), 1)} points`),
       tile("ATM straddle", number(figures.straddle, 1), "", `strike ${whole(figures.atm_strike)}`),
@@ -168,7 +168,7 @@ export function open(page, frame) {
         { type: "bar", x: ts.map(moment), y: series.pcr_velocity, yaxis: "y2", marker: { color: series.pcr_velocity.map((value) => colour(value > 0 ? "good" : "bad")), opacity: 0.45 }, hovertemplate: "velocity %{y:.3f}<extra></extra>" },
         { type: "scatter", mode: "lines", x: ts.map(moment), y: series.pcr, line: { color: colour("line"), width: 1.8 }, hovertemplate: "%{x}<br>PCR %{y:.2f}<extra></extra>" },
       ],
-      layout: { bargap: 0, xaxis: timeAxis({ nticks: 6 }), yaxis: { side: "right", tickformat: ".2f", nticks: 5 }, yaxis2: { overlaying: "y", side: "left", showgrid: false, tickformat: ".2f", nticks: 4 } },
+      layout: { bargap: 0, xaxis: timeAxis({ nticks: 6 }), yaxis: { side: "right", tickformat: ".2f", nticks: 5 }, yaxis2: { overlaying: "y", side: "left", showgrid: false, tickformat: ".3~f", nticks: 4 } },
     }));
   }
   function drawPositions() {
@@ -185,8 +185,7 @@ export function open(page, frame) {
     const rows = [...(parts.trades ?? [])].reverse();
     if (!rows.length) return fill(boxes.trades, empty("No trade was closed today."));
     fill(boxes.trades, table([
-      ["in", (one) => clock(one.entry_ts), "text"], ["out", (one) => clock(one.exit_ts), "text"], ["held", (one) => span((one.exit_ts - one.entry_ts) / 6e10)],
-      ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["units", (one) => whole(one.quantity)],
+      ["in", (one) => clock(one.entry_ts), "text"], ["out", (one) => clock(one.exit_ts), "text"], ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["units", (one) => whole(one.quantity)],
       ["entry", (one) => number(one.entry_price)], ["exit", (one) => number(one.exit_price)], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)],
       ["R", (one) => signed(one.r_multiple), "", (one) => sign(one.r_multiple)], ["left by", (one) => words(one.exit_reason), "text"],
     ], rows, { row: (one) => ({ class: "pick", title: "show on the chart", onclick: () => { option = one.instrument; view.topics = topics(); frame.again(); } }) }));
