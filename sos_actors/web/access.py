@@ -33,12 +33,12 @@ def web_token(home: Path, random: Callable[[int], str] = secrets.token_urlsafe) 
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             return _read(path)
+        text = random(_RANDOM)
         with os.fdopen(file, "w", encoding="ascii") as out:
-            text = random(_RANDOM)
             out.write(text + "\n")
-        return text
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}; the dashboard keeps its token there") from None
+    return text
 
 
 def _read(path: Path) -> str:
@@ -96,7 +96,7 @@ class Hosts:
     def __init__(self, settings: WebSettings) -> None:
         self._names = LOOPBACK | {settings.host, *settings.names}
         #: Bound to every address: any address in figures will do, as only names can be turned elsewhere.
-        self._any = settings.host in {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
+        self._any = settings.host in {"0.0.0.0", "::"}
 
     def good(self, host: str) -> bool:
         """Say whether a Host header is ours."""
@@ -121,7 +121,7 @@ def _is_address(name: str) -> bool:
 
 
 class Confirmations:
-    """Second looks at orders that move real money: a word is given out, and must come back soon, with the same order."""
+    """Second looks at orders that move real money: a word is given out, and must come back soon with the same order."""
 
     def __init__(self, random: Callable[[int], str] = secrets.token_hex) -> None:
         self._random = random

@@ -79,7 +79,7 @@ class Api:
             Route("/candles", "Bars of an instrument", s.Candles, self.candles,
                   _DAY | {"instrument": "its id; the first index when left out"}),
             Route("/structure", "Levels of an underlying", dict[str, Any], self.structure, day_and_name),
-            Route("/strategies", "Where every strategy stands", list[s.StrategyView], lambda _: source.strategies(), {}),
+            Route("/strategies", "Where every one stands", list[s.StrategyView], lambda _: source.strategies(), {}),
             Route("/sessions", "Stored days and runs", s.About, lambda _: self.about(), {}),
             Route("/run", "The result of a stored run", RunResult, lambda q: source.run_result(_given(q, "run")),
                   {"run": "its name"}),

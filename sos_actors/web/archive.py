@@ -9,8 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from sos_actors.errors import DataError, InputError
 from sos_actors.market.clocktime import SECOND_NS, ist_date
 from sos_actors.market.day import BarColumns, ChainColumns, MarketDay
@@ -75,7 +73,9 @@ class Archive:
     def last_day(self) -> dt.date:
         """Give the last day on which a run traded, else the last stored day; raises DataError where there is none."""
         traded = [ist_date(trade.entry_ts) for trades in self._trades.values() for trade in trades]
-        days = [max(traded)] if traded else sorted(self._days())
+        played = [run.to_date for run in self._results.values()]
+        stored = sorted(self._days())
+        days = [max(traded)] if traded else [day for day in stored if not played or day <= max(played)] or stored
         if not days:
             raise DataError("there is no day to show: fill the market database with `python run_actors.py ingest`")
         return days[-1]
@@ -144,7 +144,7 @@ def option_bars(chain: ChainColumns) -> Iterable[list[Bar]]:
         for k, strike in enumerate(chain.strikes.tolist()):
             name = option_id(chain.underlying, chain.expiry, strike, right)
             rows = chain.values[:, fields, side, k]
-            there = np.isfinite(rows[:, :4]).all(axis=1).tolist()
+            there = [all(map(math.isfinite, row[:4])) for row in rows.tolist()]
             yield [
                 Bar(name, start, start + step, *row)
                 for start, row, known in zip(starts, rows.tolist(), there, strict=True)
@@ -166,7 +166,7 @@ def closed(row: Mapping[str, Any]) -> TradeClosed:
 def _marks(result: RunResult, trades: Sequence[TradeClosed], day: dt.date) -> list[AccountMarked]:
     """Give the account after each trade of the day: a result keeps no other marks within a day."""
     equity = _paise(result.summary.get("starting_equity", 0.0) or 0.0)
-    marks = []
+    marks: list[AccountMarked] = []
     for trade in sorted(trades, key=lambda one: one.exit_ts):
         equity += trade.net_paise
         if ist_date(trade.exit_ts) == day:

@@ -1,4 +1,4 @@
-"""What holds for every request: host, origin, rate, token; and for every answer: headers that keep pages to themselves."""
+"""What holds for every request (host, origin, rate, token) and every answer (headers that keep pages to themselves)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from loguru import logger
 
 from sos_actors.errors import InputError, SosError
@@ -23,8 +24,8 @@ PROTOCOL, TOKEN_PROTOCOL = "sos.v1", "sos.token."
 #: Nothing from elsewhere, no inline script. The chart library makes heat maps into pictures itself (data:) and writes
 #: style attributes; our own pages do neither.
 POLICY = (
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -58,14 +59,13 @@ class Guard:
         """Say whether reading, too, demands the token."""
         return not self._settings.local
 
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """Give what aiohttp calls."""
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-            response = self._refusal(request)
-            if response is None:
-                response = await self._answered(request, handler)
+            refusal = self._refusal(request)
+            response = await self._answered(request, handler) if refusal is None else refusal
             if not response.prepared:
                 response.headers.update(HEADERS)
             return response
@@ -99,13 +99,14 @@ class Guard:
         control = request.method not in {"GET", "HEAD"}
         if (stream or control) and not self._hosts.same_page(request.headers.get("Origin"), request.host):
             return answer(Fault(error="asked for by a page of another origin"), 403)
-        if control:
-            return self._control_refusal(request, address, now)
-        if self.token_needed and not self._knows(request):
-            if not self._orders.take(address, now):
-                return answer(Fault(error="too many wrong tokens; wait a minute"), 429)
-            return answer(Fault(error="the token is needed: it stands in <home>/tokens/web"), 401)
-        return None
+        return self._control_refusal(request, address, now) if control else self._read_refusal(request, address, now)
+
+    def _read_refusal(self, request: web.Request, address: str, now: float) -> web.Response | None:
+        if not self.token_needed or self._knows(request):
+            return None
+        if not self._orders.take(address, now):
+            return answer(Fault(error="too many wrong tokens; wait a minute"), 429)
+        return answer(Fault(error="the token is needed: it stands in <home>/tokens/web"), 401)
 
     def _control_refusal(self, request: web.Request, address: str, now: float) -> web.Response | None:
         if not self._orders.take(address, now):

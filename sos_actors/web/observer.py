@@ -49,7 +49,7 @@ class ObserverActor(Actor):
         super().__init__()
         self._seen = seen
         self._options: set[str] = set()
-        keyed = (ChainSnapshot, MarketStructure, Signal, ContractsChosen)
+        keyed: tuple[type, ...] = (ChainSnapshot, MarketStructure, Signal, ContractsChosen)
         for name in underlyings:
             self.subscribe(Bar, index_id(name))
             for kind in keyed:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 HIDDEN = "(hidden)"
-#: Parts of a name whose value is hidden. `lot_size_token` and the like do not exist: too much is better than too little.
+#: Parts of a name whose value is hidden: too much is better than too little.
 _SECRET_NAME = re.compile(r"secret|token|passw|api_?key|credential|authori[sz]ation|cookie|totp|\bpin\b", re.IGNORECASE)
 #: What tokens look like: JSON web tokens, as the broker gives them, and bearer headers.
 _SECRET_TEXT = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|[Bb]earer\s+\S+")

@@ -1,4 +1,4 @@
-"""The web server on a thread of its own: API, stream and pages. Nothing in it waits for an actor, nor an actor for it."""
+"""The web server on a thread of its own: API, stream and pages. It waits for no actor, and no actor waits for it."""
 
 from __future__ import annotations
 
