@@ -85,6 +85,7 @@ class LiveSource:
             underlyings=list(parts.underlyings),
             days=[] if archive is None else archive.days(),
             runs=[] if archive is None else archive.runs(),
+            day=str(parts.book().day or ""),
             version=parts.version,
         )
 

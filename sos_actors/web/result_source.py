@@ -29,7 +29,7 @@ class ResultSource:
         runs = self._archive.runs()
         return About(
             kind="result", title="SOS Actors", mode="history", real=False, underlyings=list(self._underlyings),
-            days=self._archive.days(), runs=runs, version=self._version,
+            days=self._archive.days(), runs=runs, day=str(self._archive.last_day()), version=self._version,
         )  # fmt: skip
 
     def status(self) -> DaemonStatus:

@@ -28,7 +28,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked at. `kind` is live, result or demo; `real` says that orders are real money."""
+    """What is looked at. `kind` is live, result or demo; `real`: orders are real money; `day` is shown first."""
 
     kind: str
     title: str
@@ -37,6 +37,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     underlyings: list[str]
     days: list[str]
     runs: list[str]
+    day: str = ""
     token_needed: bool = False
     version: str = ""
 

@@ -63,7 +63,7 @@ def test_candles_carry_the_bar_being_built(ask):
     assert candles["instrument"] == "NSE|INDEX|NIFTY"
     assert candles["start"] == sorted(candles["start"])
     assert candles["forming"][0] >= candles["start"][-1]
-    start, opened, high, low, price = candles["forming"]
+    _, opened, high, low, price = candles["forming"]
     assert low <= min(opened, price) <= max(opened, price) <= high
 
 

@@ -63,18 +63,16 @@ export function open(page, frame) {
     const body = rows.map(({ group, cast, one, last }) => {
       if (group) {
         const toggle = () => { if (closed.has(group.group)) closed.delete(group.group); else closed.add(group.group); drawTree(); };
-        return el("tr", { class: "group pick", onclick: toggle }, el("td", { class: "text", colSpan: 3 }, `${closed.has(group.group) ? "▸" : "▾"} ${group.group} `, el("span", { class: "soft" }, `thread, ${cast.length} actor${cast.length > 1 ? "s" : ""}`)),
+        return el("tr", { class: "group pick", "data-key": `thread ${group.group}`, onclick: toggle }, el("td", { class: "text", colSpan: 3 }, `${closed.has(group.group) ? "▸" : "▾"} ${group.group} `, el("span", { class: "soft" }, `thread, ${cast.length} actor${cast.length > 1 ? "s" : ""}`)),
           el("td", { class: "text", colSpan: 8 }, el("span", { class: "soft" }, `mailbox ${whole(group.depth)}`), el("span", { class: `meter ${group.depth > FULL ? "full" : ""}` }, el("i", { share: group.depth / FULL })),
             group.handling ? el("span", { class: "warn" }, ` busy with ${group.handling} for ${age(group.handling_s)}`) : "", group.threads_given_up ? el("span", { class: "bad" }, ` ${group.threads_given_up} threads given up`) : ""));
       }
       const values = [[el("span", { class: "branch" }, last ? "└" : "├"), one.path], [el("i", { class: `dot ${one.state}` }), one.state], number(one.rate, one.rate < 10 ? 1 : 0), spark(rates.get(one.path) ?? []), short(one.handled),
         micro(us(one.handle_p50_ns)), micro(us(one.handle_p99_ns)), age(one.age_s), whole(one.restarts), whole(one.failures), whole(one.dead_letters)];
-      return el("tr", { class: "pick", "data-path": one.path, tabIndex: 0, "aria-selected": String(one.path === chosen), onclick: () => pick(one.path), onkeydown: (event) => { if (event.key === "Enter") pick(one.path); } },
+      return el("tr", { class: "pick", "data-path": one.path, "data-key": one.path, tabIndex: 0, "aria-selected": String(one.path === chosen), onclick: () => pick(one.path), onkeydown: (event) => { if (event.key === "Enter") pick(one.path); } },
         values.map((value, place) => el("td", { class: `${kinds[place]} ${place >= 8 && one[["restarts", "failures", "dead_letters"][place - 8]] ? "bad" : place >= 8 ? "soft" : ""}` }, value)));
     });
-    const focused = document.activeElement?.dataset?.path;
     fill(list, el("table", {}, el("thead", {}, el("tr", {}, columns.map((name, place) => el("th", { class: kinds[place] }, name)))), el("tbody", {}, body)));
-    if (focused) list.querySelector(`tr[data-path="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
   function spark(past) {
     const most = Math.max(1, ...past), points = past.map((value, place) => `${(place * 64 / (KEPT - 1)).toFixed(1)},${(15 - 14 * value / most).toFixed(1)}`).join(" ");
@@ -92,25 +90,21 @@ export function open(page, frame) {
     try { found = await get("/actor", { path }); } catch (error) { chosen = ""; return notice(error.message, "fail"); }
     if (chosen !== path || !drawer.isConnected) return;
     const one = tree?.actors.find((actor) => actor.path === path);
-    const open = new Set([...drawer.querySelectorAll("details[open]")].map((box) => box.dataset.key));
-    const before = drawer.querySelector(".state")?.scrollTop ?? 0;
     fill(drawer, el("h2", {}, path, " ", one ? pill(one.state, one.state === "benched" ? "bad" : "line") : ""),
       one ? el("dl", { class: "facts" }, facts(one).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])) : "",
-      el("h2", { class: "about" }, "What it holds"), el("div", { class: "state", id: "state" }, Object.keys(found.state).length ? Object.entries(found.state).map(([key, value]) => node(key, value, open, key)) : empty("It says nothing of itself.")),
+      el("h2", { class: "about" }, "What it holds"), el("div", { class: "state", id: "state" }, Object.keys(found.state).length ? Object.entries(found.state).map(([key, value]) => node(key, value, `${path} ${key}`)) : empty("It says nothing of itself.")),
       el("h2", { class: "about" }, "What it hears"), found.hears.length ? table([["message", (hear) => hear.message, "text"], ["topics", (hear) => hear.topics.length > 1 ? `${hear.topics.length} topics` : hear.topics.filter(Boolean).join(", ") || "all", "text soft"], ["handled", (hear) => short(hear.handled)]], found.hears) : empty("Nothing."),
       found.dead_letters.map((letter) => el("details", { "data-key": "letter" + letter.at }, el("summary", { class: "bad" }, `${letter.at.slice(11)} ${letter.message}: ${letter.reason}`), letter.traceback ? el("pre", {}, letter.traceback) : "")));
-    for (const box of drawer.querySelectorAll("details")) if (open.has(box.dataset.key)) box.open = true;
-    drawer.querySelector(".state").scrollTop = before;
   }
   function facts(one) {
     return [["kind", one.kind], ["thread", one.group], ["handled", `${whole(one.handled)} (${number(one.rate, 1)} a second)`], ["handling", `p50 ${micro(us(one.handle_p50_ns))}, p99 ${micro(us(one.handle_p99_ns))}, most ${micro(us(one.handle_max_ns))}`],
       ["waiting", `p50 ${micro(us(one.wait_p50_ns))}, p99 ${micro(us(one.wait_p99_ns))}, most ${micro(us(one.wait_max_ns))}`], ["busy in all", age(one.busy_s)], ["restarts, failures", `${one.restarts}, ${one.failures}`]];
   }
-  function node(key, value, opened, path) {
+  function node(key, value, path) {
     if (value !== null && typeof value === "object") {
       const entries = Object.entries(value);
       if (!entries.length) return leaf(key, Array.isArray(value) ? "[]" : "{}");
-      return el("details", { "data-key": path, open: opened.has(path) }, el("summary", {}, el("span", { class: "key" }, key), ` ${Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`}`), entries.slice(0, 200).map(([name, inner]) => node(name, inner, opened, `${path}.${name}`)));
+      return el("details", { "data-key": path }, el("summary", {}, el("span", { class: "key" }, key), ` ${Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`}`), entries.slice(0, 200).map(([name, inner]) => node(name, inner, `${path}.${name}`)));
     }
     return leaf(key, value === null ? NOTHING : typeof value === "number" && !Number.isInteger(value) ? number(value, 4) : String(value));
   }
@@ -120,7 +114,7 @@ export function open(page, frame) {
   }
   function drawEdges() {
     const rows = edges.filter((one) => !search || one.actor.toLowerCase().includes(search) || one.message.toLowerCase().includes(search)).slice(0, 150);
-    fill(edgeBox, rows.length ? table([["message", (one) => one.message, "text"], ["heard by", (one) => one.actor, "text"], ["topics", (one) => one.topics.length > 1 ? `${one.topics.length} topics` : one.topics.filter(Boolean).join(", ") || NOTHING, "text soft"], ["handled", (one) => whole(one.handled)]], rows, { row: (one) => ({ class: "pick", onclick: () => pick(one.actor) }) }) : empty("Nothing was heard yet."));
+    fill(edgeBox, rows.length ? table([["message", (one) => one.message, "text"], ["heard by", (one) => one.actor, "text"], ["topics", (one) => one.topics.length > 1 ? `${one.topics.length} topics` : one.topics.filter(Boolean).join(", ") || NOTHING, "text soft"], ["handled", (one) => whole(one.handled)]], rows, { row: (one) => ({ class: "pick", "data-key": `${one.message} ${one.actor}`, onclick: () => pick(one.actor) }) }) : empty("Nothing was heard yet."));
   }
   function drawLetters() {
     fill(letters, tree.dead_letters.length ? table([["time", (one) => one.at.slice(11), "text"], ["actor", (one) => one.actor, "text"], ["message", (one) => one.message, "text"], ["why", (one) => one.reason, "text"], ["", (one) => one.traceback ? el("details", {}, el("summary", {}, one.traceback.trim().split("\n").at(-1)), el("pre", {}, one.traceback)) : "", "text wrap"]], tree.dead_letters) : empty("None: every message was handled."));

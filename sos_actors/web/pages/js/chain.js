@@ -30,18 +30,22 @@ export function open(page, frame) {
   const view = {
     topics: stored ? [] : [`chain ${frame.underlying}`],
     hear(topic, parts, changed) {
-      if (day && day !== frame.about.days.at(-1)) return;
+      if (day && day !== frame.about.day) return;
       if (changed.includes("series")) take(parts.series);
       if (!minute && parts.chain) { chain = parts.chain; drawAll(); }
       if (!parts.chain) fill(tableBox, empty("No chain is known yet: the first comes with the first minute."));
     },
   };
-  if (stored) { day = frame.about.days.includes(lastDay()) ? lastDay() : ""; if (day) days.value = day; reload(); }
+  if (stored) { days.value = day = frame.about.day; reload(); }
 
-  function lastDay() { return frame.status?.now?.slice(0, 10) ?? frame.about.days.at(-1); }
   function named() { return { underlying: frame.underlying, day }; }
   async function reload() {
-    try { take(await get("/chain/series", named())); await load(); heatAt = 0; await heat(); } catch (error) { notice(error.message, "fail"); }
+    try {
+      take(await get("/chain/series", named()));
+      if (!series.ts.length) return fill(tableBox, empty(`No chain of ${frame.underlying} is stored for ${day}: choose another day.`));
+      await load();
+      await heat();
+    } catch (error) { notice(error.message, "fail"); }
   }
   async function load() {
     const number = ++asked;
@@ -95,7 +99,7 @@ export function open(page, frame) {
     const note = (strike) => [[f.max_pain, "MP"], [f.oi_wall_above, "CW"], [f.oi_wall_below, "PW"]].filter(([at]) => at === strike).map(([, text]) => el("span", { class: "mark", title: { MP: "max pain", CW: "call wall", PW: "put wall" }[text] }, text));
     const body = places.map((place) => {
       const strike = chain.strikes[place];
-      return el("tr", { class: strike === f.atm_strike ? "atm" : "", "data-strike": String(strike) }, cells(columns, chain.calls[place], "call", strike < f.spot), el("td", { class: "strike" }, whole(strike), note(strike)), cells(mirrored, chain.puts[place], "put", strike > f.spot));
+      return el("tr", { class: strike === f.atm_strike ? "atm" : "", "data-key": String(strike) }, cells(columns, chain.calls[place], "call", strike < f.spot), el("td", { class: "strike" }, whole(strike), note(strike)), cells(mirrored, chain.puts[place], "put", strike > f.spot));
     });
     fill(tableBox, el("table", { class: "chain" }, el("thead", {}, el("tr", {}, el("th", { colSpan: span }, "Calls"), el("th", { class: "strike" }, ""), el("th", { colSpan: span }, "Puts")), el("tr", {}, heads(columns), el("th", { class: "strike" }, "Strike"), heads(mirrored))), el("tbody", {}, body)));
   }

@@ -40,7 +40,11 @@ export function candles(columns, forming) {
   }
   return bars;
 }
+// Bars that hold one price each (a chain's) are points of a line, not candles.
 export function candleTrace(bars, name) {
+  if (bars.start.length && bars.high.every((high, place) => high === bars.low[place])) {
+    return { type: "scatter", mode: "lines+markers", name, x: bars.start.map(moment), y: bars.close, line: { color: colour("faint"), width: 1.4 }, marker: { size: 4, color: colour("soft") }, hoverinfo: "x+y" };
+  }
   return {
     type: "candlestick", name, x: bars.start.map(moment), open: bars.open, high: bars.high, low: bars.low, close: bars.close,
     increasing: { line: { color: colour("good"), width: 1 }, fillcolor: colour("good") },
@@ -72,6 +76,6 @@ export function merged(wanted, gap) {
     return place === one.lines.length - 1 ? made : { shapes: made.shapes, annotations: [] };
   })));
 }
-export const timeAxis = (extra = {}) => ({ type: "date", tickformat: "%H:%M", rangeslider: { visible: false }, hoverformat: "%H:%M", nticks: 9, ...extra });
+export const timeAxis = (extra = {}) => ({ type: "date", tickformat: "%H:%M", rangeslider: { visible: false }, hoverformat: "%H:%M", nticks: innerWidth < 760 ? 5 : 9, ...extra });
 export const priceAxis = (extra = {}) => ({ side: "right", tickformat: ",.0f", nticks: 7, ...extra });
 export { clock };

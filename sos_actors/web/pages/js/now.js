@@ -179,7 +179,7 @@ export function open(page, frame) {
       ["entry", (one) => number(one.entry)], ["now", (one) => number(one.price)], ["stop", (one) => number(one.stop)], ["target", (one) => number(one.target)],
       ["result", (one) => signed(one.unrealised, 0), "", (one) => sign(one.unrealised)],
       ["", (one) => frame.about.kind === "result" ? "" : el("button", { type: "button", title: "close this strategy's positions", onclick: (event) => { event.stopPropagation(); frame.order("flatten", one.strategy); } }, "Close")],
-    ], rows, { row: (one) => ({ class: "pick", onclick: () => { option = one.instrument; view.topics = topics(); frame.again(); } }) }));
+    ], rows, { row: (one) => ({ class: "pick", "data-key": `${one.strategy} ${one.instrument}`, onclick: () => { option = one.instrument; view.topics = topics(); frame.again(); } }) }));
   }
   function drawTrades() {
     const rows = [...(parts.trades ?? [])].reverse();
@@ -188,7 +188,7 @@ export function open(page, frame) {
       ["in", (one) => clock(one.entry_ts), "text"], ["out", (one) => clock(one.exit_ts), "text"], ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["units", (one) => whole(one.quantity)],
       ["entry", (one) => number(one.entry_price)], ["exit", (one) => number(one.exit_price)], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)],
       ["R", (one) => signed(one.r_multiple), "", (one) => sign(one.r_multiple)], ["left by", (one) => words(one.exit_reason), "text"],
-    ], rows, { row: (one) => ({ class: "pick", title: "show on the chart", onclick: () => { option = one.instrument; view.topics = topics(); frame.again(); } }) }));
+    ], rows, { row: (one) => ({ class: "pick", "data-key": one.trade_id, title: "show on the chart", onclick: () => { option = one.instrument; view.topics = topics(); frame.again(); } }) }));
   }
   function drawSignals() {
     const rows = parts.signals ?? [];

@@ -22,15 +22,13 @@ export function open(page, frame) {
   function drawAll() {
     const list = chosen();
     summary.textContent = `${list.length} of ${rows.filter((one) => one.underlying === frame.underlying).length}, net ${signed(list.reduce((sum, one) => sum + one.net, 0), 0)}`;
-    const focused = document.activeElement?.dataset?.strategy;
     fill(box, list.length ? list.map(strategy) : empty("None fits."));
-    if (focused) box.querySelector(`button[data-strategy="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
   function strategy(one) {
     const state = one.state === "benched" ? pill("benched", "bad") : one.paused ? pill("paused", "warn") : one.state === "stopped" ? pill("stopped", "bad") : one.state === "history" ? "" : pill("on", "good");
     const switcher = one.state === "history" || one.state === "benched" ? "" : el("button", { type: "button", "data-strategy": one.strategy, onclick: () => frame.order(one.paused ? "resume" : "pause", one.strategy) }, one.paused ? "Resume" : "Pause");
     const declined = Object.entries(one.declined ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([reason, count]) => `${words(reason)} ${count}`).join(", ");
-    return el("section", { class: `card strategy ${on(one) || one.state === "history" ? "" : "off"}`, "data-name": one.strategy },
+    return el("section", { class: `card strategy ${on(one) || one.state === "history" ? "" : "off"}`, "data-name": one.strategy, "data-key": one.path },
       el("header", {}, el("h2", { title: one.strategy }, one.strategy), state, switcher), one.state === "history" ? "" : [steps(one), waits(one)],
       el("div", { class: "foot" }, el("span", {}, "result ", el("b", { class: sign(result(one)) }, signed(result(one), 0))), el("span", {}, `${whole(one.trades)} trades`), one.state === "history" ? "" : el("span", {}, `${whole(one.signals_today)} signals`), el("span", { class: "gap" }), declined ? el("span", { title: "setups that were not taken, by reason" }, `not: ${declined}`) : ""));
   }

@@ -29,12 +29,32 @@ export function table(columns, rows, options = {}) {
   });
   return el("table", { class: options.class ?? "" }, el("thead", {}, head), el("tbody", {}, body));
 }
-// Put new content in, keeping where a scrolled box was.
+// Put new content in. What is already there and says the same stays, so that a click is not lost while figures change,
+// nor a focus, a scrolled place or an opened detail. Rows that react to clicks carry data-key: theirs is their identity.
 export function fill(box, ...content) {
-  const { scrollTop, scrollLeft } = box;
-  box.replaceChildren(...content.flat(9).filter(Boolean));
-  box.scrollTop = scrollTop;
-  box.scrollLeft = scrollLeft;
+  reconcile(box, content.flat(9).filter(Boolean).map((one) => typeof one === "string" ? document.createTextNode(one) : one));
+}
+function reconcile(box, fresh) {
+  const keyed = new Map([...box.children].filter((one) => one.dataset?.key).map((one) => [one.dataset.key, one]));
+  let at = box.firstChild;
+  for (const next of fresh) {
+    const key = next.dataset?.key;
+    const old = key ? keyed.get(key) : at && !at.dataset?.key ? at : null;
+    if (!old) { box.insertBefore(next, at); continue; }
+    if (old !== at) box.insertBefore(old, at);
+    else at = at.nextSibling;
+    merge(old, next);
+  }
+  while (at) { const gone = at; at = at.nextSibling; gone.remove(); }
+}
+function merge(old, next) {
+  if (old.isEqualNode(next)) return;
+  if (old.nodeName !== next.nodeName || ["BUTTON", "SELECT", "INPUT"].includes(old.nodeName)) return old.replaceWith(next);
+  if (old.nodeType === 3) { old.data = next.data; return; }
+  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  if (next.style?.cssText !== old.style?.cssText) old.style.cssText = next.style.cssText;
+  reconcile(old, [...next.childNodes]);
 }
 export function segments(choices, chosen, onPick, label = "") {
   const box = el("div", { class: "segments", role: "group", "aria-label": label });
