@@ -93,6 +93,10 @@ class WebServer:
         self._loop.run_until_complete(asyncio.gather(poller, return_exceptions=True))
         self._loop.run_until_complete(self.hub.close())
         self._loop.run_until_complete(runner.cleanup())
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 

@@ -28,6 +28,7 @@ _MOST_TOPICS = 8
 #: Longest message a client may send: it only says what it wants.
 _LONGEST = 4096
 _SEND_S = 5.0
+_CLOSE_S = 0.5
 
 
 class _Topic:
@@ -182,4 +183,5 @@ class Hub:
     async def close(self) -> None:
         """Close every stream."""
         for client in list(self._clients):
-            await client.socket.close(code=1001, message=b"the server ends")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(client.socket.close(code=1001, message=b"the server ends"), _CLOSE_S)

@@ -13,7 +13,7 @@ export function el(tag, given = {}, ...children) {
   return made;
 }
 export const tile = (name, value, kind = "", below = "", about = "") =>
-  el("div", { class: "tile", title: about || undefined }, el("span", {}, name), el("b", { class: kind }, value), el("small", {}, below));
+  el("div", { class: "tile", title: [about, below].filter(Boolean).join("; ") || undefined }, el("span", {}, name), el("b", { class: kind }, value), el("small", {}, below));
 export const card = (width, title, extra, ...body) =>
   el("section", { class: `card ${width}` }, el("header", {}, el("h2", {}, title), extra ?? []), ...body);
 export const pill = (text, kind = "") => el("span", { class: `pill ${kind}` }, text);
