@@ -1,7 +1,9 @@
-"""A rehearsal on the live stage, served."""
+"""A rehearsal on the live stage, served; and a browser, where there is one."""
+
+import shutil
 
 import pytest
-from web_rig import ROOT, TOKEN, Asker, settings, source_of
+from web_rig import ROOT, TOKEN, Asker, Window, settings, source_of
 
 from sos_actors.config import Config
 from sos_actors.daemon.rehearsal import Rehearsal
@@ -30,3 +32,20 @@ def server(source):
 @pytest.fixture
 def ask(server):
     return Asker(server.address)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    driver = pytest.importorskip("playwright.sync_api")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium here")
+    with driver.sync_playwright() as playing:
+        running = playing.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def window_of():
+    return Window

@@ -3,71 +3,19 @@
 Screenshots go to the folder named by $SOS_SCREENSHOTS, where it is set.
 """
 
-import os
 import re
-import shutil
-import time
-from pathlib import Path
 
 import pytest
 from web_rig import TOKEN
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-SLOW = 30_000
 PAGES = ("now", "chain", "strategies", "actors", "history")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-class Window:
-    """A page of the dashboard, and what went wrong in it."""
-
-    def __init__(self, context, address):
-        self.faults = []
-        self.asked = set()
-        self.page = context.new_page()
-        self.page.set_default_timeout(SLOW)
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("console", lambda said: said.type == "error" and self.faults.append(said.text))
-        self.page.on("request", lambda request: self.asked.add(re.match(r"\w+:(//[^/]+)?", request.url)[0]))
-        self.address = address
-
-    def open(self, name):
-        self.page.goto(f"{self.address}/{name}")
-        self.page.wait_for_selector(".link.up")
-        return self.page
-
-    def until(self, condition):
-        """Wait for a condition; the library's own way of waiting is one the pages' policy forbids (eval)."""
-        deadline = time.monotonic() + SLOW / 1000
-        while not condition():
-            assert time.monotonic() < deadline, "did not come true in time"
-            self.page.wait_for_timeout(50)
-
-    def shot(self, name):
-        folder = os.environ.get("SOS_SCREENSHOTS")
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=f"{folder}/{name}.png")
-
-
 @pytest.fixture
-def window(browser, server):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    made = Window(context, server.address)
+def window(browser, server, window_of):
+    made = window_of(browser, server.address)
     yield made
-    context.close()
-    assert not made.faults
-    assert made.asked <= {server.address, "data:"}  # offline: nothing is fetched from anywhere else
+    made.end()
 
 
 def test_now_shows_market_and_trading(window, ask):
@@ -189,9 +137,8 @@ def test_the_api_page_lists_every_route(window):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_fits_a_phone(browser, server, theme):
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=theme)
-    window = Window(context, server.address)
+def test_every_page_fits_a_phone(browser, server, window_of, theme):
+    window = window_of(browser, server.address, viewport={"width": 390, "height": 844}, color_scheme=theme)
     for name in PAGES:
         page = window.open(name)
         page.wait_for_timeout(800)
@@ -199,5 +146,4 @@ def test_every_page_fits_a_phone(browser, server, theme):
         assert page.evaluate("document.documentElement.dataset.theme") == theme
         assert page.locator("#kill").bounding_box()["x"] + page.locator("#kill").bounding_box()["width"] <= 390
         window.shot(f"{name}-phone-{theme}")
-    context.close()
-    assert not window.faults
+    window.end()
