@@ -51,6 +51,8 @@ export function open(page, frame) {
       [trades, bars, chosen] = [found.filter((one) => one.underlying === frame.underlying), index, null];
     } catch (error) { return fail(error); }
     for (const name of Object.keys(filters)) options(name);
+    fill(detail, empty("Click a trade, or step through them with the arrow keys."));
+    if (charts.trade.data) globalThis.Plotly.purge(charts.trade);
     drawDay();
   }
   const indexId = () => `${frame.underlying === "SENSEX" || frame.underlying === "BANKEX" ? "BSE" : "NSE"}|INDEX|${frame.underlying}`;
