@@ -28,7 +28,7 @@ from sos_actors.runtime.group import Group, LiveTopic, Look
 from sos_actors.runtime.live_clock import LiveClock
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.supervision import Directive
-from sos_actors.runtime.topics import Port
+from sos_actors.runtime.topics import Port, Topic
 from sos_actors.runtime.tree import tree
 from sos_actors.runtime.walltime import WallTime
 from sos_actors.runtime.worker import Here, Worker
@@ -138,6 +138,10 @@ class LiveRuntime(Runtime):
     def members(self) -> list[tuple[str, Any]]:
         """Give path and entry of the whole cast, in the order of spawning."""
         return list(self._cast.items())
+
+    def topics(self) -> list[Topic]:
+        """Give every topic there is."""
+        return list(self._topics.values())
 
     def failed(self, actor: Actor, message: Any, error: Exception) -> None:
         """Judge a handler's exception on the thread it was raised in; see Runtime.failed."""

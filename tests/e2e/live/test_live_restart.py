@@ -41,7 +41,7 @@ def test_the_stop_strikes_while_nobody_watches(stand):
     one.start()
     one.until(lambda: len(one.books.net()) == 2, "both are held")
     one.kill()
-    one.until_dead(lambda: not one.books.net() or len(one.books.net()) == 1, "a stop strikes")
+    one.until_dead(lambda: len(one.books.net()) < 2, "a stop strikes", 120.0)
     entered = one.books.entries()
     one.start()
     one.until(lambda: one.books.entries() > entered, "it trades on")

@@ -93,9 +93,10 @@ def test_a_whole_day(stand):
     assert one.books.entries() > 100
 
 
+@pytest.mark.soak
 def test_through_the_night_into_the_next_day(stand):
     """Begun before the close, on through 03:30, where the token dies, to trades on the next morning."""
-    one = stand("2026-11-19T15:25:00", 1800.0, config={"freshness": {"least_real_s": 6.0}})
+    one = stand("2026-11-19T15:25:00", 900.0, config={"freshness": {"least_real_s": 6.0}})
     one.start(wait=False)
     one.until(lambda: (one.status() or {}).get("phase") == "CLOSED", "the first day closes")
     assert one.books.entries() == 0, "entered after the last minute for entries"
