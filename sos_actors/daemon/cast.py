@@ -41,6 +41,8 @@ from sos_actors.trading.gateway.records import DayBegun
 from sos_actors.trading.gateway.settings import Contract
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.risk_settings import RiskState
+from sos_actors.web.daybook import DayBook
+from sos_actors.web.observer import spawn_observer
 
 #: The edges to the market come back three times within five minutes; then the process starts over.
 EDGE_POLICY = RestartPolicy(restarts=3, period_s=300.0, exhausted=Directive.ESCALATE)
@@ -79,6 +81,8 @@ class LiveCast:
         self._lots_of = lots_of
         self._restored_on: dt.date | None = None
         self.store: OrderStore | None = None
+        #: The day under way as the dashboard shows it; None where there is none.
+        self.book: Callable[[], DayBook] | None = None
         self.recorder: RecorderActor
 
     @property
@@ -87,7 +91,9 @@ class LiveCast:
         return self._cast.config
 
     def think(self, load_day: Callable[[dt.date], Sequence[MarketDay]]) -> None:
-        """Spawn the player of history and all that turns data into signals."""
+        """Spawn the player of history and all that turns data into signals, and before them who watches for the web."""
+        if self.config.web.enabled:
+            self.book = spawn_observer(self._runtime, self._cast.names)
         self._runtime.spawn(FeedActor, "feed", load_day, group=self._cast.group("feed"), policy=VITAL)
         assembly.spawn_thinking(self._runtime, self._cast)
 

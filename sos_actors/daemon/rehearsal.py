@@ -86,6 +86,10 @@ class Rehearsal:
         self.runtime.run(until=self._until)
         self.runtime.start_wall(WallTime(time.monotonic_ns(), self._until, speed, shifted=True))
 
+    def now(self) -> int:
+        """The rehearsal's time, UTC ns."""
+        return self.runtime.clock.now
+
     def not_ready(self) -> list[str]:
         """Nothing stands in the way of entries."""
         return []
