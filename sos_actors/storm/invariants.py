@@ -206,13 +206,18 @@ class Judge:
         yield from view.differences
 
     def _money_equal(self, desk: OrderDesk) -> Iterator[str]:
-        """Once quiet, our cash is the starting cash, all fills and all charges, and the exchange's, to the paisa."""
+        """Once quiet, our cash is the starting cash, all fills and all charges, and the exchange's: fills to the paisa.
+
+        Charges may differ by a paisa an execution: the broker's updates join executions, and each sum is rounded.
+        """
         ledger, books = desk.ledger, self._books
         value = sum(-one.side.sign * one.quantity * one.price for one in books.executions())
         ours = ledger.cash_paise + ledger.charges_paise - ledger.start_paise
         if ours != value:
             yield f"fills come to {ours} paise here and to {value} at the exchange"
-        if ledger.charges_paise != books.charges:
+        if ledger.cash_paise != ledger.start_paise + ours - ledger.charges_paise:
+            yield "our cash is not the starting cash, the fills and the charges"
+        if abs(ledger.charges_paise - books.charges) > len(books.executions()):
             yield f"charges are {ledger.charges_paise} paise here and {books.charges} at the exchange"
 
     def nothing_dropped(self, letters: DeadLetters, expected: int) -> None:
