@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from sos_actors.cli import compare, control, data, instruments, live, login, maintenance, playbook, runs, sandbox, simulate
+from sos_actors.cli import (
+    compare,
+    control,
+    data,
+    instruments,
+    live,
+    login,
+    maintenance,
+    playbook,
+    runs,
+    sandbox,
+    simulate,
+)
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
 

@@ -23,7 +23,7 @@ def simulate(
     ] = 0,
     report: Annotated[Path | None, typer.Option(help="Append the figures as one line of JSON to this file")] = None,
 ) -> None:
-    """Play sessions of the order path against the simulated exchange with faults by seed; exits 1 if a promise broke."""
+    """Play sessions of the order path against the simulated exchange under storms; exits 1 if a promise broke."""
     import msgspec  # noqa: PLC0415 - each command pays for its own imports
     from loguru import logger  # noqa: PLC0415
 
@@ -49,8 +49,8 @@ def simulate(
                 typer.echo(f"  again: {failure.command}")
     took = time.monotonic() - began
     typer.echo(
-        f"{figures.seeds} sessions, {figures.hours:g} hours, {figures.executions} executions of {figures.orders} orders,"
-        f" {sum(figures.struck.values())} faults, {figures.deaths} deaths, {figures.checks} checks in {took:.1f} s"
+        f"{figures.seeds} sessions, {figures.hours:g} hours, {figures.executions} executions of {figures.orders}"
+        f" orders, {sum(figures.struck.values())} faults, {figures.deaths} deaths, {figures.checks} checks in {took:.1f} s"
         f" ({1000 * took / figures.hours:.0f} ms an hour); {len(figures.failed)} failed"
     )
     if report is not None:

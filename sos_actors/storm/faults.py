@@ -15,7 +15,7 @@ AT_THE_EXCHANGE = tuple(name for name in FAULTS if name not in {"phantom_fill", 
 #: Faults between exchange and process, and in the process: kind -> (share of draws, seconds least, seconds most).
 AROUND: dict[str, tuple[int, float, float]] = {
     "lost_request": (3, 0, 0),
-    "stuck_request": (3, 1, 8),
+    "stuck_request": (3, 1, 18),
     "stream_down": (2, 1, 30),
     "broker_restart": (1, 1, 20),
     "halt": (1, 5, 60),
@@ -61,7 +61,7 @@ def schedule(seed: int, start: int, end: int, per_hour: float) -> tuple[Fault, .
             continue
         kind = rng.choices(kinds, shares)[0]
         if kind == "account_halted":
-            late = at - start > 0.6 * (end - start)  # a halted account trades no more: nothing left to be tested
+            late = at - start > 0.2 * (end - start)  # a halted account trades no more: nothing left to be tested
             if halted or not late:
                 continue
             halted = True

@@ -1,4 +1,4 @@
-"""One session: the order path, its world and its storm, through every death of the process, to the judge's last word."""
+"""One session: the order path, its world and its storm, through every death of the process, to the last word."""
 
 from __future__ import annotations
 
@@ -159,8 +159,7 @@ class Session:
             except (EscalatedError, ProcessDiedError):
                 self._die()
             else:
-                if runtime.clock.now < until:
-                    runtime.clock.now = until
+                runtime.clock.now = max(runtime.clock.now, until)
                 return
 
     def _boot(self, until: int) -> bool:

@@ -7,8 +7,8 @@ import random
 from pathlib import Path
 
 from sos_actors.errors import StorageError
-from sos_actors.storage.order_store import OrderStore
 from sos_actors.messages import SubmitOrder
+from sos_actors.storage.order_store import OrderStore
 from sos_actors.trading.gateway.records import OrderTaken, PlaceSent, Record
 
 

@@ -7,6 +7,7 @@ import math
 import random
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -66,7 +67,7 @@ class World:
         self._broker = SimulatedBroker(self.exchange, lambda: self.table, lambda: self.now)
         self._answerer = Answerer(self._broker, self._broker, lambda: self.table, lambda: self.now)
         self._updates = UpdateReader(self._broker.reader)
-        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._heap: list[tuple[int, int, Callable[[], object]]] = []
         self._number = 0
         self._life = 0
         self._connected = False
@@ -79,7 +80,7 @@ class World:
 
     # -- time ----------------------------------------------------------------------------------------------------
 
-    def at(self, ts: int, task: Callable[[], None]) -> None:
+    def at(self, ts: int, task: Callable[[], object]) -> None:
         """Have something done at an instant."""
         self._number += 1
         heapq.heappush(self._heap, (ts, self._number, task))
@@ -166,9 +167,9 @@ class World:
                 self.counts[kind] += 1
                 late = round(fault.seconds * SECOND_NS)
                 if kind == "stuck_request":
-                    self.at(arrives + late, lambda: self._carry(message))
+                    self.at(arrives + late, partial(self._carry, message))
                 unknown = CommandAnswered(message.request_id, 0, OUTCOMES[Certainty.UNKNOWN], detail="no answer")
-                self.at(self.now + _TIME_OUT_NS, lambda: self._reply(life, key, unknown))
+                self.at(self.now + _TIME_OUT_NS, partial(self._reply, life, key, unknown))
                 return
 
         def arrive() -> None:

@@ -4,7 +4,10 @@ import pytest
 from loguru import logger
 from storm_mutations import MUTATIONS
 
+from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.storm import runner
+from sos_actors.storm.faults import Fault
+from sos_actors.storm.session import span
 
 HOURS, RATE = 0.75, 60.0
 SEEDS = 60
@@ -30,6 +33,22 @@ def test_promises_hold_in_every_storm():
         assert not result.violations, runner.shrink(result.seed, HOURS, RATE, result)
     assert figures.executions > 10 * SEEDS
     assert figures.deaths > SEEDS
+
+
+def test_a_halt_survives_the_power():
+    start, _ = span(HOURS)
+    halt, cut = start + 12 * MINUTE_NS, start + 12 * MINUTE_NS + 1_000_000_000
+    for seed in range(12):
+        faults = (Fault(halt, "account_halted"), Fault(cut, "power_lost", 20.0, 1))
+        result = runner.play(seed, HOURS, faults)
+        assert not result.violations
+        assert result.deaths == 1
+
+
+def test_each_slice_of_an_order_costs_brokerage():
+    for result in runner.run(range(6), HOURS, 0.0):
+        assert "money_equal" not in runner.kinds(result)
+        assert result.executions
 
 
 @pytest.mark.soak
