@@ -67,6 +67,7 @@ TOUCH_THE_WORLD = {
     "metrics",
     "web",
     "daemon",
+    "storm",
     "cli",
 }
 BANNED_MODULES = ("random", "secrets", "threading", "uuid", "numpy.random")

@@ -49,8 +49,8 @@ def simulate(
                 typer.echo(f"  again: {failure.command}")
     took = time.monotonic() - began
     typer.echo(
-        f"{figures.seeds} sessions, {figures.hours:g} hours, {figures.executions} executions of {figures.orders}"
-        f" orders, {sum(figures.struck.values())} faults, {figures.deaths} deaths, {figures.checks} checks in {took:.1f} s"
+        f"{figures.seeds} sessions, {figures.hours:g} hours, {figures.executions} executions of"
+        f" {figures.orders} orders, {sum(figures.struck.values())} faults, {figures.deaths} deaths, {figures.checks} checks in {took:.1f} s"
         f" ({1000 * took / figures.hours:.0f} ms an hour); {len(figures.failed)} failed"
     )
     if report is not None:

@@ -26,7 +26,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     open_ns: int
     last_entry_ns: int
-    flat_ns: int
     largest: int
     open_positions: int
 

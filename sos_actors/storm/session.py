@@ -102,8 +102,7 @@ class Session:
         self._options = tuple(one.id for one in listed if one.kind == "OPT")
         self._disk = Disk(folder)
         rules = Rules(
-            open_ns=self._start, last_entry_ns=self._end - (_LAST_ENTRY - 1) * MINUTE_NS,
-            flat_ns=self._end - _CALM * MINUTE_NS, largest=_FREEZE // LOT * LOT,
+            open_ns=self._start, last_entry_ns=self._end - (_LAST_ENTRY - 1) * MINUTE_NS, largest=_FREEZE // LOT * LOT,
             open_positions=self._config.risk.open_positions,
         )  # fmt: skip
         self._judge = Judge(rules, self._world.exchange.books, self._disk)
