@@ -50,7 +50,8 @@ def simulate(
     took = time.monotonic() - began
     typer.echo(
         f"{figures.seeds} sessions, {figures.hours:g} hours, {figures.executions} executions of"
-        f" {figures.orders} orders, {sum(figures.struck.values())} faults, {figures.deaths} deaths, {figures.checks} checks in {took:.1f} s"
+        f" {figures.orders} orders, {sum(figures.struck.values())} faults,"
+        f" {figures.deaths} deaths, {figures.checks} checks in {took:.1f} s"
         f" ({1000 * took / figures.hours:.0f} ms an hour); {len(figures.failed)} failed"
     )
     if report is not None:
