@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 
 from sos_actors.messages import (
+    Advance,
     Direction,
-    Message,
     MinuteClosed,
     ReadFunds,
     ReadOrders,
@@ -28,12 +28,6 @@ from sos_actors.upstox.answers import Command, Read
 #: Lots of an entry, by chance; the last is above the freeze quantity, so that it is cut.
 _LOTS = (1, 1, 2, 3, 4, 6, 10, 30)
 LOT = 65
-
-
-class WorldDue(Message, frozen=True, gc=False):
-    """Something happens outside at `ts`. StormLinkActor -> itself, by a timer."""
-
-    ts: int
 
 
 class StormLinkActor(Actor):
@@ -64,8 +58,8 @@ class StormLinkActor(Actor):
         self._world.send(message)
         self._wake()
 
-    @handles(WorldDue)
-    def on_due(self, message: WorldDue) -> None:
+    @handles(Advance)
+    def on_due(self, message: Advance) -> None:
         """Let the world come to now."""
         if message.ts == self._due:
             self._due = 0
@@ -76,7 +70,7 @@ class StormLinkActor(Actor):
         due = self._world.next_due()
         if not self._due or due < self._due:
             self._due = due
-            self.clock.schedule(due, Stage.MARKET_DATA, self, WorldDue(due))
+            self.clock.schedule(due, Stage.MARKET_DATA, self, Advance(due, Stage.MARKET_DATA))
 
 
 class TraderActor(Actor):
