@@ -241,6 +241,6 @@ class AccountDiffered(Message, frozen=True, gc=False):
 
 
 class CheckOrders(Message, frozen=True, gc=False):
-    """Look after orders, doubts and reads that are due at `ts`. GatewayActor -> itself, by a timer."""
+    """Look after orders, doubts and reads that are due at `ts`. GatewayActor, OrderActor -> themselves, by a timer."""
 
     ts: int

@@ -211,7 +211,6 @@ class Session:
                         runtime.tell(path, SessionPhase(ts, DAY, phase))
         self._follow(runtime)
         self._desk, self._gateway = desk, gateway
-        self._judge.watched = self._watched
 
     def _follow(self, runtime: StormRuntime) -> None:
         """Have the clock say the phases and minutes that are still to come."""
@@ -222,14 +221,6 @@ class Session:
         opened = now - (now - self._start) % MINUTE_NS
         clock._session = ClockSession(DAY, opened, 1 << 61)
         clock._close_at(opened + MINUTE_NS)
-
-    def _watched(self) -> dict[str, int]:
-        """Units by contract whose stop the desk watches tick by tick."""
-        found: dict[str, int] = {}
-        for trade in self._desk.flow.live.values():
-            if trade.exits is not None and trade.exits.watch_stop:
-                found[trade.plan.instrument] = found.get(trade.plan.instrument, 0) + trade.open
-        return found
 
     def _die(self) -> None:
         self._deaths += 1
