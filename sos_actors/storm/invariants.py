@@ -18,7 +18,7 @@ from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.gateway.gateway import GatewayView
 
 #: How long a position may be without a working order that closes it, while our process is up.
-GRACE_NS = 150 * SECOND_NS
+GRACE_NS = 90 * SECOND_NS
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):

@@ -456,6 +456,32 @@ def test_slices_of_which_some_were_never_taken():
     wire.check_quiet()
 
 
+def test_a_stop_of_which_a_part_was_never_taken_is_taken_back_so_that_another_can_follow():
+    wire = ready()
+    held(wire, lots=10)
+    send = place(wire, "a-s", role=OrderRole.STOP, side=Side.SELL, lots=10, kind=OrderType.STOP, trigger=90.0)
+    wire.carry(send)
+    lost = wire.at_broker("a-s")[-1].broker_id
+    del wire.broker.orders[lost]
+    wire.broker.stream = [order for order in wire.broker.stream if order.broker_id != lost]
+    wire.answer(wire.unknown(send))
+    wire.settle(60.0)
+    assert wire.desk["a-s"].status is OrderStatus.CANCELLED
+    assert all(order.ended for order in wire.at_broker("a-s"))
+    assert any("no stop for 130 units" in text for text in wire.alerts)
+
+
+def test_a_stop_of_which_the_broker_ends_a_part_is_taken_back():
+    wire = ready()
+    held(wire, lots=10)
+    stopped(wire, lots=10)
+    assert wire.desk["a-s"].status is OrderStatus.OPEN
+    part = wire.at_broker("a-s")[-1]
+    wire.broker.cancel(part.broker_id, wire.now)
+    wire.settle(30.0)
+    assert wire.desk["a-s"].status is OrderStatus.CANCELLED
+
+
 def test_a_stop_grows_beyond_the_freeze_quantity_by_another_order():
     wire = ready()
     held(wire, lots=4)
