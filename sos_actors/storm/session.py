@@ -194,7 +194,7 @@ class Session:
         gateway = OrderGateway(config.gateway, contracts_by_table(lambda: world.table), "STORM1")
         spawn = runtime.spawn
         for name in _TRADERS:
-            spawn(TraderActor, f"trader/{name}", name, self._seed, self._options, policy=_TRADER_POLICY)
+            spawn(TraderActor, f"trader/{name}", name, self._seed, self._options, world.told, policy=_TRADER_POLICY)
         spawn(
             GatewayActor, "broker", gateway, store, store.recovery.records, working_orders(desk), store.recovery.cut,
             policy=VITAL,

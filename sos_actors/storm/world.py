@@ -78,6 +78,8 @@ class World:
         self._pending: dict[str, list[Fault]] = {"lost_request": [], "stuck_request": []}
         self._until: dict[str, int] = {}
         self.prices = {one.id: 60.0 + 40.0 * number for number, one in enumerate(instruments) if one.kind == "OPT"}
+        #: The last tick of each contract that the feed told.
+        self.told: dict[str, Tick] = {}
         self._volumes = dict.fromkeys(self.prices, 0.0)
         self._quote()
 
@@ -250,6 +252,7 @@ class World:
             self._tick(tick)
 
     def _tick(self, tick: Tick) -> None:
+        self.told[tick.instrument] = tick
         if self.tell is not None:
             self.tell(tick, tick.instrument)
 
