@@ -197,7 +197,7 @@ class Session:
             spawn(TraderActor, f"trader/{name}", name, self._seed, self._options, world.told, policy=_TRADER_POLICY)
         spawn(
             GatewayActor, "broker", gateway, store, store.recovery.records, working_orders(desk), store.recovery.cut,
-            policy=VITAL,
+            desk.ledger.seen, policy=VITAL,
         )  # fmt: skip
         spawn(RiskActor, "risk", book, ("NIFTY",), durable=True, policy=VITAL)
         spawn(OrderActor, "orders", desk, timed=True, durable=True, policy=VITAL)

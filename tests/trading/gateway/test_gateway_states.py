@@ -5,9 +5,11 @@ from gateway_model import CALL, LOT, SECOND, START, Wire
 from sos_actors.messages import (
     BrokerOrder,
     CommandAnswered,
+    Fill,
     OrderRole,
     OrderStatus,
     OrderType,
+    OrderUpdate,
     Outcome,
     ReadOrders,
     ReadTrades,
@@ -650,6 +652,33 @@ def test_restart_before_anything_was_kept_tells_the_desk_so():
     assert wire.desk["a-e"].status is OrderStatus.CANCELLED
     wire.settle(60.0)
     assert wire.broker.orders == {}
+
+
+def test_a_restart_where_nothing_is_wrong_says_one_line_and_tells_the_desk_nothing():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.alerts.clear()
+    before = {order_id: record.status for order_id, record in wire.desk.items()}
+    wire.restart()
+    assert wire.alerts == ["recovered 1 fills and 2 orders of the day, 1 orders at work"]
+    wire.settle(30.0)
+    assert wire.differences == ()
+    assert len(wire.alerts) == 1
+    assert {order_id: record.status for order_id, record in wire.desk.items()} == before
+    assert wire.odd == []
+
+
+def test_a_fill_the_desk_was_told_and_had_not_saved_is_told_again():
+    wire = ready()
+    held(wire)
+    (fill,) = wire.fills.values()
+    gateway = wire._new()
+    gateway.restore(list(wire.records), ("a-e",), ())
+    told = [item for item in gateway.start(wire.now) if isinstance(item, (Fill, OrderUpdate))]
+    assert [type(item) for item in told] == [Fill, OrderUpdate]
+    assert told[0] == fill
+    assert told[1].status is OrderStatus.FILLED
 
 
 def test_restart_with_a_position_keeps_it_and_its_stop():
