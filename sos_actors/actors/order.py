@@ -91,7 +91,7 @@ class OrderActor(Actor):
 
     @handles(CheckOrders)
     def on_timer(self, message: CheckOrders) -> None:
-        """Send stops again that came to nothing."""
+        """Send stops and exits again that came to nothing."""
         if message.ts == self._timer_at:
             self._timer_at = 0
             self._send(self._desk.on_timer(self.clock.now))

@@ -17,8 +17,9 @@ from sos_actors.storm.store import Disk
 from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.gateway.gateway import GatewayView
 
-#: How long a position may be without a working order that closes it, while our process is up.
-GRACE_NS = 90 * SECOND_NS
+#: How long a position may be without a working order that closes it, while our process is up: five placings lost in a
+#: row, for it takes some 23 s of reads before a lost one is known not to be there.
+GRACE_NS = 120 * SECOND_NS
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,8 @@ class DeskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     #: Whether a trade whose stop rests at the broker is left by making that stop a market order: one order all the way,
     #: so the units are never without one. Otherwise the stop is taken back first and an exit sent after it.
     exit_by_stop: bool = False
-    #: Seconds after which a stop that was refused, lost or taken back is sent again; each time in a row twice as long.
+    #: Seconds after which a stop or exit that was refused, lost or ended short is sent again; each time in a row twice
+    #: as long, up to 30.
     stop_retry_s: float = 2.0
     #: Stops in a row that may come to nothing; then the position is closed at the market.
     stop_tries: int = 3

@@ -156,9 +156,11 @@ class TradeFlow:
         trade.stop_order = self._send(trade, STOP, trade.open, OrderType.STOP, ts, trigger=level, oco=oco)
 
     def rest_stops(self, ts: int) -> None:
-        """Send the stops again whose time has come, and of which none is at the broker."""
+        """Send the stops and exits again whose time has come, and of which none is at the broker."""
         for trade in stops.take_due(self.live.values(), ts):
-            if trade.exits is not None:
+            if trade.reason is not None:
+                self.next_step(trade, ts)
+            elif trade.exits is not None:
                 self._rest_stop(trade, trade.exits.stop, ts)
 
     def protect_anew(self, ts: int) -> None:
@@ -248,8 +250,9 @@ class TradeFlow:
         elif not trade.open:
             self._flat(trade, ts)
         elif trade.reason is not None:
-            # An exit that ended short waits for the next minute, so that a broker who refuses is not hammered.
-            if not trade.working and role is not EXIT:
+            if role is EXIT:
+                stops.exit_failed(trade, ts, self.settings)
+            elif not trade.working:
                 self.next_step(trade, ts)
         elif record.status is OrderStatus.FILLED:
             self.close(trade, _why(trade, record), ts)

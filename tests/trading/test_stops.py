@@ -154,3 +154,28 @@ def test_settings_that_make_no_sense():
     for wrong in ({"stop_retry_s": 0.0}, {"stop_tries": 0}):
         with pytest.raises(ValueError, match="stop_tries"):
             DeskSettings(**wrong)
+
+
+def test_an_exit_that_comes_to_nothing_is_sent_again_with_ever_longer_waits():
+    desk = held()
+    says(desk, "i-s", OrderStatus.REJECTED)
+    (out,) = desk.flatten(at(1.0))
+    waits, now = [], 1.0
+    for number in range(2, 9):
+        assert says(desk, out.order_id, OrderStatus.REJECTED, now) == []
+        waits.append((desk.next_due() - at(now)) / SECOND)
+        now += waits[-1]
+        (out,) = desk.on_timer(at(now))
+        assert (out.order_id, out.role, out.quantity) == (f"i-x{number}", OrderRole.EXIT, 75)
+    assert waits == [4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
+
+
+def test_an_exit_at_work_is_not_doubled_by_the_timer():
+    desk = held()
+    says(desk, "i-s", OrderStatus.REJECTED)
+    (out,) = desk.flatten(at(1.0))
+    assert says(desk, out.order_id, OrderStatus.REJECTED, 58.0) == []
+    (again,) = desk.on_minute(at(60.0))
+    assert again.role is OrderRole.EXIT
+    assert desk.next_due() == at(62.0)
+    assert desk.on_timer(at(62.0)) == []
