@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 
 import msgspec
@@ -55,8 +55,8 @@ class RecordStore(Protocol):
 class GatewayActor(Actor):
     """Hands everything to the gateway and does what it says, in order: what is to be kept is safe before a send.
 
-    `recovered` are the records found at start and `working` the orders the restored desk waits for; `notice` is what
-    the store had to say about them ('' for nothing).
+    `recovered` are the records found at start, `working` the orders the restored desk waits for and `known` the ids of
+    the fills it has booked; `notice` is what the store had to say about them ('' for nothing).
     """
 
     def __init__(
@@ -66,12 +66,14 @@ class GatewayActor(Actor):
         recovered: Iterable[Record] = (),
         working: Iterable[str] = (),
         notice: str = "",
+        known: Collection[str] = (),
     ) -> None:
         super().__init__()
         self._gateway = gateway
         self._store = store
         self._recovered = tuple(recovered)
         self._working = tuple(working)
+        self._known = frozenset(known)
         self._notice = notice
         self._hearing: dict[str, None] = {}
         self._topics: dict[type, Topic] = {}
@@ -85,8 +87,8 @@ class GatewayActor(Actor):
         now = self.clock.now
         if self._notice:
             self.publish(AlertRaised(now, AlertLevel.WARNING, self.path, self._notice))
-        self._gateway.restore(self._recovered, self._working)
-        self._recovered = ()
+        self._gateway.restore(self._recovered, self._working, self._known)
+        self._recovered, self._known = (), frozenset()
         self._do(self._gateway.start(now))
 
     @handles(OrderIntent)

@@ -52,6 +52,7 @@ class NotifierActor(Actor):
         self._last: deque[Event] = deque(maxlen=_KEPT)
         self._feeds: dict[str, bool] = {}
         self._nets: list[int] = []
+        self._differed = False
         for kind in type(self).handler_names:
             self.subscribe(kind)
 
@@ -85,10 +86,12 @@ class NotifierActor(Actor):
     @handles(AccountDiffered)
     def on_differed(self, message: AccountDiffered) -> None:
         """Tell how our books and the broker's differ, or that they agree again."""
-        for line in message.differences:
+        found = message.differences[1:] if message.starting else message.differences
+        for line in found:
             self._say(message.ts, AlertLevel.CRITICAL, "account", f"differs from the broker: {line}")
         if not message.differences:
-            self._say(message.ts, AlertLevel.INFO, "account", "agrees with the broker again")
+            self._say(message.ts, AlertLevel.INFO, "account", "agrees with the broker" + " again" * self._differed)
+        self._differed = bool(found) or (self._differed and message.starting)
 
     @handles(FeedStatus)
     def on_feed(self, message: FeedStatus) -> None:

@@ -11,6 +11,7 @@ from sos_actors.market.clocktime import ist_date
 from sos_actors.market.ids import index_id, parse_id
 from sos_actors.messages import (
     Bar,
+    CheckOrders,
     ExitReason,
     Fill,
     Flatten,
@@ -22,6 +23,7 @@ from sos_actors.messages import (
     Right,
     SessionPhase,
     Settle,
+    Stage,
     StateChanged,
     Subscribe,
     Tick,
@@ -46,6 +48,7 @@ class OrderActor(Actor):
         self._desk = desk
         self._hearing: set[str] = set()
         self._topics: dict[type, Topic] = {}
+        self._timer_at = 0
         self.subscribe(SessionPhase)
         self.subscribe(OrderIntent)
         self.subscribe(Flatten)
@@ -61,6 +64,7 @@ class OrderActor(Actor):
             parts = parse_id(instrument)
             if parts.kind == "OPT":
                 self._hear(index_id(parts.underlying))
+        self._set_timer()
 
     @handles(OrderIntent)
     def on_intent(self, message: OrderIntent) -> None:
@@ -83,11 +87,27 @@ class OrderActor(Actor):
         out = self._desk.on_update(message)
         if out:
             self._send(out)
+        self._set_timer()
+
+    @handles(CheckOrders)
+    def on_timer(self, message: CheckOrders) -> None:
+        """Send stops and exits again that came to nothing."""
+        if message.ts == self._timer_at:
+            self._timer_at = 0
+            self._send(self._desk.on_timer(self.clock.now))
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self._desk.next_due()
+        if due and (not self._timer_at or due < self._timer_at):
+            self._timer_at = due
+            self.clock.schedule(due, Stage.TIMER, self, CheckOrders(due))
 
     @handles(Fill)
     def on_fill(self, message: Fill) -> None:
         """Book a fill."""
         self._send(self._desk.on_fill(message))
+        self._set_timer()
 
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:

@@ -32,10 +32,12 @@ class StateKeeperActor(Actor):
 
     @handles(StateChanged)
     def on_state(self, message: StateChanged) -> None:
-        """Keep a state."""
+        """Keep a state. What the risk book says is safe at once: a halt must survive the power, on paper too."""
         if self._day is not None:
             self._store.append(StateSaved(message.ts, message.part, message.state, message.working))
             self._kept += 1
+            if message.part == "risk":
+                self._store.sync()
 
     def on_stop(self) -> None:
         """Leave nothing unwritten."""

@@ -142,7 +142,7 @@ class LiveCast:
             gateway = OrderGateway(cast.config.gateway, contracts_by_table(parts.table), parts.tag_prefix)
             runtime.spawn(
                 GatewayActor, "broker", gateway, store, store.recovery.records, working, store.recovery.cut,
-                group=cast.group("broker"), policy=VITAL,
+                desk.ledger.seen, group=cast.group("broker"), policy=VITAL,
             )  # fmt: skip
         assembly.spawn_order_path(runtime, cast, desk, book, durable=True)
         if parts.spawn_link is not None:

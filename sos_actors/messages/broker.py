@@ -233,14 +233,16 @@ class OrderStreamChanged(Message, frozen=True, gc=False):
 class AccountDiffered(Message, frozen=True, gc=False):
     """Our books and the broker's differ, or (`differences` empty) agree again. Order gateway -> RiskActor, observers.
 
-    While they differ nothing is entered. Each difference is one line: what, ours, the broker's.
+    While they differ nothing is entered. Each difference is one line: what, ours, the broker's. With `starting` the
+    first line only says that the broker's books have not been read yet, which is no difference.
     """
 
     ts: int
     differences: tuple[str, ...]
+    starting: bool = False
 
 
 class CheckOrders(Message, frozen=True, gc=False):
-    """Look after orders, doubts and reads that are due at `ts`. GatewayActor -> itself, by a timer."""
+    """Look after orders, doubts and reads that are due at `ts`. GatewayActor, OrderActor -> themselves, by a timer."""
 
     ts: int

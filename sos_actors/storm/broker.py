@@ -18,6 +18,22 @@ from sos_actors.upstox.orders import placed_ids, terms
 _NO_ORDER = "UDAPI100010"
 
 
+class _Memory(BookReader):
+    """Reads each row of a book once: every read of it shows the same again, and most rows change no more."""
+
+    def __init__(self, table: Callable[[], InstrumentTable]) -> None:
+        super().__init__(table)
+        self._orders: dict[tuple[Any, ...], BrokerOrder] = {}
+
+    def order(self, what: str, row: dict[str, Any]) -> BrokerOrder:
+        """Read one order."""
+        key = tuple(row.values())
+        found = self._orders.get(key)
+        if found is None:
+            found = self._orders[key] = super().order(what, row)
+        return found
+
+
 class SimulatedBroker:
     """Orders and books of the exchange, as `upstox.answers` wants them. `now()` is the exchange's time (UTC ns).
 
@@ -26,7 +42,7 @@ class SimulatedBroker:
 
     def __init__(self, exchange: Exchange, table: Callable[[], InstrumentTable], now: Callable[[], int]) -> None:
         self._exchange, self._now = exchange, now
-        self.reader = BookReader(table)
+        self.reader = _Memory(table)
         self.delay_ns = 0
 
     def place(self, order: SendPlace, key: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sos_actors.messages import (
     Advance,
@@ -74,27 +74,22 @@ class StormLinkActor(Actor):
 
 
 class TraderActor(Actor):
-    """Plans trades at random, by seed and minute alone: the same in every life of the process."""
+    """Plans trades at random, by seed and minute alone: the same in every life of the process.
 
-    def __init__(self, name: str, seed: int, instruments: tuple[str, ...]) -> None:
+    `told` are the last ticks the feed told: heard one by one they would be most of what a session delivers.
+    """
+
+    def __init__(self, name: str, seed: int, instruments: tuple[str, ...], told: Mapping[str, Tick]) -> None:
         super().__init__()
-        self._name, self._seed, self._instruments = name, seed, instruments
-        self._last: dict[str, Tick] = {}
+        self._name, self._seed, self._instruments, self._told = name, seed, instruments, told
         self._plans = self.topic(TradePlan)
         self.subscribe(MinuteClosed)
-        for instrument in instruments:
-            self.subscribe(Tick, instrument)
-
-    @handles(Tick)
-    def on_tick(self, message: Tick) -> None:
-        """Note a price."""
-        self._last[message.instrument] = message
 
     @handles(MinuteClosed)
     def on_minute(self, message: MinuteClosed) -> None:
         """Plan a trade, in one minute of four."""
         rng = random.Random(f"{self._name} {self._seed} {message.ts}")
-        tick = self._last.get(rng.choice(self._instruments))
+        tick = self._told.get(rng.choice(self._instruments))
         if rng.random() > 0.25 or tick is None:
             return
         price, name = tick.price, f"{self._name}-{message.ts // 60_000_000_000}"

@@ -19,6 +19,7 @@ AROUND: dict[str, tuple[int, float, float]] = {
     "stream_down": (2, 1, 30),
     "broker_restart": (1, 1, 20),
     "halt": (1, 5, 60),
+    "stops_refused": (2, 5, 240),
     "ticks_lost": (2, 2, 60),
     "ticks_late": (2, 2, 30),
     "ticks_doubled": (2, 2, 60),

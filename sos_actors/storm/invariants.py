@@ -5,7 +5,7 @@ Each check has its sentence as its docstring; what is found is a line that begin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -17,8 +17,9 @@ from sos_actors.storm.store import Disk
 from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.gateway.gateway import GatewayView
 
-#: How long a position may be without a working order that closes it, while our process is up.
-GRACE_NS = 150 * SECOND_NS
+#: How long a position may be without a working order that closes it, while our process is up: five placings lost in a
+#: row, for it takes some 23 s of reads before a lost one is known not to be there.
+GRACE_NS = 120 * SECOND_NS
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +37,6 @@ class Judge:
     def __init__(self, rules: Rules, books: Books, disk: Disk) -> None:
         self._rules, self._books, self._disk = rules, books, disk
         self.found: list[str] = []
-        #: Units by contract whose stop our desk watches itself, because none could be placed; none while it is down.
-        self.watched: Callable[[], dict[str, int]] = dict
         self.now = 0
         self.halted_at = 0
         self._bare_since: dict[str, int] = {}
@@ -149,9 +148,10 @@ class Judge:
                 self._say("never_short", f"{units} of {instrument}")
 
     def _every_position_is_protected(self, *, up: bool) -> None:
-        """Every unit held has a working order that closes it or, refused one, a desk that watches its stop.
+        """Every unit held has a working order at the exchange that closes it: its stop, or the exit that it became.
 
-        But for the time it takes to send one (`GRACE_NS`), and while our process is not there.
+        But for the time it takes to find out that one never came and to send another (`GRACE_NS`), and while our
+        process is not there. That the desk watches a level itself counts for nothing.
         """
         held = self._books.net()
         if not held:
@@ -161,8 +161,6 @@ class Judge:
         for one in self._books.orders():
             if one.live and one.side is Side.SELL:
                 closing[one.instrument] = closing.get(one.instrument, 0) + one.quantity - one.filled
-        for instrument, units in self.watched().items():
-            closing[instrument] = closing.get(instrument, 0) + units
         for instrument in tuple(self._bare_since):
             if instrument not in held:
                 del self._bare_since[instrument]

@@ -194,10 +194,10 @@ class Session:
         gateway = OrderGateway(config.gateway, contracts_by_table(lambda: world.table), "STORM1")
         spawn = runtime.spawn
         for name in _TRADERS:
-            spawn(TraderActor, f"trader/{name}", name, self._seed, self._options, policy=_TRADER_POLICY)
+            spawn(TraderActor, f"trader/{name}", name, self._seed, self._options, world.told, policy=_TRADER_POLICY)
         spawn(
             GatewayActor, "broker", gateway, store, store.recovery.records, working_orders(desk), store.recovery.cut,
-            policy=VITAL,
+            desk.ledger.seen, policy=VITAL,
         )  # fmt: skip
         spawn(RiskActor, "risk", book, ("NIFTY",), durable=True, policy=VITAL)
         spawn(OrderActor, "orders", desk, timed=True, durable=True, policy=VITAL)
@@ -211,7 +211,6 @@ class Session:
                         runtime.tell(path, SessionPhase(ts, DAY, phase))
         self._follow(runtime)
         self._desk, self._gateway = desk, gateway
-        self._judge.watched = self._watched
 
     def _follow(self, runtime: StormRuntime) -> None:
         """Have the clock say the phases and minutes that are still to come."""
@@ -222,14 +221,6 @@ class Session:
         opened = now - (now - self._start) % MINUTE_NS
         clock._session = ClockSession(DAY, opened, 1 << 61)
         clock._close_at(opened + MINUTE_NS)
-
-    def _watched(self) -> dict[str, int]:
-        """Units by contract whose stop the desk watches tick by tick."""
-        found: dict[str, int] = {}
-        for trade in self._desk.flow.live.values():
-            if trade.exits is not None and trade.exits.watch_stop:
-                found[trade.plan.instrument] = found.get(trade.plan.instrument, 0) + trade.open
-        return found
 
     def _die(self) -> None:
         self._deaths += 1

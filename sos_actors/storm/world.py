@@ -20,6 +20,7 @@ from sos_actors.messages import (
     CommandAnswered,
     FeedStatus,
     OrderStreamChanged,
+    OrderType,
     Outcome,
     ReadFunds,
     ReadOrders,
@@ -43,6 +44,8 @@ _STEP_NS, _SIGMA = 3 * SECOND_NS, 0.002
 #: How long the client waits for an answer, and how long until a lost stream is there again, ns.
 _TIME_OUT_NS, _RECONNECT_NS = 7 * SECOND_NS, 2 * SECOND_NS
 _TICK = 0.05
+#: The broker's code for a stop whose trigger it does not take.
+_NO_STOP = "UDAPI1038"
 
 
 class World:
@@ -75,6 +78,8 @@ class World:
         self._pending: dict[str, list[Fault]] = {"lost_request": [], "stuck_request": []}
         self._until: dict[str, int] = {}
         self.prices = {one.id: 60.0 + 40.0 * number for number, one in enumerate(instruments) if one.kind == "OPT"}
+        #: The last tick of each contract that the feed told.
+        self.told: dict[str, Tick] = {}
         self._volumes = dict.fromkeys(self.prices, 0.0)
         self._quote()
 
@@ -183,6 +188,9 @@ class World:
         self.changed = True
         if isinstance(message, SendPlace):
             self.on_place(message)
+            if message.order_type is OrderType.STOP and self._until.get("stops_refused", 0) > self.now:
+                self.counts["stops_refused"] += 1
+                return CommandAnswered(message.request_id, 0, Outcome.REJECTED, code=_NO_STOP, detail="trigger price")
         answer = self._answerer.command(message)
         if isinstance(message, SendPlace):
             self.on_placed(message)
@@ -244,6 +252,7 @@ class World:
             self._tick(tick)
 
     def _tick(self, tick: Tick) -> None:
+        self.told[tick.instrument] = tick
         if self.tell is not None:
             self.tell(tick, tick.instrument)
 
@@ -262,7 +271,7 @@ class World:
             self.exchange.restart(self.now, fault.seconds)
         elif kind == "halt":
             self.exchange.halt(self.now, fault.seconds)
-        elif kind.startswith(("ticks_", "quotes_")) or kind == "feed_stale":
+        elif kind.startswith(("ticks_", "quotes_")) or kind in {"feed_stale", "stops_refused"}:
             self._until[kind] = self.now + length
             if kind == "feed_stale":
                 self._say_feed(live=False)

@@ -8,7 +8,9 @@ It owns the trades, their orders, their exits and the ledger. The rules it keeps
   an entry.
 * Whatever units a broker's late or doubled fill leaves behind are booked and closed at the market as a trade of
   their own (a *stray*), never hidden.
-* An exit that was refused or ended short is sent again at the next minute; a stop that was refused is watched here.
+* An exit that was refused or ended short is sent again after a while, at the next minute at the latest. A stop that came
+  to nothing is watched here until another rests at the broker; when several in a row come to nothing the position is
+  closed.
 * Ids are functions of the intent's id, so a replay sends the same ones.
 """
 
@@ -33,6 +35,7 @@ from sos_actors.messages import (
     PositionChanged,
     Tick,
 )
+from sos_actors.trading import stops
 from sos_actors.trading.desk_settings import DeskSettings
 from sos_actors.trading.exits import ExitSettings
 from sos_actors.trading.flow import TradeFlow
@@ -41,7 +44,7 @@ from sos_actors.trading.order_machine import Anomaly, AnomalyKind, advance_fill,
 from sos_actors.trading.trade import Execution, Trade, TradeView
 
 #: Reached through its class, a member of an enumeration costs ten times as much.
-ENTRY, REJECTED = OrderRole.ENTRY, OrderStatus.REJECTED
+ENTRY, OPEN, REJECTED = OrderRole.ENTRY, OrderStatus.OPEN, OrderStatus.REJECTED
 
 #: Strategy name under which fills of orders that are not ours (made by hand at the broker) are booked.
 EXTERNAL = "external"
@@ -131,6 +134,15 @@ class OrderDesk:
             if trade.working or trade.reason is not None:
                 flow.chase(trade, ts)
         return flow.drain() if flow.out else []
+
+    def on_timer(self, ts: int) -> list[Message]:
+        """Send the stops and exits again whose time has come."""
+        self.flow.rest_stops(ts)
+        return self.flow.drain()
+
+    def next_due(self) -> int:
+        """Give the time at which `on_timer` is next wanted, UTC ns; 0 where it is not."""
+        return stops.next_due(self.flow.live.values())
 
     def start_of_day(self, ts: int) -> list[Message]:
         """Send stops and targets of what was held over night again. Call it before the first price."""
@@ -227,9 +239,11 @@ class OrderDesk:
         anomaly = advance_update(record, update)
         if anomaly is not None:
             self._note(anomaly)
-        if not record.ended:
-            return []
         trade = flow.trades[record.intent_id]
+        if not record.ended:
+            if record is trade.stop_order and update.status is OPEN and trade.exits is not None:
+                trade.exits.watch_stop = False  # the broker has it
+            return []
         if trade.working.pop(record.order_id, None) is None:
             return []
         if record.status is REJECTED:

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.messages import (
     NAN,
     CancelOrder,
-    Direction,
     ExitReason,
     Message,
     ModifyOrder,
@@ -26,11 +23,12 @@ from sos_actors.messages import (
     SubmitOrder,
     TradePlan,
 )
+from sos_actors.trading import stops
 from sos_actors.trading.desk_settings import DeskSettings
 from sos_actors.trading.exits import ExitAction, ExitNow, ExitPlan, ExitSettings
 from sos_actors.trading.order_machine import OrderRecord
 from sos_actors.trading.ticks import tick_down, tick_nearest, tick_up
-from sos_actors.trading.trade import Execution, Trade
+from sos_actors.trading.trade import Execution, Trade, stray_plan
 
 #: Reached through its class, a member of an enumeration costs ten times as much.
 FLIP, FLATTEN, LIMIT = ExitReason.FLIP, ExitReason.FLATTEN, OrderType.LIMIT
@@ -137,10 +135,10 @@ class TradeFlow:
         if exits.stop != exits.stop and exits.target != exits.target:
             return
         oco = f"{trade.intent_id}-oco"
-        if exits.stop == exits.stop and not exits.watch_stop:
+        if exits.stop == exits.stop:
             if trade.stop_order is None or trade.stop_order.ended:
-                level = tick_nearest(exits.stop, tick)
-                trade.stop_order = self._send(trade, STOP, units, OrderType.STOP, ts, trigger=level, oco=oco)
+                if not exits.watch_stop:
+                    self._rest_stop(trade, exits.stop, ts)
             else:
                 self._resize(trade.stop_order, units, ts)
         if exits.target == exits.target and not exits.watch_target:
@@ -152,11 +150,25 @@ class TradeFlow:
             else:
                 self._resize(trade.target_order, units, ts)
 
+    def _rest_stop(self, trade: Trade, stop: float, ts: int) -> None:
+        level = tick_nearest(stop, self.settings.tick)
+        oco = f"{trade.intent_id}-oco"
+        trade.stop_order = self._send(trade, STOP, trade.open, OrderType.STOP, ts, trigger=level, oco=oco)
+
+    def rest_stops(self, ts: int) -> None:
+        """Send the stops and exits again whose time has come, and of which none is at the broker."""
+        for trade in stops.take_due(self.live.values(), ts):
+            if trade.reason is not None:
+                self.next_step(trade, ts)
+            elif trade.exits is not None:
+                self._rest_stop(trade, trade.exits.stop, ts)
+
     def protect_anew(self, ts: int) -> None:
         """On a new day send stops and targets of what stayed open again: the broker's orders ended with the day."""
         for trade in tuple(self.live.values()):
             if trade.exits is not None and trade.reason is None:
                 trade.exits.watch_stop = trade.exits.watch_target = False
+                trade.stops_failed = trade.stop_due = 0
                 self.protect(trade, ts)
 
     def _resize(self, record: OrderRecord, units: int, ts: int) -> None:
@@ -238,14 +250,18 @@ class TradeFlow:
         elif not trade.open:
             self._flat(trade, ts)
         elif trade.reason is not None:
-            # An exit that ended short waits for the next minute, so that a broker who refuses is not hammered.
-            if not trade.working and role is not EXIT:
+            if role is EXIT:
+                stops.exit_failed(trade, ts, self.settings)
+            elif not trade.working:
                 self.next_step(trade, ts)
         elif record.status is OrderStatus.FILLED:
             self.close(trade, _why(trade, record), ts)
         elif trade.exits is not None:
-            trade.exits.watch_stop |= role is STOP
-            trade.exits.watch_target |= role is TARGET
+            if role is STOP:
+                if stops.failed(trade, trade.exits, record, ts, self.settings):
+                    self.close(trade, ExitReason.UNPROTECTED, ts)
+            else:
+                trade.exits.watch_target = True
 
     def _entry_ended(self, trade: Trade, record: OrderRecord, ts: int, detail: str) -> None:
         old, trade.replaces = trade.replaces, None
@@ -326,22 +342,7 @@ class TradeFlow:
 
     def _stray(self, plan: TradePlan, execution: Execution) -> None:
         """Take units nobody wanted as a trade of their own and close it at the market."""
-        fill = execution.fill
-        direction = plan.direction
-        if fill.side is not plan.side:
-            direction = Direction.SHORT if direction is Direction.LONG else Direction.LONG
-        stray = msgspec.structs.replace(
-            plan,
-            side=fill.side,
-            quantity=execution.units,
-            direction=direction,
-            entry=fill.price,
-            stop=NAN,
-            target=NAN,
-            index_stop=NAN,
-            index_target=NAN,
-            flip=False,
-        )
+        fill, stray = execution.fill, stray_plan(plan, execution)
         trade = self.admit(OrderIntent(f"{fill.fill_id}-stray", fill.ts, stray))
         trade.add(execution, execution.units)
         trade.exits = ExitPlan(stray, fill.ts, fill.price, self.settings.exits, self.settings.tick)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sos_actors.market.ids import parse_id
-from sos_actors.messages import NAN, ExitReason, Fill, OrderIntent, OrderRole, Side, TradeClosed
+from sos_actors.messages import NAN, Direction, ExitReason, Fill, OrderIntent, OrderRole, Side, TradeClosed, TradePlan
 from sos_actors.trading.exits import ExitPlan
 from sos_actors.trading.ledger import LedgerEntry
 from sos_actors.trading.order_machine import OrderRecord
@@ -80,7 +80,9 @@ class Trade:
         "replaces",
         "sent",
         "sign",
+        "stop_due",
         "stop_order",
+        "stops_failed",
         "target_order",
         "working",
     )
@@ -94,6 +96,7 @@ class Trade:
         self.entry_paise = self.exit_paise = self.charges_paise = 0
         self.entry_ts = self.exit_ts = 0
         self.exits: ExitPlan | None = None
+        self.stops_failed = self.stop_due = 0
         self.stop_order: OrderRecord | None = None
         self.target_order: OrderRecord | None = None
         self.working: dict[str, OrderRecord] = {}
@@ -184,3 +187,14 @@ class Trade:
                 for o in self.working.values()
             ),
         )
+
+
+def stray_plan(plan: TradePlan, execution: Execution) -> TradePlan:
+    """Give the plan of units that `plan` did not want: theirs is to be closed at once, without any level."""
+    fill, direction = execution.fill, plan.direction
+    if fill.side is not plan.side:
+        direction = Direction.SHORT if direction is Direction.LONG else Direction.LONG
+    return msgspec.structs.replace(
+        plan, side=fill.side, quantity=execution.units, direction=direction, entry=fill.price, stop=NAN, target=NAN,
+        index_stop=NAN, index_target=NAN, flip=False,
+    )  # fmt: skip

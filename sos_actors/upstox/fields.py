@@ -7,6 +7,7 @@ formats (its documentation shows both) or as milliseconds.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 from typing import Any
 
@@ -58,7 +59,11 @@ def side(value: Any) -> Side | None:
 
 def instant(value: Any) -> int:
     """Give a time as UTC ns; 0 where there is none or nobody can read it."""
-    found = text(value)
+    return _instant(text(value))
+
+
+@functools.lru_cache(maxsize=4096)  # every read of a book shows the same times again
+def _instant(found: str) -> int:
     if not found:
         return 0
     if found.isdecimal():

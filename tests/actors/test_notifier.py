@@ -58,6 +58,15 @@ def test_every_difference_is_a_line_and_so_is_its_end():
     ]
 
 
+def test_a_start_that_finds_nothing_wrong_is_no_alarm():
+    unread = "start-up: the broker's books have not been read yet"
+    assert said(AccountDiffered(1, (unread,), starting=True), AccountDiffered(2, ())) == [
+        (INFO, "account", "agrees with the broker"),
+    ]
+    found = AccountDiffered(2, (unread, "X: ours 65, theirs 0"), starting=True)
+    assert [level for level, _, _ in said(AccountDiffered(1, (unread,), starting=True), found)] == [CRITICAL]
+
+
 def test_the_rest_of_what_happens():
     day = dt.date(2026, 11, 20)
     lines = said(

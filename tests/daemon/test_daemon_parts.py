@@ -1,17 +1,23 @@
 """One daemon a home; a token that reaches it while it runs."""
 
+import contextlib
 import datetime as dt
 import os
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
+from sos_actors.config import Config
+from sos_actors.daemon.cast import LiveCast, with_real_orders
 from sos_actors.daemon.home_lock import HomeLock
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import DAY_NS, ist_ns
+from sos_actors.messages import Phase, SessionPhase
+from sos_actors.trading.gateway.settings import GatewaySettings
 from sos_actors.upstox.tokens import Token, TokenStore
 
 NOW = ist_ns(dt.date(2026, 11, 20), "10:00")
@@ -97,3 +103,83 @@ def test_a_start_that_nobody_logs_in_for_ends_when_told_to(tmp_path):
     watch.look()
     with pytest.raises(InputError, match=r"no log-in within 0.1 s \(live.login_wait_s\): nobody is logged in"):
         watch.wait(threading.Event(), 0.1)
+
+
+def test_a_token_the_broker_refuses_is_dead_until_another_comes(tmp_path):
+    used = []
+    watch = TokenWatch(tmp_path, lambda: NOW, used.append)
+    stored(tmp_path, "first-token")
+    watch.look()
+    watch.refuse("the broker does not take the token: log in")
+    assert watch.token is None
+    watch.look()  # it still lies in the store, and by its dates it is alive
+    assert watch.token is None
+    assert watch.trouble == "the broker does not take the token: log in"
+    stored(tmp_path, "second-token")
+    watch.look()
+    assert watch.token is not None
+    assert watch.trouble == ""
+    assert [token.secret for token in used] == ["first-token", "second-token"]
+
+
+@pytest.mark.parametrize(("speed", "scale"), [(0.5, 1.0), (1.0, 1.0), (30.0, 30.0)])
+def test_what_waits_for_the_network_waits_in_real_time(speed, scale):
+    before = Config(gateway=GatewaySettings(trades_wait_s=1.0, answer_s=30.0, read_s=20.0, chase_s=3.0))
+    after = with_real_orders(before, speed)
+    assert (after.gateway.trades_wait_s, after.gateway.answer_s, after.gateway.read_s) == (scale, 30 * scale, 20 * scale)
+    assert after.gateway.chase_s == 3.0  # how long the market is waited for is the clock's time
+    assert (after.orders.exit_by_stop, after.orders.rest_target) == (True, False)
+
+
+class Roll:
+    """A runtime of which only the list of its cast is real: the player of history is still on it when it ends."""
+
+    def __init__(self):
+        self.cast = {"feed": None, "strategy/one": None}
+        self.told = []
+        self.clock = self
+
+    def __iter__(self):
+        return iter(self.cast)
+
+    def ref(self, path):
+        return self
+
+    def stop(self, *, block):
+        assert block
+
+    def together(self):
+        return contextlib.nullcontext()
+
+    def spawn(self, kind, path, *args, **kwargs):
+        self.cast[path] = kind
+
+    def actor(self, path):
+        return types.SimpleNamespace(ports={SessionPhase: ()})
+
+    def tell(self, path, message):
+        self.told.append((path, message.phase))
+
+
+def test_the_live_feed_is_told_what_part_of_the_day_it_is_though_it_takes_the_path_of_historys(monkeypatch):
+    roll = Roll()
+    cast = LiveCast.__new__(LiveCast)
+    cast._runtime, cast._restored_on = roll, None
+    cast._cast = types.SimpleNamespace()
+    cast._parts = types.SimpleNamespace(spawn_link=lambda _: None, tell=None)
+    monkeypatch.setattr("sos_actors.daemon.cast.assembly.spawn_recorder", lambda *_: None)
+    monkeypatch.setattr(LiveCast, "_spawn_orders", lambda self: roll.spawn(None, "orders"))
+    monkeypatch.setattr(LiveCast, "_spawn_data", lambda self: None)
+    monkeypatch.setattr(LiveCast, "_spawn_feed", lambda self: roll.spawn(None, "feed"))
+    cast.trade([SessionPhase(NOW, dt.date(2026, 11, 20), Phase.OPEN)])
+    assert roll.told == [("feed", Phase.OPEN), ("orders", Phase.OPEN), ("notifier", Phase.OPEN)]
+
+
+@pytest.mark.parametrize(("restored_on", "heard"), [(None, 2), (dt.date(2026, 11, 20), 1), (dt.date(2026, 11, 19), 2)])
+def test_a_desk_that_went_through_this_morning_is_not_told_of_it_again(restored_on, heard):
+    roll, day = Roll(), dt.date(2026, 11, 20)
+    cast = LiveCast.__new__(LiveCast)
+    cast._runtime, cast._restored_on = roll, restored_on
+    cast._tell("orders", [SessionPhase(NOW, day, Phase.PRE_OPEN), SessionPhase(NOW, day, Phase.OPEN)])
+    assert len(roll.told) == heard
+    assert roll.told[-1][1] is Phase.OPEN

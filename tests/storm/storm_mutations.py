@@ -5,8 +5,10 @@ import msgspec
 from sos_actors.actors import gateway as gateway_actor
 from sos_actors.messages import CommandAnswered, OrderStatus, OrderUpdate, Outcome
 from sos_actors.storm import session
+from sos_actors.trading import stops
 from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.exits import ExitPlan
+from sos_actors.trading.gateway.changing import Changer
 from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.gateway.settings import Contract
 from sos_actors.trading.gateway.telling import Teller
@@ -132,6 +134,34 @@ def charge_a_cut_order_once(patch):
     )
 
 
+def watch_a_lost_stop_and_never_rest_it_again(patch):
+    real = stops.take_due
+    patch.setattr(stops, "take_due", lambda trades, ts: real(trades, ts)[:0])
+
+
+def try_a_refused_stop_for_ever(patch):
+    def failed(trade, exits, stop, ts, settings):
+        exits.watch_stop, trade.stop_due = True, ts + 2_000_000_000
+        return False
+
+    patch.setattr(stops, "failed", failed)
+
+
+def rest_a_second_stop_while_the_first_is_in_doubt(patch):
+    real = OrderDesk.on_update
+
+    def on_update(self, update):
+        if update.status is OrderStatus.UNKNOWN and update.order_id.rpartition("-")[2].startswith("s"):
+            update = msgspec.structs.replace(update, status=OrderStatus.CANCELLED)
+        return real(self, update)
+
+    patch.setattr(OrderDesk, "on_update", on_update)
+
+
+def leave_a_stop_too_small(patch):
+    patch.setattr(Changer, "_too_small", lambda self, order, missing: None)
+
+
 #: Bug -> the promises of which one must be seen broken.
 MUTATIONS = (
     send_again_on_time_out,
@@ -149,4 +179,8 @@ MUTATIONS = (
     forget_the_square_off,
     enter_at_any_time,
     charge_a_cut_order_once,
+    watch_a_lost_stop_and_never_rest_it_again,
+    try_a_refused_stop_for_ever,
+    rest_a_second_stop_while_the_first_is_in_doubt,
+    leave_a_stop_too_small,
 )

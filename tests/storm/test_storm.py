@@ -10,7 +10,7 @@ from sos_actors.storm.faults import Fault
 from sos_actors.storm.session import span
 
 HOURS, RATE = 0.75, 60.0
-SEEDS = 60
+SEEDS = 200
 
 
 @pytest.fixture(autouse=True)

@@ -86,7 +86,7 @@ class Account:
         self._gate.differences = lines
         if lines != self._said:
             if self._said or lines:
-                self._table.out.append(AccountDiffered(self._table.now, lines))
+                self._table.out.append(AccountDiffered(self._table.now, lines, self._starting))
             self._said = lines
 
     def _lines(self) -> list[str]:

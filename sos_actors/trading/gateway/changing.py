@@ -129,6 +129,9 @@ class Changer:
         stands_for = sum(child.filled if child.ended else max(child.want, child.filled) for child in order.children)
         room = order.quantity - stands_for
         change, order.unapplied = min(room, max(order.unapplied, 0)), 0
+        if room > change and order.is_stop and not order.urgent:
+            self._too_small(order, room - change)
+            return
         if not change:
             return
         largest = self._table.contract(order.submit.instrument).largest
@@ -138,6 +141,12 @@ class Changer:
             change -= step
         if change > 0:
             self._placer.place(order, change)
+
+    def _too_small(self, order: GatewayOrder, missing: int) -> None:
+        """Take a stop back of which the broker never took a part: the desk then rests one for all that is held."""
+        name = order.submit.order_id
+        self._table.alert(AlertLevel.WARNING, f"{name}: no stop for {missing} units: taken back, another follows")
+        self.cancel(order)
 
     @staticmethod
     def _recounted(order: GatewayOrder) -> bool:

@@ -8,7 +8,7 @@ orders, fills and positions wins over ours.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 import msgspec
 
@@ -87,9 +87,12 @@ class OrderGateway:
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def restore(self, records: Iterable[Record], working: Iterable[str] = ()) -> None:
-        """Take up where the records end. `working`: the orders the desk counts as working, by its last checkpoint."""
-        self._day = self._restorer.replay(records, tuple(working))
+    def restore(self, records: Iterable[Record], working: Iterable[str] = (), known: Container[str] = ()) -> None:
+        """Take up where the records end. By the desk's last checkpoint it waits for `working` and booked `known` fills.
+
+        What it knows is not told again.
+        """
+        self._day = self._restorer.replay(records, tuple(working), known)
 
     def start(self, now: int) -> Out:
         """Begin: tell the desk again all it may have missed, and hold entries until the broker's books are read."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
-from sos_actors.messages import Fill, Message, OrderRole, OrderStatus, OrderUpdate
+from sos_actors.messages import AlertLevel, Fill, Message, OrderRole, OrderStatus, OrderUpdate
 from sos_actors.trading.gateway.changing import Changer
 from sos_actors.trading.gateway.order import Child, GatewayOrder, Placed
 from sos_actors.trading.gateway.placing import Placer
@@ -27,7 +27,7 @@ from sos_actors.trading.gateway.telling import is_ours
 
 
 class Restorer:
-    """Reads records into the tables, and tells the desk again what it was told: its books know each fill by its id."""
+    """Reads records into the tables, and tells the desk again what it was told and, as it was saved, does not know."""
 
     def __init__(self, table: OrderTable, placer: Placer, changer: Changer) -> None:
         self._table = table
@@ -35,10 +35,12 @@ class Restorer:
         self._changer = changer
         self._again: list[Message] = []
         self._working: tuple[str, ...] = ()
+        self._known: Container[str] = ()
+        self._fills = 0
 
-    def replay(self, records: Iterable[Record], working: tuple[str, ...]) -> dt.date | None:
+    def replay(self, records: Iterable[Record], working: tuple[str, ...], known: Container[str]) -> dt.date | None:
         """Read the records of the day, oldest first; gives the day."""
-        self._working = working
+        self._working, self._known = working, known
         day = None
         for record in records:
             if isinstance(record, DayBegun):
@@ -58,6 +60,9 @@ class Restorer:
     def tell_again(self) -> None:
         """Tell the desk fills and ends once more, and what became of orders it waits for that never came here."""
         table = self._table
+        if table.orders or self._fills:
+            counts = f"{self._fills} fills and {len(table.orders)} orders"
+            table.alert(AlertLevel.INFO, f"recovered {counts} of the day, {len(table.active)} orders at work")
         table.out += self._again
         self._again = []
         for placement in [p for order in table.active.values() for p in order.placements]:
@@ -97,7 +102,8 @@ class Restorer:
             order = table.orders[record.order_id]
             order.ended, order.told_status = True, record.status
             table.active.pop(record.order_id, None)
-            self._again.append(OrderUpdate(record.order_id, record.ts, record.status, record.detail))
+            if record.order_id in self._working:
+                self._again.append(OrderUpdate(record.order_id, record.ts, record.status, record.detail))
 
     def _fill(self, record: FillBooked) -> None:
         fill: Fill = record.fill
@@ -105,7 +111,8 @@ class Restorer:
         if child is None:
             child = self._table.children[record.broker_id] = Child(record.broker_id, fill.instrument, fill.side, None)
         child.filled, child.told, child.told_paise = record.told, record.told, record.told_paise
-        if child.owner is not None or is_ours(fill.instrument):
+        self._fills += 1
+        if fill.fill_id not in self._known and (child.owner is not None or is_ours(fill.instrument)):
             self._again.append(fill)
 
     @staticmethod

@@ -335,8 +335,11 @@ class Wire:
         """kill -9 and a new start: nothing but the records and what is with the broker is left."""
         self.gateway = self._new()
         self.reads.clear()
-        self.gateway.restore(list(self.records), tuple(oid for oid, record in self.desk.items() if not record.ended))
-        self.send(self.gateway.start(self.now))
+        working = tuple(oid for oid, record in self.desk.items() if not record.ended)
+        self.gateway.restore(list(self.records), working, set(self.fills))
+        told = self.gateway.start(self.now)
+        assert not [item for item in told if isinstance(item, Fill) and item.fill_id in self.fills], "told twice"
+        self.send(told)
         self.stream(live=True)
 
     # -- time -----------------------------------------------------------------------------------------------------

@@ -5,9 +5,11 @@ from gateway_model import CALL, LOT, SECOND, START, Wire
 from sos_actors.messages import (
     BrokerOrder,
     CommandAnswered,
+    Fill,
     OrderRole,
     OrderStatus,
     OrderType,
+    OrderUpdate,
     Outcome,
     ReadOrders,
     ReadTrades,
@@ -456,6 +458,32 @@ def test_slices_of_which_some_were_never_taken():
     wire.check_quiet()
 
 
+def test_a_stop_of_which_a_part_was_never_taken_is_taken_back_so_that_another_can_follow():
+    wire = ready()
+    held(wire, lots=10)
+    send = place(wire, "a-s", role=OrderRole.STOP, side=Side.SELL, lots=10, kind=OrderType.STOP, trigger=90.0)
+    wire.carry(send)
+    lost = wire.at_broker("a-s")[-1].broker_id
+    del wire.broker.orders[lost]
+    wire.broker.stream = [order for order in wire.broker.stream if order.broker_id != lost]
+    wire.answer(wire.unknown(send))
+    wire.settle(60.0)
+    assert wire.desk["a-s"].status is OrderStatus.CANCELLED
+    assert all(order.ended for order in wire.at_broker("a-s"))
+    assert any("no stop for 130 units" in text for text in wire.alerts)
+
+
+def test_a_stop_of_which_the_broker_ends_a_part_is_taken_back():
+    wire = ready()
+    held(wire, lots=10)
+    stopped(wire, lots=10)
+    assert wire.desk["a-s"].status is OrderStatus.OPEN
+    part = wire.at_broker("a-s")[-1]
+    wire.broker.cancel(part.broker_id, wire.now)
+    wire.settle(30.0)
+    assert wire.desk["a-s"].status is OrderStatus.CANCELLED
+
+
 def test_a_stop_grows_beyond_the_freeze_quantity_by_another_order():
     wire = ready()
     held(wire, lots=4)
@@ -624,6 +652,33 @@ def test_restart_before_anything_was_kept_tells_the_desk_so():
     assert wire.desk["a-e"].status is OrderStatus.CANCELLED
     wire.settle(60.0)
     assert wire.broker.orders == {}
+
+
+def test_a_restart_where_nothing_is_wrong_says_one_line_and_tells_the_desk_nothing():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.alerts.clear()
+    before = {order_id: record.status for order_id, record in wire.desk.items()}
+    wire.restart()
+    assert wire.alerts == ["recovered 1 fills and 2 orders of the day, 1 orders at work"]
+    wire.settle(30.0)
+    assert wire.differences == ()
+    assert len(wire.alerts) == 1
+    assert {order_id: record.status for order_id, record in wire.desk.items()} == before
+    assert wire.odd == []
+
+
+def test_a_fill_the_desk_was_told_and_had_not_saved_is_told_again():
+    wire = ready()
+    held(wire)
+    (fill,) = wire.fills.values()
+    gateway = wire._new()
+    gateway.restore(list(wire.records), ("a-e",), ())
+    told = [item for item in gateway.start(wire.now) if isinstance(item, (Fill, OrderUpdate))]
+    assert [type(item) for item in told] == [Fill, OrderUpdate]
+    assert told[0] == fill
+    assert told[1].status is OrderStatus.FILLED
 
 
 def test_restart_with_a_position_keeps_it_and_its_stop():
