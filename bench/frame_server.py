@@ -60,7 +60,8 @@ class Writer:
         self._sent = [0] * len(plan.lines)
 
     def snapshot(self, keys: list[str], shown: int) -> bytes:
-        """Give the first frame of these keys."""
+        """Give the first frame of these keys: what had traded before the schedule."""
+        self._sent = [0] * len(self._plan.lines)
         places = {line.key: place for place, line in enumerate(self._plan.lines)}
         wanted = [(places[key], self._plan.lines[places[key]].price) for key in keys if key in places]
         return self._frame(wanted, shown, pb.Type.initial_feed)

@@ -79,7 +79,7 @@ START = ist_ns(DAY, "10:00")
 SPOTS = {"NIFTY": 25_500.0, "BANKNIFTY": 58_000.0, "SENSEX": 83_000.0}
 STRIKES = 40
 #: Trades held at a time; each is left by its target in turn.
-HELD = 20
+HELD = 10
 KEYS_PER_FRAME = 10
 #: Real seconds in which the daemon asks for everything, and in which the trades are entered.
 LEAD_S, QUIET_S = 8.0, 5.0
@@ -284,6 +284,7 @@ class Stand:
     ) -> None:
         self.timing, self.market, self.speed = timing, market, speed
         self.config = load_config(write_config(folder))
+        self.orders_folder = folder / "orders"
         self.runtime = LiveRuntime(self.config.runtime)
         self.began = START - round(LEAD_S * speed * SECOND_NS)
         self.wall = WallTime(time.monotonic_ns(), self.began, speed, shifted=True)
@@ -297,7 +298,7 @@ class Stand:
         parts = LiveParts(
             table=lambda: market.table, table_of=lambda _: market.table, stream=self._feed(port),
             market_db=folder / "market.db", fill_gaps=lambda asked: GapsFilled(asked.underlying, asked.day),
-            tell=lambda _: None, orders_folder=folder / "orders", tag_prefix="BENCH", cash_paise=10**12, speed=speed,
+            tell=lambda _: None, orders_folder=self.orders_folder, tag_prefix="BENCH", cash_paise=10**12, speed=speed,
             spawn_link=self._spawn_link,
         )  # fmt: skip
         live = self.cast = LiveCast(self.runtime, cast, parts)
@@ -388,6 +389,7 @@ def run(stand: Stand, sender: subprocess.Popen[str], seconds: float, counts: Cou
         "cpu_cores": cpu / took,
         "tree_ms": spread(looks.trees),
         "snapshots_ms": spread(looks.snapshots),
+        "orders_file_mb": sum(path.stat().st_size for path in stand.orders_folder.iterdir()) / 1e6,
         "dead_letters": tree["dead_letters"],
         "failures": sum(actor["failures"] for actor in tree["actors"]),
     }
@@ -447,6 +449,10 @@ def latencies(stand: Stand, tree: dict) -> dict:
         "tick_to_order_ms": spread([ns / 1e6 for ns in outside]),
         "exit_stage_ms": {name: None if ns is None else ns / 1e6 for name, ns in tree["stages"].get("exit", {}).items() if name != "count"},
         "exits_pending": len(stand.timing.hit),
+        "p50_by_quarter_ms": [
+            statistics.median(part) / 1e6 for n in range(4)
+            if (part := outside[len(outside) * n // 4 : len(outside) * (n + 1) // 4])
+        ],
     }  # fmt: skip
 
 
@@ -505,10 +511,12 @@ def print_table(found: dict) -> None:
         ("to consumers: given / handled / merged", f"{found['given']:,} / {found['handled']:,} / {found['merged']:,}"),
         ("unaccounted, dead letters, failures", f"{found['unaccounted']}, {found['dead_letters']}, {found['failures']}"),
         ("tick to order request, ms (outside)", f"{three(found['tick_to_order_ms'])}  ({found['exits']:,})"),
+        ("its median by quarter of the run, ms", " ".join(f"{ms:.3f}" for ms in found["p50_by_quarter_ms"])),
         ("the same by the runtime's stage 'exit'", three(found["exit_stage_ms"])),
         *((f"MinuteClosed to snapshot of {name}, ms", f"{three(one)}  ({found['snapshots'][name]} of {found['minutes']})")
           for name, one in found["snapshot_ms"].items()),
         ("memory over the time, MB", " ".join(f"{mb:.0f}" for mb in marks)),
+        ("record of orders on disk, MB", f"{found['orders_file_mb']:.0f}"),
         ("processor, cores", f"{found['cpu_cores']:.2f}"),
         ("tree() / snapshot(), ms", f"{three(found['tree_ms'])}; {three(found['snapshots_ms'])}"),
         ("the sender was late, ms", f"{found['sender']['late_p50_ms']:.2f} / {found['sender']['late_p99_ms']:.2f} / "
