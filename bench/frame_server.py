@@ -1,8 +1,8 @@
-"""A market feed that sends frames made beforehand, on time: the load of bench/tick_to_order.py, in a process of its own.
+"""A market feed that sends frames made beforehand, on time: the load of bench/tick_to_order.py, a process of its own.
 
 It speaks as much of the broker's protocol as a client needs that asks once for everything: a frame of market_info, a
 snapshot of what is asked for, then frames of several instruments each, in mode full, as the broker sends them. All
-frames are made before the first is sent, so that while it is measured this process does nothing but write to a socket.
+frames are made before the first is sent: while it is measured this process does nothing but write to a socket.
 
     python bench/frame_server.py PLAN.json      (bench/tick_to_order.py writes the plan and starts it)
 
@@ -135,7 +135,7 @@ class FrameServer:
         self._writer = Writer(plan)
         self._frames = self._writer.frames()
         self._left = {line.key for line in plan.lines}
-        self._snapshot_ticks = self._snapshots = 0
+        self._snapshot_ticks = self._snapshots = self._greetings = 0
         self._sockets: list[web.WebSocketResponse] = []
         self._asked = asyncio.Event()
 
@@ -147,6 +147,7 @@ class FrameServer:
         info = pb.FeedResponse(type=pb.Type.market_info, currentTs=self._plan.shown // _MS)
         info.marketInfo.segmentStatus["NSE_FO"] = pb.MarketStatus.Value("NORMAL_OPEN")
         await socket.send_bytes(info.SerializeToString())
+        self._greetings += 1
         async for message in socket:
             if message.type in {WSMsgType.BINARY, WSMsgType.TEXT}:
                 await self._request(socket, json.loads(message.data))
@@ -180,8 +181,9 @@ class FrameServer:
         late = await self._send(begin)
         sent = len(self._frames) * self._plan.keys_per_frame + self._snapshot_ticks
         late.sort()
-        say({"ticks": sent, "frames": len(self._frames) + self._snapshots, "late_p50_ms": late[len(late) // 2] / 1e6,
-             "late_p99_ms": late[len(late) * 99 // 100] / 1e6, "late_max_ms": late[-1] / 1e6})  # fmt: skip
+        marks = {"p50": late[len(late) // 2], "p99": late[len(late) * 99 // 100], "max": late[-1]}
+        frames = len(self._frames) + self._greetings + self._snapshots
+        say({"ticks": sent, "frames": frames, "late_ms": {name: ns / 1e6 for name, ns in marks.items()}})
         await asyncio.to_thread(sys.stdin.readline)
         await runner.cleanup()
 

@@ -10,10 +10,10 @@ import heapq
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from outside import Timing
 
 from sos_actors.messages import (
     BrokerOrder,
@@ -41,16 +41,6 @@ from sos_actors.messages import (
 from sos_actors.runtime import Actor, handles
 
 WORDS = {OrderType.LIMIT: "LIMIT", OrderType.MARKET: "MARKET", OrderType.STOP: "SL"}
-
-
-@dataclass
-class Timing:
-    """What is measured outside the runtime, all monotonic ns. Each field is written by one thread."""
-
-    #: Instrument -> when the frame that held the tick beyond its level was handed to the decoder.
-    hit: dict[str, int] = field(default_factory=dict)
-    #: From there to the request of that exit, in the order in which they came; and when each was.
-    exits: list[tuple[int, int]] = field(default_factory=list)
 
 
 class LaterThread:
@@ -123,7 +113,7 @@ class QuickBrokerActor(Actor):
         leaves = message.order_type is not OrderType.STOP
         hit = self._timing.hit.pop(self._orders[message.broker_id].instrument, 0) if leaves else 0
         if hit:
-            self._timing.exits.append((at, at - hit))
+            self._timing.exits.append(at - hit)
         else:
             self.other_requests += 1
         self._later.after(self._answer_s, lambda: self._modify(message))
@@ -221,5 +211,3 @@ class QuickBrokerActor(Actor):
     def inspect(self) -> dict[str, Any]:
         """Say how much came."""
         return {"orders": len(self._orders), "exits": len(self._timing.exits), "other_requests": self.other_requests}
-
-
