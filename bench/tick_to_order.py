@@ -209,6 +209,7 @@ def latencies(stand: Stand, tree: dict) -> dict:
         "exits": len(outside),
         "tick_to_order_ms": spread(outside),
         "p50_by_quarter_ms": [statistics.median(part) for part in quarters if part],
+        "exits_counted_inside": tree["stages"].get("exit", {}).get("count", 0),
         "exits_pending": len(stand.timing.hit),
         "stages_ms": {
             name: {key: ns and ns / 1e6 for key, ns in stage.items() if key != "count"}
