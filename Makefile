@@ -44,8 +44,9 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 demo: venv
 	$(PY) run_actors.py demo
 
+# Twice as many processes as cores: much of what is tested waits for a socket.
 test: venv
-	$(PY) -m pytest -n 2 -m "not soak"
+	$(PY) -m pytest -n 4 --dist worksteal -m "not soak"
 
 lint: venv
 	$(PY) -m ruff check .
@@ -71,8 +72,12 @@ $(PEERS_VENVS)/%/.installed:
 	$(PEERS_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check $(NEEDS_$*)
 	@touch $@
 
+# Storms for SOAK_S seconds; the figures are appended to var/soak.jsonl.
+SOAK_S ?= 3600
+
 soak: venv
 	$(PY) -m pytest -m soak
+	$(PY) run_actors.py simulate --seeds 1000000 --hours 6 --for $(SOAK_S) --report var/soak.jsonl
 
 clean:
 	rm -rf $(VENV) peers-venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -44,13 +44,14 @@ FLOORS: dict[str, set[str]] = {
     "metrics": BELOW_EDGES | {"control"},
     "reports": BELOW_EDGES | {"control"},
     "sources": BELOW_EDGES | {"storage", "sandbox", "upstox"},
-    "web": BELOW_EDGES | {"storage", "reports"},
-    "config": CORE | {"runtime", "alerts", "metrics", "sandbox", "sources", "upstox", "logs"},
+    "web": BELOW_EDGES | {"control", "storage", "reports"},
+    "config": CORE | {"runtime", "alerts", "metrics", "sandbox", "sources", "upstox", "web", "logs"},
     "assembly": BELOW_EDGES | {"config"},
     "snapshots": BELOW_EDGES | {"sources", "config", "assembly"},
     "backtest": BELOW_EDGES | {"sources", "reports", "config", "assembly"},
     "daemon": BELOW_EDGES | EDGES | {"config", "assembly", "logs"},
-    "cli": BELOW_EDGES | EDGES | {"config", "assembly", "backtest", "snapshots", "daemon", "logs"},
+    "storm": BELOW_EDGES | {"storage", "sandbox", "upstox", "config", "assembly", "daemon"},
+    "cli": BELOW_EDGES | EDGES | {"config", "assembly", "backtest", "snapshots", "daemon", "logs", "storm"},
 }
 
 # --- determinism: who may touch the world, and what the others may not name -------------------------------
@@ -66,6 +67,7 @@ TOUCH_THE_WORLD = {
     "metrics",
     "web",
     "daemon",
+    "storm",
     "cli",
 }
 BANNED_MODULES = ("random", "secrets", "threading", "uuid", "numpy.random")

@@ -36,6 +36,21 @@ def tree(runtime: LiveRuntime) -> dict[str, Any]:
     }
 
 
+def hearers(runtime: LiveRuntime) -> list[dict[str, Any]]:
+    """Say who hears which message, and how many of them came: `message`, `actor`, `topics` (keys), `handled`."""
+    keys: dict[tuple[str, str], list[str]] = {}
+    for topic in runtime.topics():
+        for _, port in topic.targets:
+            keys.setdefault((port.actor.path, topic.kind.__name__), []).append(topic.key)
+    found = []
+    for path, member in runtime.members():
+        for kind, port in list(member.actor.ports.items()):
+            heard = keys.get((path, kind.__name__), [])
+            if heard or port.handled:
+                found.append({"message": kind.__name__, "actor": path, "topics": heard, "handled": port.handled})
+    return found
+
+
 def _handling(runtime: LiveRuntime, group: Group) -> tuple[str, float]:
     return ("", 0.0) if runtime.driver is None else runtime.driver.handling(group)
 
