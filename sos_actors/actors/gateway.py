@@ -100,7 +100,7 @@ class GatewayActor(Actor):
 
         What the risk book says is safe at once: a halt must survive the power, and nothing need ever be sent after it.
         """
-        self._store.append(StateSaved(message.ts, message.part, message.state, message.working))
+        self._store.append(StateSaved(message.ts, message.part, message.state, message.working, message.whole))
         if message.part == "risk":
             self._store.sync()
 

@@ -33,14 +33,12 @@ class StateKeeperActor(Actor):
     @handles(StateChanged)
     def on_state(self, message: StateChanged) -> None:
         """Keep a state."""
-        if self._day is not None:
-            self._store.append(StateSaved(message.ts, message.part, message.state, message.working))
-            self._kept += 1
+        self._store.append(StateSaved(message.ts, message.part, message.state, message.working, message.whole))
+        self._kept += 1
 
     def on_stop(self) -> None:
         """Leave nothing unwritten."""
-        if self._day is not None:
-            self._store.sync()
+        self._store.sync()
 
     def inspect(self) -> dict[str, Any]:
         """Say how many states were kept."""

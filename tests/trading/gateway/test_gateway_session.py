@@ -155,10 +155,10 @@ class Life:
         self.book = RiskBook(RiskSettings(strategy_positions=3, cooldown_s=0.0))
         working = ()
         if "desk" in recovery.states:
-            restore(self.desk, recovery.states["desk"].state)
-            working = recovery.states["desk"].working
+            restore(self.desk, [saved.state for saved in recovery.states["desk"]])
+            working = recovery.states["desk"][-1].working
         if "risk" in recovery.states:
-            self.book.take_up(msgspec.msgpack.decode(recovery.states["risk"].state, type=RiskState))
+            self.book.take_up(msgspec.msgpack.decode(recovery.states["risk"][-1].state, type=RiskState))
         self.runtime = runtime = SimRuntime(strict=True)
         runtime.clock.now = START + round(begin * SECOND)
         self.gateway = OrderGateway(GatewaySettings(), contract, f"T{round(begin)}")
