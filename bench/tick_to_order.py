@@ -43,6 +43,8 @@ from sos_actors.runtime import LiveRuntime  # noqa: E402
 from sos_actors.runtime.tuning import tune_for_latency  # noqa: E402
 
 KEYS_PER_FRAME = 10
+#: Who handles what a tick causes on its way to the order.
+ON_THE_WAY = ("orders", "broker", "link")
 
 
 def main() -> int:
@@ -215,6 +217,11 @@ def latencies(stand: Stand, tree: dict) -> dict:
             name: {key: ns and ns / 1e6 for key, ns in stage.items() if key != "count"}
             for name, stage in tree["stages"].items()
         },
+        "handling_ms": {
+            actor["path"]: {key: (actor[f"handle_{key}_ns"] or 0) / 1e6 for key in ("p50", "p99", "max")}
+            for actor in tree["actors"]
+            if actor["path"] in ON_THE_WAY
+        },
     }
 
 
@@ -271,6 +278,7 @@ def print_table(found: dict) -> None:
         ("tick to order request, ms (outside)", f"{three(found['tick_to_order_ms'])}  ({found['exits']:,})"),
         ("its median by quarter of the run, ms", " ".join(f"{ms:.3f}" for ms in found["p50_by_quarter_ms"])),
         *((f"runtime's stage '{name}', ms", three(one)) for name, one in found["stages_ms"].items()),
+        *((f"one message handled by '{path}', ms", three(one)) for path, one in found["handling_ms"].items()),
     ]  # fmt: skip
     for name, late in found["snapshot_ms"].items():
         seen = f"({found['snapshots'][name]} of {found['minutes']})"
