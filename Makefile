@@ -2,7 +2,7 @@
 #   make demo          a backtest on the built-in simulated market
 #   make test lint     what a change must pass
 #   make bench-peers   environments of the libraries we measure ourselves against; then make bench
-#   make bench-live    the live daemon under load, on the local exchange
+#   make bench-live    the live daemon under load: on the local exchange, and from a tick to its order
 #   make PYTHON=python3.12 test   another interpreter (after `make clean`)
 
 PYTHON ?= python3
@@ -62,6 +62,7 @@ bench: venv
 
 bench-live: venv
 	$(PY) bench/live.py
+	$(PY) bench/tick_to_order.py
 
 bench-peers: $(PEERS:%=$(PEERS_VENVS)/%/.installed)
 

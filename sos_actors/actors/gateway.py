@@ -39,7 +39,8 @@ from sos_actors.trading.gateway.reading import NEVER
 from sos_actors.trading.gateway.records import Record, StateSaved
 from sos_actors.trading.gateway.settings import Quote
 
-_SENDS = (SendPlace, SendModify, SendCancel)
+#: What changes or takes back an order whose request is on the disk already.
+_CHANGES = (SendModify, SendCancel)
 
 
 class RecordStore(Protocol):
@@ -53,8 +54,10 @@ class RecordStore(Protocol):
 
 
 class GatewayActor(Actor):
-    """Hands everything to the gateway and does what it says, in order: what is to be kept is safe before a send.
+    """Hands everything to the gateway and does what it says, in order: what is to be kept is written before a send.
 
+    A placing leaves once that is on the disk. A change or a cancel can double nothing, and of one that was sent the
+    broker's books tell after a power cut what it came to: it leaves as soon as it is written, and the disk follows.
     `recovered` are the records found at start, `working` the orders the restored desk waits for and `known` the ids of
     the fills it has booked; `notice` is what the store had to say about them ('' for nothing).
     """
@@ -102,7 +105,7 @@ class GatewayActor(Actor):
 
         What the risk book says is safe at once: a halt must survive the power, and nothing need ever be sent after it.
         """
-        self._store.append(StateSaved(message.ts, message.part, message.state, message.working))
+        self._store.append(StateSaved(message.ts, message.part, message.state, message.working, message.whole))
         if message.part == "risk":
             self._store.sync()
 
@@ -191,17 +194,21 @@ class GatewayActor(Actor):
             self._do(self._gateway.on_timer(self.clock.now))
 
     def _do(self, out: list[Any]) -> None:
+        changed = False
         for item in out:
             if isinstance(item, Record):
                 self._store.append(item)
                 continue
-            if isinstance(item, _SENDS):
+            if isinstance(item, SendPlace):
                 self._store.sync()
             kind = type(item)
             topic = self._topics.get(kind)
             if topic is None:
                 topic = self._topics[kind] = self.topic(kind)
             topic.publish(item)
+            changed |= isinstance(item, _CHANGES)
+        if changed:
+            self._store.sync()
         self._set_timer()
 
     def _set_timer(self) -> None:

@@ -31,7 +31,7 @@ from sos_actors.messages import (
     Unsubscribe,
 )
 from sos_actors.runtime import Actor, Topic, handles
-from sos_actors.trading.checkpoint import checkpoint, working_orders
+from sos_actors.trading.checkpoint import Checkpointer, working_orders
 from sos_actors.trading.desk import OrderDesk
 
 
@@ -46,6 +46,7 @@ class OrderActor(Actor):
         super().__init__()
         self._durable = durable
         self._desk = desk
+        self._checkpoints = Checkpointer(desk)
         self._hearing: set[str] = set()
         self._topics: dict[type, Topic] = {}
         self._timer_at = 0
@@ -128,14 +129,14 @@ class OrderActor(Actor):
         """Watch the time, and mark the account while something is open."""
         self._send(self._desk.on_minute(message.ts))
         if self._hearing:
-            self._keep()
+            self._keep(whole=self._checkpoints.due)  # nobody waits for an order now
             self.publish(self._desk.mark(message.ts))
 
-    def _keep(self) -> None:
+    def _keep(self, *, whole: bool = False) -> None:
         """Have the desk's state kept, where the session is to survive this process."""
         if self._durable:
-            desk = self._desk
-            self.publish(StateChanged(self.clock.now, "desk", checkpoint(desk), working_orders(desk)))
+            state, whole = self._checkpoints.save(whole=whole)
+            self.publish(StateChanged(self.clock.now, "desk", state, working_orders(self._desk), whole))
 
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
@@ -157,7 +158,7 @@ class OrderActor(Actor):
             if price is not None:
                 self._send(self._desk.settle(message.ts, instrument, price, ExitReason.EXPIRY))
         self._desk.end_of_day()
-        self._keep()
+        self._keep(whole=True)
         self._forget()
         self.publish(self._desk.mark(message.ts))
 

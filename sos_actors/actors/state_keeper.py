@@ -33,16 +33,14 @@ class StateKeeperActor(Actor):
     @handles(StateChanged)
     def on_state(self, message: StateChanged) -> None:
         """Keep a state. What the risk book says is safe at once: a halt must survive the power, on paper too."""
-        if self._day is not None:
-            self._store.append(StateSaved(message.ts, message.part, message.state, message.working))
-            self._kept += 1
-            if message.part == "risk":
-                self._store.sync()
+        self._store.append(StateSaved(message.ts, message.part, message.state, message.working, message.whole))
+        self._kept += 1
+        if message.part == "risk":
+            self._store.sync()
 
     def on_stop(self) -> None:
         """Leave nothing unwritten."""
-        if self._day is not None:
-            self._store.sync()
+        self._store.sync()
 
     def inspect(self) -> dict[str, Any]:
         """Say how many states were kept."""

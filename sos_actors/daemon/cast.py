@@ -126,10 +126,10 @@ class LiveCast:
         store = self.store = OrderStore(parts.orders_folder)
         states = store.recovery.states
         if "desk" in states:
-            restore(desk, states["desk"].state)
-            self._restored_on = ist_date(states["desk"].ts)
+            restore(desk, [saved.state for saved in states["desk"]])
+            self._restored_on = ist_date(states["desk"][-1].ts)
         if "risk" in states:
-            book.take_up(msgspec.msgpack.decode(states["risk"].state, type=RiskState))
+            book.take_up(msgspec.msgpack.decode(states["risk"][-1].state, type=RiskState))
         working = working_orders(desk)
         if parts.spawn_link is None:
             assembly.spawn_paper_broker(runtime, cast, self._lots_of, Tick)

@@ -173,13 +173,15 @@ class AccountMarked(Message, frozen=True, gc=False):
 
 
 class StateChanged(Message, frozen=True, gc=False):
-    """An actor's whole state, kept before what it says next. OrderActor, RiskActor -> GatewayActor.
+    """An actor's state, kept before what it says next. OrderActor, RiskActor -> GatewayActor.
 
     `part` names whose it is ('desk', 'risk'), `working` the orders the desk counts as working. It goes to the gateway
     ahead of the orders that follow from it, so that after a restart no order is found of which the desk knows nothing.
+    `whole` false: only what changed since the state before; to be kept with it.
     """
 
     ts: int
     part: str
     state: bytes
     working: tuple[str, ...] = ()
+    whole: bool = True

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,10 +35,13 @@ _decoder = msgspec.msgpack.Decoder(AnyRecord)
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a record file says: its records, the last state of each part, what was cut off its end ('': nothing)."""
+    """What a record file says: its records, the state of each part, what was cut off its end ('': nothing).
+
+    A part's state is the last whole one and what was kept of its changes since.
+    """
 
     records: tuple[Record, ...] = ()
-    states: Mapping[str, StateSaved] = field(default_factory=dict)
+    states: Mapping[str, Sequence[StateSaved]] = field(default_factory=dict)
     cut: str = ""
 
 
@@ -53,7 +56,7 @@ class OrderStore:
         self._file = -1
         self._path = folder
         self._dirty = False
-        self._states: dict[str, StateSaved] = {}
+        self._states: dict[str, list[StateSaved]] = {}
         self.recovery = Recovery()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -62,19 +65,24 @@ class OrderStore:
             )  # a day's second file after its first
             if found:
                 self.recovery = self._open(found[-1])
-                self._states.update(self.recovery.states)
+                self._states.update({part: list(states) for part, states in self.recovery.states.items()})
         except OSError as error:
             raise StorageError(f"{self._path}: {error.strerror}: check the folder's rights and the disk") from None
 
     def append(self, record: Record) -> None:
-        """Write one record; a DayBegun begins a new file, which takes over the last states."""
+        """Write one record; a DayBegun begins a new file, which takes over the last states.
+
+        A state that comes before the first day is kept with it.
+        """
         try:
             if isinstance(record, DayBegun):
                 self._begin(record)
+            elif isinstance(record, StateSaved):
+                _add(self._states, record)
+                if self._file < 0:
+                    return
             elif self._file < 0:
                 raise StorageError(f"{self._folder}: nothing can be kept before a day has begun")
-            elif isinstance(record, StateSaved):
-                self._states[record.part] = record
             self._write(self._file, record)
             self._dirty = True
         except OSError as error:
@@ -105,7 +113,7 @@ class OrderStore:
         fresh = self._path.with_suffix(".new")
         file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         os.write(file, _HEADER.pack(_MAGIC, _VERSION))
-        for state in self._states.values():
+        for state in [state for states in self._states.values() for state in states]:
             self._write(file, state)
         os.fsync(file)
         fresh.rename(self._path)  # a file that is there has its header and the states
@@ -138,9 +146,20 @@ class OrderStore:
             cut = f"{path}: the last {len(raw) - end} bytes were cut short by a crash and dropped"
             os.ftruncate(self._file, end)
             os.fsync(self._file)
-        states = {record.part: record for record in records if isinstance(record, StateSaved)}
+        states: dict[str, list[StateSaved]] = {}
+        for record in records:
+            if isinstance(record, StateSaved):
+                _add(states, record)
         kept = tuple(record for record in records if not isinstance(record, StateSaved))
         return Recovery(kept, states, cut)
+
+
+def _add(states: dict[str, list[StateSaved]], state: StateSaved) -> None:
+    """Note a part's state: a whole one takes the place of what was before."""
+    if state.whole:
+        states[state.part] = [state]
+    else:
+        states.setdefault(state.part, []).append(state)
 
 
 def _read(path: Path, raw: bytes) -> tuple[list[Record], int]:

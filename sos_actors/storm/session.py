@@ -188,9 +188,9 @@ class Session:
         store = StormStore(self._disk)
         states = store.recovery.states
         if "desk" in states:
-            restore(desk, states["desk"].state)
+            restore(desk, [saved.state for saved in states["desk"]])
         if "risk" in states:
-            book.take_up(msgspec.msgpack.decode(states["risk"].state, type=RiskState))
+            book.take_up(msgspec.msgpack.decode(states["risk"][-1].state, type=RiskState))
         gateway = OrderGateway(config.gateway, contracts_by_table(lambda: world.table), "STORM1")
         spawn = runtime.spawn
         for name in _TRADERS:

@@ -1,11 +1,16 @@
-"""The order desk's whole state as bytes, and back: trades, orders, exits, ledger.
+"""The order desk's state as bytes, and back: trades, orders, exits, ledger.
 
-What refers to another object is kept as its id, so that after `restore` the desk goes on exactly as it would have.
+What refers to another object is kept as its id, so that after `restore` the desk goes on exactly as it would have. A
+day's trades may be many while an event concerns one or two: once a state was written whole, the next ones say only what
+has changed since, until it is time for a whole one again.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from itertools import islice
+from operator import attrgetter
+from typing import TypeVar
 
 import msgspec
 
@@ -21,7 +26,7 @@ from sos_actors.trading.trade import Trade
 T = TypeVar("T")
 
 
-class RecordState(msgspec.Struct, frozen=True):
+class RecordState(msgspec.Struct, frozen=True, array_like=True):
     """An `OrderRecord`, field by field."""
 
     order_id: str
@@ -39,7 +44,7 @@ class RecordState(msgspec.Struct, frozen=True):
     fill_ids: list[str]
 
 
-class ExitState(msgspec.Struct, frozen=True):
+class ExitState(msgspec.Struct, frozen=True, array_like=True):
     """An `ExitPlan`, field by field."""
 
     _ruled: bool
@@ -65,13 +70,14 @@ class ExitState(msgspec.Struct, frozen=True):
     watch_target: bool
 
 
-class TradeState(msgspec.Struct, frozen=True):
-    """A `Trade`: its plan, its counts, and the ids of its orders and of the trades it is tied to."""
+class TradeState(msgspec.Struct, frozen=True, array_like=True):
+    """A `Trade`: its plan, its counts, its orders, and the ids of those at work and of the trades it is tied to."""
 
     intent: OrderIntent
     counts: dict[str, int]
     exits: ExitState | None
     sent: dict[OrderRole, int]
+    orders: list[RecordState]
     working: list[str]
     stop_order: str
     target_order: str
@@ -82,8 +88,11 @@ class TradeState(msgspec.Struct, frozen=True):
     live: bool
 
 
-class LedgerState(msgspec.Struct, frozen=True):
-    """The books, in paise. Positions as (strategy, instrument, units, cost, realised); `open` in their order."""
+class LedgerState(msgspec.Struct, frozen=True, array_like=True):
+    """The books, in paise. Positions as (strategy, instrument, units, cost, realised); `open` in their order.
+
+    Of positions and of the ids of fills (`seen`) an increment has those that changed, and the new ones.
+    """
 
     start: int
     cash: int
@@ -95,11 +104,15 @@ class LedgerState(msgspec.Struct, frozen=True):
     seen: list[str]
 
 
-class DeskCheckpoint(msgspec.Struct, frozen=True, tag="desk-1"):
-    """Everything the desk knows. A later layout has another tag, so that an old one is refused and not misread."""
+class DeskCheckpoint(msgspec.Struct, frozen=True, array_like=True, tag="desk-2"):
+    """Everything the desk knows, or (`whole` false) what of it is no longer as the states before this one say.
 
-    records: list[RecordState]
-    trades: list[TradeState]
+    A later layout has another tag, so that an old one is refused and not misread. `trades` holds a `TradeState` by the
+    trade's id.
+    """
+
+    whole: bool
+    trades: dict[str, msgspec.Raw]
     instruments: list[str]
     ledger: LedgerState
     prices: dict[str, float]
@@ -109,45 +122,96 @@ class DeskCheckpoint(msgspec.Struct, frozen=True, tag="desk-1"):
 #: The numbers of a trade.
 COUNTS = ("opened", "closed", "open", "entry_paise", "exit_paise", "charges_paise", "entry_ts", "exit_ts", "stops_failed",
           "stop_due")  # fmt: skip
+#: Bytes of increments after which a whole state is due; more when the state is large.
+_LARGE = 1 << 18
+_counts_of = attrgetter(*COUNTS)
+_record_of = attrgetter(*RecordState.__struct_fields__)
+_exits_of = attrgetter(*ExitState.__struct_fields__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(DeskCheckpoint)
+_trade_decoder = msgspec.msgpack.Decoder(TradeState)
+
+
+class Checkpointer:
+    """Gives a desk's state, event by event: whole at first, then what has changed since it was asked last.
+
+    A desk has one: what changes is noted in the desk until it is asked for here.
+    """
+
+    def __init__(self, desk: OrderDesk) -> None:
+        self._desk = desk
+        #: Every trade of the day as it was last encoded: an ended one is encoded no more.
+        self._trades: dict[str, msgspec.Raw] = {}
+        self._prices: dict[str, float] = {}
+        self._fills = 0
+        self._whole = self._since = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether increments weigh more than a whole state would, so that one should be next when there is time."""
+        return self._since > max(_LARGE, self._whole)
+
+    def save(self, *, whole: bool = False) -> tuple[bytes, bool]:
+        """Give the state now, and whether it is a whole one. At the first call, and after an end of day, it must be."""
+        desk = self._desk
+        whole = whole or not self._whole
+        changed = self._encode_changed()
+        if whole:
+            trades = self._trades = {name: self._encoded(trade) for name, trade in desk.flow.trades.items()}
+            prices = self._prices = dict(desk.prices)
+            ledger = _ledger_state(desk.ledger, desk.ledger.books, list(desk.ledger.seen))
+        else:
+            trades = changed
+            prices = {name: price for name, price in desk.prices.items() if self._prices.get(name) != price}
+            self._prices.update(prices)
+            ledger = _ledger_state(desk.ledger, desk.ledger.changed, _last(desk.ledger.seen, self._fills))
+        desk.ledger.changed.clear()
+        self._fills = len(desk.ledger.seen)
+        raw = _encode(desk, trades, ledger, prices, whole=whole)
+        self._whole, self._since = (len(raw), 0) if whole else (self._whole, self._since + len(raw))
+        return raw, whole
+
+    def _encode_changed(self) -> dict[str, msgspec.Raw]:
+        flow = self._desk.flow
+        changed = {name: _encode_trade(self._desk, trade) for name, trade in flow.changed.items()}
+        flow.changed.clear()
+        self._trades.update(changed)
+        return changed
+
+    def _encoded(self, trade: Trade) -> msgspec.Raw:
+        return self._trades.get(trade.intent_id) or _encode_trade(self._desk, trade)
 
 
 def checkpoint(desk: OrderDesk) -> bytes:
-    """Give the desk's whole state."""
-    flow = desk.flow
-    trades = list(flow.trades.values()) + [trade for key, trade in flow.live.items() if key not in flow.trades]
-    state = DeskCheckpoint(
-        [_copy(RecordState, record) for record in flow.records.values()],
-        [_trade_state(trade, trade.intent_id in flow.live) for trade in trades],
-        list(flow.by_instrument),
-        _ledger_state(desk.ledger),
-        dict(desk.prices),
-        dict(desk.anomaly_counts),
-    )
-    return _encoder.encode(state)
+    """Give the desk's whole state, and leave it as it is."""
+    trades = {name: _encode_trade(desk, trade) for name, trade in desk.flow.trades.items()}
+    ledger = _ledger_state(desk.ledger, desk.ledger.books, list(desk.ledger.seen))
+    return _encode(desk, trades, ledger, dict(desk.prices), whole=True)
 
 
-def restore(desk: OrderDesk, raw: bytes) -> None:
-    """Put a fresh desk into the state that `checkpoint` gave. Raises StorageError where it is of another version."""
+def restore(desk: OrderDesk, saved: Iterable[bytes]) -> None:
+    """Put a fresh desk into the state that these say: a whole one, then increments, oldest first.
+
+    Raises StorageError where one is of another version, or the first is not whole.
+    """
     try:
-        state = _decoder.decode(raw)
+        state = _together([_decoder.decode(raw) for raw in saved])
+        trades = [_trade_decoder.decode(raw) for raw in state.trades.values()]
     except msgspec.MsgspecError as error:
         raise StorageError(
             f"the desk's saved state is of another version ({error}): run the version that wrote it, or close what is"
             " open at the broker by hand and move the session's folder away"
         ) from None
     flow = desk.flow
-    flow.records = {record.order_id: _fill(OrderRecord.__new__(OrderRecord), record) for record in state.records}
-    for saved in state.trades:
-        trade = flow.admit(saved.intent)
-        _fill_trade(trade, saved, flow.records)
-        if not saved.live:
+    for saved_trade in trades:
+        trade = flow.admit(saved_trade.intent)
+        _fill_trade(trade, saved_trade, flow.records)
+        if not saved_trade.live:
             flow.forget(trade)
-    for saved in state.trades:
-        trade = flow.trades[saved.intent.intent_id]
-        trade.replaces = flow.trades.get(saved.replaces)
-        trade.flip_to = flow.trades.get(saved.flip_to)
+    for saved_trade in trades:
+        trade = flow.trades[saved_trade.intent.intent_id]
+        trade.replaces = flow.trades.get(saved_trade.replaces)
+        trade.flip_to = flow.trades.get(saved_trade.flip_to)
     _order_instruments(flow, state.instruments)
     _restore_ledger(desk.ledger, state.ledger)
     desk.prices.update(state.prices)
@@ -159,21 +223,55 @@ def working_orders(desk: OrderDesk) -> tuple[str, ...]:
     return tuple(order_id for trade in desk.flow.live.values() for order_id in trade.working)
 
 
-def _trade_state(trade: Trade, live: bool) -> TradeState:
-    return TradeState(
+def _together(states: list[DeskCheckpoint]) -> DeskCheckpoint:
+    """Give the whole state that a whole one and increments after it amount to."""
+    if not states or not states[0].whole:
+        raise StorageError("the desk's saved state has no beginning: restore a copy of the session's folder")
+    first, last = states[0], states[-1]
+    trades: dict[str, msgspec.Raw] = {}
+    prices: dict[str, float] = {}
+    positions: dict[tuple[str, str], tuple[str, str, int, int, int]] = {}
+    seen: list[str] = []
+    for state in states:
+        trades.update(state.trades)
+        prices.update(state.prices)
+        positions.update({one[:2]: one for one in state.ledger.positions})
+        seen += state.ledger.seen
+    ledger = msgspec.structs.replace(last.ledger, positions=list(positions.values()), seen=seen)
+    return msgspec.structs.replace(last, whole=first.whole, trades=trades, ledger=ledger, prices=prices)
+
+
+def _encode(
+    desk: OrderDesk, trades: dict[str, msgspec.Raw], ledger: LedgerState, prices: dict[str, float], *, whole: bool
+) -> bytes:
+    instruments = list(desk.flow.by_instrument)
+    return _encoder.encode(DeskCheckpoint(whole, trades, instruments, ledger, prices, dict(desk.anomaly_counts)))
+
+
+def _encode_trade(desk: OrderDesk, trade: Trade) -> msgspec.Raw:
+    flow = desk.flow
+    records = [flow.records[order_id] for order_id in trade.order_ids() if order_id in flow.records]
+    state = TradeState(
         OrderIntent(trade.intent_id, trade.plan.ts, trade.plan),
-        {name: getattr(trade, name) for name in COUNTS},
-        None if trade.exits is None else _copy(ExitState, trade.exits),
-        dict(trade.sent),
+        dict(zip(COUNTS, _counts_of(trade), strict=True)),
+        None if trade.exits is None else ExitState(*_exits_of(trade.exits)),
+        trade.sent,
+        [RecordState(*_record_of(record)) for record in records],
         list(trade.working),
-        "" if trade.stop_order is None else trade.stop_order.order_id,
-        "" if trade.target_order is None else trade.target_order.order_id,
+        _id_of(trade.stop_order, records),
+        _id_of(trade.target_order, records),
         trade.reason,
         trade.closed_by,
         "" if trade.replaces is None else trade.replaces.intent_id,
         "" if trade.flip_to is None else trade.flip_to.intent_id,
-        live,
+        trade.intent_id in flow.live,
     )
+    return msgspec.Raw(_encoder.encode(state))
+
+
+def _id_of(order: OrderRecord | None, kept: list[OrderRecord]) -> str:
+    """Give an order's id; '' for none, and for one of a day before, of which nothing is known any more."""
+    return order.order_id if order in kept and order is not None else ""
 
 
 def _fill_trade(trade: Trade, saved: TradeState, records: dict[str, OrderRecord]) -> None:
@@ -182,6 +280,8 @@ def _fill_trade(trade: Trade, saved: TradeState, records: dict[str, OrderRecord]
     if saved.exits is not None:
         trade.exits = _fill(ExitPlan.__new__(ExitPlan), saved.exits)
     trade.sent = dict(saved.sent)
+    for order in saved.orders:
+        records[order.order_id] = _fill(OrderRecord.__new__(OrderRecord), order)
     trade.working = {order_id: records[order_id] for order_id in saved.working}
     trade.stop_order = records.get(saved.stop_order)
     trade.target_order = records.get(saved.target_order)
@@ -193,16 +293,17 @@ def _order_instruments(flow: TradeFlow, instruments: list[str]) -> None:
     flow.by_instrument = {name: flow.by_instrument[name] for name in instruments if name in flow.by_instrument}
 
 
-def _ledger_state(ledger: Ledger) -> LedgerState:
+def _ledger_state(ledger: Ledger, keys: Iterable[tuple[str, str]], seen: list[str]) -> LedgerState:
+    positions = [(key, ledger.books[key]) for key in keys]
     return LedgerState(
         ledger.start_paise,
         ledger.cash_paise,
         ledger.charges_paise,
         ledger.realised_paise,
         ledger.duplicates,
-        [(*key, p.quantity, p.cost_paise, p.realised_paise) for key, p in ledger.books.items()],
+        [(*key, position.quantity, position.cost_paise, position.realised_paise) for key, position in positions],
         list(ledger.positions()),
-        sorted(ledger.seen),
+        seen,
     )
 
 
@@ -214,13 +315,12 @@ def _restore_ledger(ledger: Ledger, saved: LedgerState) -> None:
         position = ledger.books[strategy, instrument] = LedgerPosition()
         position.quantity, position.cost_paise, position.realised_paise = quantity, cost, realised
     ledger.open_again(saved.open)
-    ledger.seen.update(saved.seen)
+    ledger.seen.update(dict.fromkeys(saved.seen))
 
 
-def _copy(kind: type[T], thing: object) -> T:
-    """Make a state of the same-named fields of a thing."""
-    names: Any = kind.__struct_fields__  # type: ignore[attr-defined]
-    return kind(*(getattr(thing, name) for name in names))
+def _last(fills: dict[str, None], known: int) -> list[str]:
+    """Give the ids that came after so many, in their order."""
+    return list(islice(reversed(fills), max(len(fills) - known, 0)))[::-1]
 
 
 def _fill(thing: T, saved: msgspec.Struct) -> T:

@@ -99,6 +99,7 @@ class OrderDesk:
             if exits is not None and (
                 bar.high > exits.highest or bar.low < exits.lowest or exits.watch_stop or exits.watch_target
             ):
+                flow.changed[trade.intent_id] = trade
                 actions = exits.on_bar(bar)
                 if actions:
                     flow.act(trade, actions, bar.end)
@@ -114,9 +115,13 @@ class OrderDesk:
         price = tick.price
         self.prices[tick.instrument] = price
         for trade in tuple(flow.by_instrument.get(tick.instrument, ())):
-            if trade.exits is not None:
-                high, low = tick.range_since(trade.exits.opened_ts)
-                flow.act(trade, trade.exits.on_price(high, low, price), tick.ts)
+            exits = trade.exits
+            if exits is None:
+                continue
+            high, low = tick.range_since(exits.opened_ts)
+            if high > exits.highest or low < exits.lowest or exits.watch_stop or exits.watch_target:
+                flow.changed[trade.intent_id] = trade
+                flow.act(trade, exits.on_price(high, low, price), tick.ts)
         for trade in tuple(flow.by_index.get(tick.instrument, ())):
             if trade.exits is not None:
                 flow.act(trade, trade.exits.on_index_price(*tick.range_since(trade.exits.opened_ts)), tick.ts)
@@ -150,15 +155,11 @@ class OrderDesk:
         return self.flow.drain()
 
     def end_of_day(self) -> None:
-        """Forget ended trades and orders. Call it when the broker's day orders have ended and their updates are in."""
-        flow = self.flow
-        live = flow.live
-        flow.trades = dict(live)
-        flow.records = {
-            order_id: record
-            for order_id, record in flow.records.items()
-            if record.intent_id in live and not record.ended
-        }
+        """Forget ended trades and orders. Call it when the broker's day orders have ended and their updates are in.
+
+        Only a whole checkpoint tells of it.
+        """
+        self.flow.end_of_day()
         held = {instrument for _, instrument in self.ledger.positions()}
         self.prices = {instrument: price for instrument, price in self.prices.items() if instrument in held}
 
@@ -192,6 +193,7 @@ class OrderDesk:
                 expired = reason is ExitReason.EXPIRY
                 entry = self.ledger.apply(fill, trade.plan.strategy, ist_date(ts), expired=expired)
                 if entry is not None:
+                    flow.changed[trade.intent_id] = trade
                     self._position_changed(trade, fill, entry)
                     trade.reduce(Execution(fill, entry), units, reason)
             flow.finish(trade, ts)
@@ -236,6 +238,7 @@ class OrderDesk:
         if record is None:
             self._note(Anomaly(AnomalyKind.UNKNOWN_ORDER, update.order_id, update.ts, f"update {update.status}"))
             return []
+        flow.note_order(record)
         anomaly = advance_update(record, update)
         if anomaly is not None:
             self._note(anomaly)
@@ -257,6 +260,7 @@ class OrderDesk:
         record = flow.records.get(fill.order_id)
         if record is None:
             return self._external(fill)
+        flow.note_order(record)
         anomaly = advance_fill(record, fill)
         if anomaly is not None:
             self._note(anomaly)

@@ -29,26 +29,20 @@ from sos_actors.trading.exits import ExitAction, ExitNow, ExitPlan, ExitSettings
 from sos_actors.trading.order_machine import OrderRecord
 from sos_actors.trading.ticks import tick_down, tick_nearest, tick_up
 from sos_actors.trading.trade import Execution, Trade, stray_plan
+from sos_actors.trading.trade_table import TradeTable
 
 #: Reached through its class, a member of an enumeration costs ten times as much.
 FLIP, FLATTEN, LIMIT = ExitReason.FLIP, ExitReason.FLATTEN, OrderType.LIMIT
 ENTRY, STOP, TARGET, EXIT = OrderRole.ENTRY, OrderRole.STOP, OrderRole.TARGET, OrderRole.EXIT
 
 
-class TradeFlow:
-    """The trades of one account and the orders they need. Times are UTC ns.
-
-    `trades` are those of the day by intent id, `live` those not ended, `records` every order of the day.
-    """
+class TradeFlow(TradeTable):
+    """The trades of one account and the orders they need. Times are UTC ns."""
 
     def __init__(self, settings: DeskSettings, exits: Mapping[str, ExitSettings]) -> None:
+        super().__init__()
         self.settings = settings
         self.out: list[Message] = []
-        self.records: dict[str, OrderRecord] = {}
-        self.trades: dict[str, Trade] = {}
-        self.live: dict[str, Trade] = {}
-        self.by_instrument: dict[str, list[Trade]] = {}
-        self.by_index: dict[str, list[Trade]] = {}
         self._exits = dict(exits)
 
     def drain(self) -> list[Message]:
@@ -57,14 +51,6 @@ class TradeFlow:
         return out
 
     # -- entry --------------------------------------------------------------------------------------------------------
-
-    def admit(self, intent: OrderIntent) -> Trade:
-        """Put a new trade into the tables."""
-        trade = self.trades[intent.intent_id] = self.live[intent.intent_id] = Trade(intent)
-        self.by_instrument.setdefault(intent.plan.instrument, []).append(trade)
-        if trade.index:
-            self.by_index.setdefault(trade.index, []).append(trade)
-        return trade
 
     def begin(self, trade: Trade, ts: int) -> None:
         """Send the entry, or for a flip first see to the opposite trades."""
@@ -88,6 +74,7 @@ class TradeFlow:
             same = other.instrument == plan.instrument and other.side is not plan.side and not self._by_stop(old)
             if same and trade.replaces is None and old.open:
                 old.reason, old.flip_to, trade.replaces = FLIP, trade, old
+                self.changed[old.intent_id] = old
                 self._take_back(old, ts)
             else:
                 self.close(old, FLIP, ts)
@@ -104,7 +91,9 @@ class TradeFlow:
         """Share out a fill of an entry order: first what it closes (a flip), then what the plan wants, then strays."""
         old, plan = trade.replaces, trade.plan
         ts = execution.fill.ts
+        self.changed[trade.intent_id] = trade
         if old is not None and old.open:
+            self.changed[old.intent_id] = old
             old.reduce(execution, min(old.open, execution.units), FLIP)
             if not old.open:
                 old.flip_to = trade.replaces = None
@@ -132,6 +121,7 @@ class TradeFlow:
         exits, units, tick = trade.exits, trade.open, self.settings.tick
         if exits is None or not units:
             return
+        self.changed[trade.intent_id] = trade
         if exits.stop != exits.stop and exits.target != exits.target:
             return
         oco = f"{trade.intent_id}-oco"
@@ -158,6 +148,9 @@ class TradeFlow:
     def rest_stops(self, ts: int) -> None:
         """Send the stops and exits again whose time has come, and of which none is at the broker."""
         for trade in stops.take_due(self.live.values(), ts):
+            self.changed[trade.intent_id] = trade
+            if not stops.bare(trade):
+                continue
             if trade.reason is not None:
                 self.next_step(trade, ts)
             elif trade.exits is not None:
@@ -167,6 +160,7 @@ class TradeFlow:
         """On a new day send stops and targets of what stayed open again: the broker's orders ended with the day."""
         for trade in tuple(self.live.values()):
             if trade.exits is not None and trade.reason is None:
+                self.changed[trade.intent_id] = trade
                 trade.exits.watch_stop = trade.exits.watch_target = False
                 trade.stops_failed = trade.stop_due = 0
                 self.protect(trade, ts)
@@ -175,6 +169,7 @@ class TradeFlow:
         wanted = record.filled + units
         if wanted != record.quantity and not record.cancelling:
             record.resize(wanted)
+            self.note_order(record)
             self.out.append(ModifyOrder(record.order_id, ts, quantity=wanted))
 
     def act(self, trade: Trade, actions: tuple[ExitAction, ...], ts: int) -> None:
@@ -198,6 +193,7 @@ class TradeFlow:
         """
         if trade.reason is None:
             trade.reason = reason
+            self.changed[trade.intent_id] = trade
             stop = trade.stop_order
             if stop is not None and self._by_stop(trade):
                 stop.leaving = True
@@ -219,6 +215,7 @@ class TradeFlow:
     def _cancel(self, record: OrderRecord, ts: int) -> None:
         if not record.cancelling and record.role is not EXIT and not record.leaving:
             record.cancelling = True
+            self.note_order(record)
             self.out.append(CancelOrder(record.order_id, ts))
 
     def next_step(self, trade: Trade, ts: int) -> None:
@@ -234,6 +231,7 @@ class TradeFlow:
         """Share out a fill of a stop, target or exit order; what exceeds the trade is a stray."""
         units = min(trade.open, execution.units)
         if units:
+            self.changed[trade.intent_id] = trade
             trade.reduce(execution, units, _why(trade, record))
         if execution.units:
             self._stray(trade.plan, execution)
@@ -245,6 +243,7 @@ class TradeFlow:
     def order_ended(self, trade: Trade, record: OrderRecord, ts: int, detail: str) -> None:
         """Draw the consequences of an order's end; it is no longer among the working ones."""
         role = record.role
+        self.changed[trade.intent_id] = trade
         if role is ENTRY:
             self._entry_ended(trade, record, ts, detail)
         elif not trade.open:
@@ -271,6 +270,7 @@ class TradeFlow:
             self.next_step(trade, ts)
         if old is not None:
             old.flip_to = None
+            self.changed[old.intent_id] = old
             self.next_step(old, ts)
 
     def _flat(self, trade: Trade, ts: int) -> None:
@@ -306,17 +306,12 @@ class TradeFlow:
         successor, trade.flip_to = trade.flip_to, None
         if successor is not None:
             successor.replaces = None
+            self.changed[successor.intent_id] = successor
             if not successor.sent:
                 self._send_entry(successor, ts)
         if trade.replaces is not None:
             trade.replaces.flip_to = None
-
-    def forget(self, trade: Trade) -> None:
-        """Take an ended trade out of the tables of live ones."""
-        del self.live[trade.intent_id]
-        _take_out(self.by_instrument, trade.plan.instrument, trade)
-        if trade.index:
-            _take_out(self.by_index, trade.index, trade)
+            self.changed[trade.replaces.intent_id] = trade.replaces
 
     def chase(self, trade: Trade, ts: int) -> None:
         """Once a minute: take back entries out of patience, send exits that ended short once more."""
@@ -330,12 +325,14 @@ class TradeFlow:
 
     def let_go(self, trade: Trade, ts: int) -> None:
         """Take a trade's orders back without waiting for their ends, and part it from a flip."""
+        self.changed[trade.intent_id] = trade
         for record in trade.working.values():
             if not record.cancelling:
                 record.cancelling = True
                 self.out.append(CancelOrder(record.order_id, ts))
         trade.working.clear()
         if trade.flip_to is not None:
+            self.changed[trade.flip_to.intent_id] = trade.flip_to
             trade.flip_to.replaces, trade.flip_to = None, None
 
     # -- the rest -----------------------------------------------------------------------------------------------------
@@ -367,15 +364,9 @@ class TradeFlow:
             order_id, trade.intent_id, ts, plan.instrument, side, quantity, kind, role, price, trigger, oco
         )
         record = self.records[order_id] = trade.working[order_id] = OrderRecord(order)
+        self.changed[trade.intent_id] = trade
         self.out.append(order)
         return record
-
-
-def _take_out(table: dict[str, list[Trade]], key: str, trade: Trade) -> None:
-    trades = table[key]
-    trades.remove(trade)
-    if not trades:
-        del table[key]
 
 
 def _why(trade: Trade, record: OrderRecord) -> ExitReason:

@@ -56,7 +56,9 @@ class Ledger:
 
     `charges` None trades free of charge; an index, traded on paper only, costs what its future would. The average is
     kept as an integer total cost, so nothing drifts: a part that is closed takes its share of the cost rounded down,
-    and the last part takes what remains. `books` holds every position ever opened, `seen` the ids of the fills booked.
+    and the last part takes what remains. `books` holds every position ever opened,
+    `seen` the ids of the fills booked in their order, `changed` the positions that changed since a checkpoint took them
+    from there.
     """
 
     def __init__(self, cash_paise: int, charges: ChargeModel | None = None) -> None:
@@ -68,7 +70,8 @@ class Ledger:
         self._charges = charges
         self.books: dict[tuple[str, str], LedgerPosition] = {}
         self._open: dict[tuple[str, str], LedgerPosition] = {}
-        self.seen: set[str] = set()
+        self.seen: dict[str, None] = {}
+        self.changed: dict[tuple[str, str], None] = {}
 
     def apply(
         self,
@@ -88,11 +91,12 @@ class Ledger:
         if fill.fill_id in self.seen:
             self.duplicates += 1
             return None
-        self.seen.add(fill.fill_id)
+        self.seen[fill.fill_id] = None
         instrument, quantity = fill.instrument, fill.quantity
         paise = round(fill.price * 100.0)
         signed = quantity if fill.side is BUY else -quantity
         key = (strategy, instrument)
+        self.changed[key] = None
         position = self.books.get(key)
         if position is None:
             position = self.books[key] = LedgerPosition()

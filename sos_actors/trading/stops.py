@@ -43,11 +43,11 @@ def exit_failed(trade: Trade, ts: int, settings: DeskSettings) -> None:
 
 
 def take_due(trades: Iterable[Trade], ts: int) -> list[Trade]:
-    """Give the trades of which a stop or an exit is to leave now: held, and without one that is live."""
+    """Give the trades whose time has come, which is thereby past."""
     due = [trade for trade in trades if trade.stop_due and trade.stop_due <= ts]
     for trade in due:
         trade.stop_due = 0
-    return [trade for trade in due if trade.open and _bare(trade)]
+    return due
 
 
 def next_due(trades: Iterable[Trade]) -> int:
@@ -55,12 +55,15 @@ def next_due(trades: Iterable[Trade]) -> int:
     return min((trade.stop_due for trade in trades if trade.stop_due), default=0)
 
 
-def _wait(trade: Trade, ts: int, settings: DeskSettings) -> None:
-    seconds = min(settings.stop_retry_s * 2.0 ** min(trade.stops_failed - 1, 10), _SLOWEST_S)
-    trade.stop_due = ts + round(seconds * SECOND_NS)
-
-
-def _bare(trade: Trade) -> bool:
+def bare(trade: Trade) -> bool:
+    """Say whether units are held of which no stop, or when they are to be closed no exit, is live."""
+    if not trade.open:
+        return False
     if trade.reason is not None:
         return not trade.working
     return trade.stop_order is None or trade.stop_order.ended
+
+
+def _wait(trade: Trade, ts: int, settings: DeskSettings) -> None:
+    seconds = min(settings.stop_retry_s * 2.0 ** min(trade.stops_failed - 1, 10), _SLOWEST_S)
+    trade.stop_due = ts + round(seconds * SECOND_NS)

@@ -119,8 +119,15 @@ class Trade:
         """Id of the next order of this role: a function of the intent and of how many there were."""
         count = self.sent.get(role, 0) + 1
         self.sent[role] = count
+        return self._order_id(role, count)
+
+    def order_ids(self) -> list[str]:
+        """Ids of all orders sent so far, role by role."""
+        return [self._order_id(role, n) for role, count in self.sent.items() for n in range(1, count + 1)]
+
+    def _order_id(self, role: OrderRole, number: int) -> str:
         order_id = f"{self.intent_id}-{ROLE_LETTERS[role]}"
-        return f"{order_id}{count}" if role is EXIT or count > 1 else order_id
+        return f"{order_id}{number}" if role is EXIT or number > 1 else order_id
 
     def add(self, execution: Execution, units: int) -> None:
         """Take `units` of the execution in."""

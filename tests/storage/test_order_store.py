@@ -123,16 +123,32 @@ def test_a_new_day_begins_a_new_file_with_the_desk_as_it_was(tmp_path):
     store.append(StateSaved(5, "desk", b"old", ("a",)))
     store.append(StateSaved(5, "risk", b"risk"))
     store.append(StateSaved(6, "desk", b"state", ("i-s",)))
+    store.append(StateSaved(7, "desk", b"change", whole=False))
     store.append(DayBegun(dt.date(2026, 11, 23)))
     store.append(OrderTaken(SUBMIT))
     store.close()
     recovery = OrderStore(tmp_path).recovery
     assert same(list(recovery.records), [DayBegun(dt.date(2026, 11, 23)), OrderTaken(SUBMIT)])
     assert recovery.states == {
-        "desk": StateSaved(6, "desk", b"state", ("i-s",)),
-        "risk": StateSaved(5, "risk", b"risk"),
+        "desk": [StateSaved(6, "desk", b"state", ("i-s",)), StateSaved(7, "desk", b"change", whole=False)],
+        "risk": [StateSaved(5, "risk", b"risk")],
     }
     assert len(list(tmp_path.glob("orders-*.log"))) == 2
+
+
+def test_every_possible_crash_leaves_a_state_and_the_changes_after_it(tmp_path):
+    states = [StateSaved(n, "desk", f"state {n}".encode(), whole=n in {0, 3}) for n in range(6)]
+    path = write(tmp_path, [DAY, *states])
+    whole = path.read_bytes()
+    seen = set()
+    for length in range(12, len(whole) + 1):
+        path.write_bytes(whole[:length])
+        store = OrderStore(tmp_path)
+        found = [saved.ts for saved in store.recovery.states.get("desk", ())]
+        store.close()
+        assert found in ([], [0], [0, 1], [0, 1, 2], [3], [3, 4], [3, 4, 5])
+        seen.add(tuple(found))
+    assert len(seen) == 7
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
@@ -154,4 +170,4 @@ def test_a_days_second_file_counts_as_the_later_one(tmp_path):
     store.append(StateSaved(9, "desk", b"the later one"))
     store.close()
     assert len(list(tmp_path.iterdir())) == 2
-    assert OrderStore(tmp_path).recovery.states["desk"].state == b"the later one"
+    assert OrderStore(tmp_path).recovery.states["desk"][-1].state == b"the later one"

@@ -80,11 +80,21 @@ def exit_without_waiting_for_the_cancel(patch):
 
 
 def send_without_a_sync(patch):
-    patch.setattr(gateway_actor, "_SENDS", ())
+    patch.setattr(gateway_actor, "SendPlace", type("Nothing", (), {}))
 
 
 def lose_saved_states(patch):
     patch.setattr(gateway_actor.GatewayActor, "on_state_changed", lambda self, message: None)
+
+
+def lose_what_changed_since_the_whole_state(patch):
+    real = gateway_actor.GatewayActor.on_state_changed
+
+    def on_state_changed(self, message):
+        if message.whole:
+            real(self, message)
+
+    patch.setattr(gateway_actor.GatewayActor, "on_state_changed", on_state_changed)
 
 
 def forget_the_halt_at_a_restart(patch):
@@ -172,6 +182,7 @@ MUTATIONS = (
     exit_without_waiting_for_the_cancel,
     send_without_a_sync,
     lose_saved_states,
+    lose_what_changed_since_the_whole_state,
     forget_the_halt_at_a_restart,
     forget_the_freeze_quantity,
     never_grow_the_stop,

@@ -4,8 +4,10 @@ import random
 
 import msgspec
 import pytest
+from kept_desk import KeptDesk
 from trading_helpers import CALL, MINUTE, OPEN_TS, PUT, Floor, bar, intent, order, trade_plan
 
+import sos_actors.trading.checkpoint as module
 from sos_actors.errors import StorageError
 from sos_actors.messages import (
     AccountMarked,
@@ -21,10 +23,12 @@ from sos_actors.messages import (
     OrderUpdate,
     Side,
     SubmitOrder,
+    Tick,
     TradeClosed,
 )
 from sos_actors.trading.checkpoint import (
     COUNTS,
+    Checkpointer,
     ExitState,
     RecordState,
     TradeState,
@@ -61,7 +65,7 @@ def walk(seed: int, *, restarts: bool, **settings):
         if restarts:
             raw = checkpoint(world.desk)
             world.desk = fresh(**settings)
-            restore(world.desk, raw)
+            restore(world.desk, [raw])
             assert checkpoint(world.desk) == raw
         for name in (CALL, PUT):
             o = price[name]
@@ -97,6 +101,70 @@ def test_a_desk_that_dies_every_minute_does_what_one_that_lives_does(seed, by_st
     assert same(died.desk.state(), lived.desk.state())
 
 
+def test_a_day_of_increments_is_a_whole_state_at_every_event():
+    saved = kept_walk().saved
+    assert len(saved) > 300
+    assert all(len(raw) < 6_000 for raw in saved[1:])
+
+
+def kept_walk() -> KeptDesk:
+    """The random day with a desk that is checked after every event; gives the desk."""
+    rng = random.Random(11)
+    world = Floor(KeptDesk(DeskSettings(exits=EXITS), Ledger(1_000_000_00)), PaperExchange(PaperSettings()))
+    for minute in range(60):
+        end = OPEN_TS + (minute + 1) * MINUTE
+        world.send(world.desk.on_intent(intent(f"i{minute}", end, plan_id=f"i{minute}", flip=rng.random() < 0.3)))
+        for n in range(4):
+            price = 100.0 + rng.randint(-60, 60) * 0.2
+            world.send(world.desk.on_tick(Tick(CALL, end + n, end + n, price)))
+        world.minute(bar(minute + 1, 100.0, 104.0, 96.0, 100.0 + rng.randint(-9, 9)))
+    return world.desk
+
+
+def test_a_whole_state_is_due_when_increments_outweigh_it():
+    desk = fresh()
+    checkpoints = Checkpointer(desk)
+    assert checkpoints.save()[1]
+    held = desk.on_intent(intent())
+    sizes = []
+    while not checkpoints.due:
+        desk.on_update(OrderUpdate(held[0].order_id, OPEN_TS, OrderStatus.OPEN, ""))
+        raw, whole = checkpoints.save()
+        assert not whole
+        sizes.append(len(raw))
+    assert sum(sizes) > 200_000
+    raw, whole = checkpoints.save(whole=True)
+    assert whole
+    assert raw == checkpoint(desk)
+    assert not checkpoints.due
+
+
+def test_increments_without_a_whole_state_before_them_are_refused():
+    desk = fresh()
+    checkpoints = Checkpointer(desk)
+    checkpoints.save()
+    desk.on_intent(intent())
+    with pytest.raises(StorageError, match="no beginning"):
+        restore(fresh(), [checkpoints.save()[0]])
+
+
+def test_an_ended_trade_is_encoded_no_more(monkeypatch):
+    world = Floor(fresh(), PaperExchange(PaperSettings()))
+    checkpoints = Checkpointer(world.desk)
+    world.send(world.desk.on_intent(intent("a")))
+    world.minute(bar(0, 100.0, 101.0, 99.0, 100.0))
+    world.send(world.desk.flatten(OPEN_TS + MINUTE))
+    world.minute(bar(1, 100.0, 101.0, 99.0, 100.0))
+    assert len(world.of(TradeClosed)) == 1
+    checkpoints.save()
+    world.send(world.desk.on_intent(intent("b")))
+    encoded = []
+    encode = module._encode_trade
+    monkeypatch.setattr(module, "_encode_trade", lambda desk, trade: encoded.append(trade) or encode(desk, trade))
+    checkpoints.save(whole=True)
+    assert [trade.intent_id for trade in encoded] == ["b"]
+
+
 def test_working_orders_are_those_the_desk_waits_for():
     world = walk(3, restarts=False)
     live = [record.order_id for record in world.desk.flow.records.values() if not record.ended]
@@ -105,7 +173,7 @@ def test_working_orders_are_those_the_desk_waits_for():
 
 def test_a_state_of_another_version_is_refused():
     with pytest.raises(StorageError, match="another version"):
-        restore(fresh(), msgspec.msgpack.encode({"type": "desk-9"}))
+        restore(fresh(), [msgspec.msgpack.encode({"type": "desk-9"})])
 
 
 def test_nothing_of_a_trade_its_orders_and_its_exits_is_left_out():

@@ -7,7 +7,7 @@ from collections import defaultdict
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from trading_helpers import CALL, MINUTE, OPEN_TS, PUT, Floor, StatedCharges, bar, intent
+from trading_helpers import CALL, INDEX, MINUTE, OPEN_TS, PUT, Floor, StatedCharges, bar, intent
 
 from sos_actors.messages import (
     Direction,
@@ -19,6 +19,7 @@ from sos_actors.messages import (
     PositionChanged,
     Side,
     SubmitOrder,
+    Tick,
     TradeClosed,
 )
 from sos_actors.trading.desk import DeskSettings, OrderDesk
@@ -33,6 +34,8 @@ LOT = 25
 class TradingMachine(RuleBasedStateMachine):
     """Two contracts, two strategies, walks of bars, entries, flips, flattening, nights."""
 
+    desk_class = OrderDesk
+
     @initialize(
         slippage=st.sampled_from([0.0, 1.0, 3.0]),
         half=st.sampled_from([0.0, 0.004]),
@@ -43,8 +46,8 @@ class TradingMachine(RuleBasedStateMachine):
         entry=st.sampled_from([OrderType.MARKET, OrderType.LIMIT]),
     )
     def begin(self, *, slippage, half, cap, rest, even, trailing, entry):
-        exits = ExitSettings(break_even_at=even, trailing=trailing, time_stop_min=7, square_off=None)
-        self.desk = OrderDesk(
+        exits = ExitSettings(break_even_at=even, trailing=trailing, time_stop_min=7.0, square_off=None)
+        self.desk = self.desk_class(
             DeskSettings(exits=exits, rest_target=rest, entry_order=entry, entry_patience_s=120),
             Ledger(START, StatedCharges()),
         )
@@ -119,6 +122,13 @@ class TradingMachine(RuleBasedStateMachine):
         for fill in (message for message in said if isinstance(message, Fill)):
             assert bar_.low - allowance <= fill.price <= bar_.high + allowance
             assert abs(fill.price / 0.05 - round(fill.price / 0.05)) < 1e-6
+
+    @rule(instrument=st.sampled_from([CALL, PUT, INDEX]), move=st.integers(-30, 30))
+    def tick(self, *, instrument, move):
+        """What is left at a tick is left at the next bar's prices: the exchange hears bars alone."""
+        price = max(self.prices.get(instrument, 24_500.0) + move * 0.05, 0.05)
+        ts = OPEN_TS + self.now * MINUTE + 1
+        self.world.send(self.desk.on_tick(Tick(instrument, ts, ts, price)))
 
     @rule(strategy=st.sampled_from(["", "a", "b"]))
     def flatten(self, strategy):

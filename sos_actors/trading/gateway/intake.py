@@ -31,7 +31,8 @@ class Intake:
         for one in shown:
             child = self.show(one, reading.began)
             seen.add(child.broker_id)
-            if child.owner is not None:
+            # Of what has ended and was told nothing follows: most of a day's book.
+            if child.owner is not None and not (child.owner.ended and child.settled):
                 met[child.owner.submit.order_id] = child.owner
         if not reading.tag:
             self._note_missing(seen, reading.began)

@@ -96,12 +96,16 @@ class PositionFound(Record, frozen=True):
 
 
 class StateSaved(Record, frozen=True):
-    """The whole state of the desk or of the risk book (`part`), and the orders the desk counts as working."""
+    """The state of the desk or of the risk book (`part`), and the orders the desk counts as working.
+
+    `whole` false: only what changed since the record of this part before it.
+    """
 
     ts: int
     part: str
     state: bytes
     working: tuple[str, ...] = ()
+    whole: bool = True
 
 
 AnyRecord = (

@@ -45,6 +45,7 @@ from sos_actors.trading.checkpoint import restore
 from sos_actors.trading.desk import DeskSettings, OrderDesk
 from sos_actors.trading.exits import ExitSettings
 from sos_actors.trading.gateway.gateway import OrderGateway
+from sos_actors.trading.gateway.records import OrderAsked, PlaceSent, StateSaved
 from sos_actors.trading.gateway.settings import GatewaySettings
 from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.limits import RiskBook, RiskSettings
@@ -155,10 +156,10 @@ class Life:
         self.book = RiskBook(RiskSettings(strategy_positions=3, cooldown_s=0.0))
         working = ()
         if "desk" in recovery.states:
-            restore(self.desk, recovery.states["desk"].state)
-            working = recovery.states["desk"].working
+            restore(self.desk, [saved.state for saved in recovery.states["desk"]])
+            working = recovery.states["desk"][-1].working
         if "risk" in recovery.states:
-            self.book.take_up(msgspec.msgpack.decode(recovery.states["risk"].state, type=RiskState))
+            self.book.take_up(msgspec.msgpack.decode(recovery.states["risk"][-1].state, type=RiskState))
         self.runtime = runtime = SimRuntime(strict=True)
         runtime.clock.now = START + round(begin * SECOND)
         self.gateway = OrderGateway(GatewaySettings(), contract, f"T{round(begin)}")
@@ -274,3 +275,33 @@ def test_killed_at_any_moment_of_an_entry_nothing_is_doubled_or_lost(tmp_path, m
     stops = [order for order in broker.orders.values() if not order.ended]
     assert sum(order.quantity for order in stops) == broker.position
     assert second.gateway.state().differences == ()
+
+
+class Noting:
+    """A topic that notes what passes."""
+
+    def __init__(self, topic, log) -> None:
+        self._topic, self._log = topic, log
+
+    def publish(self, message) -> None:
+        self._log.append(type(message))
+        self._topic.publish(message)
+
+
+def test_a_placing_waits_for_the_disk_and_a_change_for_what_was_written(tmp_path, monkeypatch):
+    life = Life(tmp_path, Broker(), 0)
+    gateway, log = life.runtime.actor("broker"), []
+    append, sync = life.store.append, life.store.sync
+    monkeypatch.setattr(life.store, "append", lambda record: (log.append(type(record)), append(record)))
+    monkeypatch.setattr(life.store, "sync", lambda: (log.append("sync"), sync()))
+    for kind in (SendPlace, SendModify):
+        gateway._topics[kind] = Noting(gateway.topic(kind), log)
+    life.at(5, plan(5))
+    for second in range(1, 20):
+        life.tick(second, 100.0)
+    life.at(10, Flatten(0, "FLATTEN"))
+    life.until_killed(20)
+    places = [n for n, what in enumerate(log) if what is SendPlace]
+    assert [log[n - 2 : n] for n in places] == [[PlaceSent, "sync"]] * 2
+    (change,) = [n for n, what in enumerate(log) if what is SendModify]
+    assert log[change - 2 : change + 2] == [StateSaved, OrderAsked, SendModify, "sync"]
