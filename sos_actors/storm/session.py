@@ -224,6 +224,7 @@ class Session:
 
     def _die(self) -> None:
         self._deaths += 1
+        self._halted = self._halted and bool(self._judge.halted_at)  # a word that nobody heard before the end
         self._bury()
         self._world.lose()
         if self._power:
