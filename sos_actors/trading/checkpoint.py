@@ -107,8 +107,8 @@ class DeskCheckpoint(msgspec.Struct, frozen=True, tag="desk-1"):
 
 
 #: The numbers of a trade.
-COUNTS = ("opened", "closed", "open", "entry_paise", "exit_paise", "charges_paise", "entry_ts", "exit_ts", "stops_failed",
-          "stop_due")  # fmt: skip
+COUNTS = ("opened", "closed", "open", "entry_paise", "exit_paise", "charges_paise", "entry_ts", "exit_ts",
+          "stops_failed", "stop_due")  # fmt: skip
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(DeskCheckpoint)
 
