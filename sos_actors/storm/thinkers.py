@@ -63,7 +63,7 @@ def spawn_thinkers(runtime: Runtime, cast: assembly.Cast, table: InstrumentTable
 
 
 def tell_the_day(runtime: Runtime, phase: SessionPhase, besides: tuple[str, ...]) -> None:
-    """Tell those who joined late what part of the day it is, but for the paths in `besides`."""
+    """Tell those who joined late what part of the day it is, but for the paths in `besides`. The clock knows."""
     for path in tuple(runtime):
-        if path not in besides and SessionPhase in runtime.actor(path).ports:
+        if path not in {"clock", *besides} and SessionPhase in runtime.actor(path).ports:
             runtime.tell(path, phase)
