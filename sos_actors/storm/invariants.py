@@ -137,7 +137,7 @@ class Judge:
         """Look at the books after something happened; `up`: our process is there and can act."""
         self.checks += 1
         self._never_short()
-        if self.now - self._looked >= 2 * SECOND_NS or self.now < self._looked:
+        if self._bare_since or self.now - self._looked >= 2 * SECOND_NS or self.now < self._looked:
             self._looked = self.now
             self._every_position_is_protected(up=up)
 

@@ -14,6 +14,7 @@ import pykka
 from sos_actors.actors.gateway import GatewayActor
 from sos_actors.actors.order import OrderActor
 from sos_actors.actors.risk import RiskActor
+from sos_actors.assembly import exits_by_strategy
 from sos_actors.config import Config
 from sos_actors.daemon.cast import contracts_by_table, with_real_orders
 from sos_actors.errors import StorageError
@@ -28,8 +29,10 @@ from sos_actors.sandbox.exchange import ExchangeSettings
 from sos_actors.storm.cast import LOT, StormLinkActor, TraderActor
 from sos_actors.storm.faults import Fault
 from sos_actors.storm.invariants import Judge, Rules
+from sos_actors.storm.market import Chain, Loose
 from sos_actors.storm.stage import ProcessDiedError, StormRuntime
 from sos_actors.storm.store import Disk, StormStore
+from sos_actors.storm.thinkers import real_cast, spawn_thinkers, tell_the_day
 from sos_actors.storm.world import World
 from sos_actors.trading.checkpoint import restore, working_orders
 from sos_actors.trading.desk import OrderDesk
@@ -44,6 +47,8 @@ from sos_actors.trading.risk_settings import RiskSettings, RiskState
 DAY, EXPIRY = dt.date(2026, 11, 20), dt.date(2026, 11, 24)
 _FREEZE = 1800
 _TRADERS = ("one", "two", "three", "four")
+#: One session of so many is traded by real strategies and not by scripted traders.
+REAL_EVERY = 8
 #: Before the end: entries stop, positions are closed, the storm dies down; then all must become quiet.
 _LAST_ENTRY, _SQUARE_OFF, _CALM = 16, 12, 8
 _VITAL = ("broker", "orders", "risk")
@@ -64,15 +69,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     struck: dict[str, int]
 
 
-def instruments() -> tuple[Instrument, ...]:
-    """Give what is listed: the index and three options."""
+def instruments(*, real: bool) -> tuple[Instrument, ...]:
+    """Give what is listed: the index and three options, for the real cast ten."""
     found = [
         Instrument(
             id="NSE|INDEX|NIFTY", upstox_key="NSE_INDEX|Nifty 50", exchange="NSE", kind="INDEX", underlying="NIFTY",
             trading_symbol="NIFTY",
         )
     ]  # fmt: skip
-    for number, (strike, right) in enumerate(((25_000, Right.CE), (25_000, Right.PE), (25_100, Right.CE))):
+    chain = tuple((strike, right) for strike in range(24_900, 25_101, 50) for right in Right)
+    few = ((25_000, Right.CE), (25_000, Right.PE), (25_100, Right.CE))
+    for number, (strike, right) in enumerate(chain if real else few):
         found.append(
             Instrument(
                 id=f"NSE|OPT|NIFTY|{EXPIRY}|{strike}|{right}", upstox_key=f"NSE_FO|{43885 + number}", exchange="NSE",
@@ -96,9 +103,12 @@ class Session:
         self._seed, self._faults = seed, faults
         self._start, self._end = span(hours)
         self._rng = random.Random(f"session {seed}")
-        listed = instruments()
+        self._real = seed % REAL_EVERY == REAL_EVERY - 1
+        listed = instruments(real=self._real)
         self._config = _config(self._end)
-        self._world = World(seed, self._start - MINUTE_NS, listed, ExchangeSettings())
+        market = Chain if self._real else Loose
+        self._world = World(seed, self._start - MINUTE_NS, listed, ExchangeSettings(), market)
+        self._cast = real_cast(tuple(one.id for one in listed), self._config)
         self._options = tuple(one.id for one in listed if one.kind == "OPT")
         self._disk = Disk(folder)
         rules = Rules(
@@ -184,7 +194,7 @@ class Session:
         """Put the order path together, as the records of the last life left it."""
         config, world = self._config, self._world
         ledger = Ledger(round(ExchangeSettings().account.cash * 100), ChargeSchedule(config.charges))
-        desk, book = OrderDesk(config.orders, ledger, {}), RiskBook(config.risk)
+        desk, book = OrderDesk(config.orders, ledger, exits_by_strategy(self._cast)), RiskBook(config.risk)
         store = StormStore(self._disk)
         states = store.recovery.states
         if "desk" in states:
@@ -193,7 +203,9 @@ class Session:
             book.take_up(msgspec.msgpack.decode(states["risk"][-1].state, type=RiskState))
         gateway = OrderGateway(config.gateway, contracts_by_table(lambda: world.table), "STORM1")
         spawn = runtime.spawn
-        for name in _TRADERS:
+        if self._real:
+            spawn_thinkers(runtime, self._cast, world.table)
+        for name in () if self._real else _TRADERS:
             spawn(TraderActor, f"trader/{name}", name, self._seed, self._options, world.told, policy=_TRADER_POLICY)
         spawn(
             GatewayActor, "broker", gateway, store, store.recovery.records, working_orders(desk), store.recovery.cut,
@@ -206,9 +218,8 @@ class Session:
         first = "desk" not in states
         for ts, phase in ((self._start - MINUTE_NS, Phase.PRE_OPEN), (self._start, Phase.OPEN)):
             if ts < now:
-                for path in _VITAL:
-                    if first or path != "orders" or phase is not Phase.PRE_OPEN:
-                        runtime.tell(path, SessionPhase(ts, DAY, phase))
+                morning = phase is Phase.PRE_OPEN and not first
+                tell_the_day(runtime, SessionPhase(ts, DAY, phase), besides=("orders",) if morning else ())
         self._follow(runtime)
         self._desk, self._gateway = desk, gateway
 
@@ -224,6 +235,7 @@ class Session:
 
     def _die(self) -> None:
         self._deaths += 1
+        self._halted = self._halted and bool(self._judge.halted_at)  # a word that nobody heard before the end
         self._bury()
         self._world.lose()
         if self._power:
@@ -269,7 +281,7 @@ class Session:
             runtime.dies_at = runtime.delivered + fault.count
             self._power, self._down_s = fault.kind == "power_lost", fault.seconds
         elif fault.kind == "strategy_crash":
-            runtime.crash_at = (runtime.delivered + fault.count, ("trader/",))
+            runtime.crash_at = (runtime.delivered + fault.count, ("trader/", "strategy/"))
         elif fault.kind == "vital_crash":
             runtime.crash_at = (runtime.delivered + fault.count, _VITAL)
             self._down_s = fault.seconds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import math
 import random
 from collections import Counter, deque
 from collections.abc import Callable
@@ -34,16 +33,16 @@ from sos_actors.messages import (
 from sos_actors.sandbox.exchange import EventKind, Exchange, ExchangeSettings
 from sos_actors.storm.broker import SimulatedBroker
 from sos_actors.storm.faults import AT_THE_EXCHANGE, Fault
+from sos_actors.storm.market import TICK, Market
 from sos_actors.upstox.answers import OUTCOMES, Answerer, BookRead, Command, Read
 from sos_actors.upstox.errors import Certainty
 from sos_actors.upstox.order_stream import UpdateReader
 
 _READS = (ReadOrders, ReadTrades, ReadPositions, ReadFunds)
-#: Time between two quotes of one contract, and the volatility of one step.
-_STEP_NS, _SIGMA = 3 * SECOND_NS, 0.002
+#: Time between two quotes of one contract.
+_STEP_NS = 3 * SECOND_NS
 #: How long the client waits for an answer, and how long until a lost stream is there again, ns.
 _TIME_OUT_NS, _RECONNECT_NS = 7 * SECOND_NS, 2 * SECOND_NS
-_TICK = 0.05
 #: The broker's code for a stop whose trigger it does not take.
 _NO_STOP = "UDAPI1038"
 
@@ -55,7 +54,10 @@ class World:
     mistake in the program explains.
     """
 
-    def __init__(self, seed: int, start: int, instruments: tuple[Instrument, ...], settings: ExchangeSettings) -> None:
+    def __init__(
+        self, seed: int, start: int, instruments: tuple[Instrument, ...], settings: ExchangeSettings,
+        market: Callable[[tuple[Instrument, ...], random.Random], Market],
+    ) -> None:  # fmt: skip
         self.now = start
         self.table = InstrumentTable(instruments)
         self.exchange = Exchange(settings, self.table, np.random.default_rng(seed))
@@ -77,10 +79,10 @@ class World:
         self._queues: dict[str, deque[Command | Read]] = {}
         self._pending: dict[str, list[Fault]] = {"lost_request": [], "stuck_request": []}
         self._until: dict[str, int] = {}
-        self.prices = {one.id: 60.0 + 40.0 * number for number, one in enumerate(instruments) if one.kind == "OPT"}
+        self._market = market(instruments, self._rng)
         #: The last tick of each contract that the feed told.
         self.told: dict[str, Tick] = {}
-        self._volumes = dict.fromkeys(self.prices, 0.0)
+        self._volumes = {one.id: 0.0 for one in instruments if one.kind == "OPT"}
         self._quote()
 
     # -- time ----------------------------------------------------------------------------------------------------
@@ -220,12 +222,11 @@ class World:
         """Move every contract, the exchange first, and let the feed tell of it as far as it works."""
         self.at(self.now + _STEP_NS, self._quote)
         rng, now = self._rng, self.now
-        for instrument, before in self.prices.items():
-            drift = _SIGMA * rng.gauss(0.0, 1.0) + (0.0002 * math.log(100.0 / before))
-            jump = rng.gauss(0.0, 0.04) if rng.random() < 0.002 else 0.0
-            price = max(round(before * math.exp(drift + jump) / _TICK), 100) * _TICK
-            self.prices[instrument] = price
-            half = _TICK * rng.randint(1, 4)
+        for instrument, price in self._market.step():
+            if instrument not in self._volumes:
+                self._feed(Tick(instrument, now, now, price))  # the index: nobody can trade it
+                continue
+            half = TICK * rng.randint(1, 4)
             size = 65 * rng.randint(1, 20)
             self._volumes[instrument] += size
             bid, ask = round(price - half, 2), round(price + half, 2)

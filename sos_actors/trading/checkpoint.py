@@ -120,8 +120,8 @@ class DeskCheckpoint(msgspec.Struct, frozen=True, array_like=True, tag="desk-2")
 
 
 #: The numbers of a trade.
-COUNTS = ("opened", "closed", "open", "entry_paise", "exit_paise", "charges_paise", "entry_ts", "exit_ts", "stops_failed",
-          "stop_due")  # fmt: skip
+COUNTS = ("opened", "closed", "open", "entry_paise", "exit_paise", "charges_paise", "entry_ts", "exit_ts",
+          "stops_failed", "stop_due")  # fmt: skip
 #: Bytes of increments after which a whole state is due; more when the state is large.
 _LARGE = 1 << 18
 _counts_of = attrgetter(*COUNTS)

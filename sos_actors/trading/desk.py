@@ -8,9 +8,9 @@ It owns the trades, their orders, their exits and the ledger. The rules it keeps
   an entry.
 * Whatever units a broker's late or doubled fill leaves behind are booked and closed at the market as a trade of
   their own (a *stray*), never hidden.
-* An exit that was refused or ended short is sent again after a while, at the next minute at the latest. A stop that came
-  to nothing is watched here until another rests at the broker; when several in a row come to nothing the position is
-  closed.
+* An exit that was refused or ended short is sent again after a while, at the next minute at the latest. A stop that
+  came to nothing is watched here until another rests at the broker; when several in a row come to nothing the position
+  is closed.
 * Ids are functions of the intent's id, so a replay sends the same ones.
 """
 

@@ -88,7 +88,7 @@ class OrderRecord:
 
     `cancelling` is set by the owner when it has asked to take the order back, `leaving` when it has made a stop the
     exit; `resize` notes a quantity asked for,
-    which the broker may have been too far to grant: `quantity_before` is the one it replaces.
+    which the broker may have been too far to grant: `quantity_before` is the least there was before it.
     """
 
     __slots__ = (
@@ -121,8 +121,8 @@ class OrderRecord:
         self.fill_ids: list[str] = []
 
     def resize(self, quantity: int) -> None:
-        """Note that the broker was asked to make it `quantity` units in all."""
-        self.quantity_before = self.quantity
+        """Note that the broker was asked to make it `quantity` units in all; of several wishes none may be granted."""
+        self.quantity_before = min(self.quantity_before, self.quantity)
         self.quantity = quantity
 
     @property

@@ -6,6 +6,10 @@ import pytest
 from actor_helpers import DAY, MINUTE, NS, Ear, ist
 from live_helpers import Script
 
+from sos_actors.actors.order import OrderActor
+from sos_actors.config import Config
+from sos_actors.market.charges import ChargeSchedule
+from sos_actors.market.ids import option_id
 from sos_actors.messages import (
     AccountMarked,
     Direction,
@@ -15,16 +19,12 @@ from sos_actors.messages import (
     OrderStatus,
     OrderUpdate,
     Phase,
+    Right,
     SessionPhase,
     Side,
     SubmitOrder,
     TradePlan,
 )
-from sos_actors.actors.order import OrderActor
-from sos_actors.market.charges import ChargeSchedule
-from sos_actors.market.ids import option_id
-from sos_actors.config import Config
-from sos_actors.messages import Right
 from sos_actors.runtime import SimRuntime
 from sos_actors.trading.checkpoint import checkpoint, restore
 from sos_actors.trading.desk import OrderDesk
@@ -36,7 +36,9 @@ START = ist("10:00")
 
 
 def new_desk():
-    return OrderDesk(DeskSettings(rest_target=False, exit_by_stop=True), Ledger(100_000_00, ChargeSchedule(Config().charges)))
+    return OrderDesk(
+        DeskSettings(rest_target=False, exit_by_stop=True), Ledger(100_000_00, ChargeSchedule(Config().charges))
+    )
 
 
 def plan():
@@ -65,7 +67,10 @@ def test_a_lost_stop_leaves_again_by_a_timer():
         [
             (START + NS, lambda runtime: runtime.publish(OrderIntent("i", START, plan()))),
             (START + 2 * NS, lambda runtime: runtime.publish(Fill("f", "i-e", START, CALL, Side.BUY, 75, 100.0))),
-            (START + 3 * NS, lambda runtime: runtime.publish(OrderUpdate("i-s", START + 3 * NS, OrderStatus.REJECTED, "no"))),
+            (
+                START + 3 * NS,
+                lambda runtime: runtime.publish(OrderUpdate("i-s", START + 3 * NS, OrderStatus.REJECTED, "no")),
+            ),
         ],
     )
     sent = [(m.order_id, m.role) for m in heard if isinstance(m, SubmitOrder)]

@@ -126,7 +126,11 @@ def test_a_token_the_broker_refuses_is_dead_until_another_comes(tmp_path):
 def test_what_waits_for_the_network_waits_in_real_time(speed, scale):
     before = Config(gateway=GatewaySettings(trades_wait_s=1.0, answer_s=30.0, read_s=20.0, chase_s=3.0))
     after = with_real_orders(before, speed)
-    assert (after.gateway.trades_wait_s, after.gateway.answer_s, after.gateway.read_s) == (scale, 30 * scale, 20 * scale)
+    assert (after.gateway.trades_wait_s, after.gateway.answer_s, after.gateway.read_s) == (
+        scale,
+        30 * scale,
+        20 * scale,
+    )
     assert after.gateway.chase_s == 3.0  # how long the market is waited for is the clock's time
     assert (after.orders.exit_by_stop, after.orders.rest_target) == (True, False)
 

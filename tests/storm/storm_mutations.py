@@ -13,6 +13,7 @@ from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.gateway.settings import Contract
 from sos_actors.trading.gateway.telling import Teller
 from sos_actors.trading.limits import RiskBook
+from sos_actors.trading.order_machine import OrderRecord
 
 
 def send_again_on_time_out(patch):
@@ -172,6 +173,13 @@ def leave_a_stop_too_small(patch):
     patch.setattr(Changer, "_too_small", lambda self, order, missing: None)
 
 
+def believe_the_last_of_two_growths(patch):
+    def resize(self, quantity):
+        self.quantity_before, self.quantity = self.quantity, quantity
+
+    patch.setattr(OrderRecord, "resize", resize)
+
+
 #: Bug -> the promises of which one must be seen broken.
 MUTATIONS = (
     send_again_on_time_out,
@@ -194,4 +202,5 @@ MUTATIONS = (
     try_a_refused_stop_for_ever,
     rest_a_second_stop_while_the_first_is_in_doubt,
     leave_a_stop_too_small,
+    believe_the_last_of_two_growths,
 )

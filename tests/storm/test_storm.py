@@ -1,13 +1,17 @@
 """The promises hold in every storm, and the storm finds bugs that break them."""
 
+from collections import Counter
+
 import pytest
 from loguru import logger
 from storm_mutations import MUTATIONS
 
 from sos_actors.market.clocktime import MINUTE_NS
+from sos_actors.messages import ExitReason
 from sos_actors.storm import runner
 from sos_actors.storm.faults import Fault
-from sos_actors.storm.session import span
+from sos_actors.storm.session import REAL_EVERY, span
+from sos_actors.trading.flow import TradeFlow
 
 HOURS, RATE = 0.75, 60.0
 SEEDS = 200
@@ -33,6 +37,33 @@ def test_promises_hold_in_every_storm():
         assert not result.violations, runner.shrink(result.seed, HOURS, RATE, result)
     assert figures.executions > 10 * SEEDS
     assert figures.deaths > SEEDS
+
+
+def test_real_strategies_trade_and_turn_from_side_to_side_in_the_storm(monkeypatch):
+    closed = Counter()
+    real = TradeFlow.finish
+
+    def finish(self, trade, ts, *detail):
+        if trade.opened and trade.intent_id in self.live:
+            closed[trade.plan.strategy, trade.closed_by] += 1
+        return real(self, trade, ts, *detail)
+
+    monkeypatch.setattr(TradeFlow, "finish", finish)
+    seeds = range(REAL_EVERY - 1, 12 * REAL_EVERY, REAL_EVERY)
+    results = list(runner.run(seeds, HOURS, RATE))
+    assert not [result.violations for result in results if result.violations]
+    assert sum(result.struck.get("strategy_crash", 0) for result in results) > 5
+    assert sum(result.deaths for result in results) > 5
+    assert {strategy for strategy, _ in closed} == {"turning", "strong", "weak"}
+    assert closed["turning", ExitReason.FLIP]
+
+
+def test_a_broker_that_refuses_every_stop_gets_the_position_closed():
+    start, _ = span(HOURS)
+    for seed in range(6):
+        result = runner.play(seed, HOURS, (Fault(start, "stops_refused", 1_800.0),))
+        assert not result.violations
+        assert result.executions > 4
 
 
 def test_a_halt_survives_the_power():

@@ -179,3 +179,18 @@ def test_an_exit_at_work_is_not_doubled_by_the_timer():
     assert again.role is OrderRole.EXIT
     assert desk.next_due() == at(62.0)
     assert desk.on_timer(at(62.0)) == []
+
+
+def test_a_stop_that_filled_before_either_of_two_growths_is_complete_and_the_rest_is_sold():
+    desk = fresh()
+    desk.on_intent(intent(quantity=300))
+    desk.on_fill(fill("f1", Side.BUY, 75, 100.0, order_id="i-e"))
+    says(desk, "i-s", OrderStatus.OPEN)
+    desk.flatten(at(1.0))
+    for number in (2, 3):  # the entry goes on filling; the stop, an exit by now, is to grow with it, twice
+        (growth,) = desk.on_fill(fill(f"f{number}", Side.BUY, 75, 100.0, order_id="i-e", ts=at(2.0)))[1:]
+        assert (growth.order_id, growth.quantity) == ("i-s", 75 * number)
+    says(desk, "i-e", OrderStatus.CANCELLED, 2.5)
+    desk.on_fill(fill("x1", Side.SELL, 75, 99.0, order_id="i-s", ts=at(3.0)))
+    (out,) = says(desk, "i-s", OrderStatus.FILLED, 3.0)
+    assert (out.role, out.quantity) == (OrderRole.EXIT, 150)
