@@ -4,7 +4,7 @@
 
 The live cast as the daemon has it: market feed on the SDK's socket, a bar actor for each of 486 options, indices,
 futures and India VIX, chains, structure, studies, the whole playbook, selectors, limits, a durable desk, the gateway
-with its record on disk (fdatasync before every request), the data keeper. Another process (bench/frame_server.py)
+with its record on disk, the data keeper. Another process (bench/frame_server.py)
 writes frames that were made beforehand to a loopback WebSocket; a broker in this process (bench/quick_broker.py) fills
 after as long as a broker takes. Trades are held whose target is hit by a tick so many times a second: the desk, which
 watches every tick, makes the resting stop an order that leaves, and the gateway sends that.

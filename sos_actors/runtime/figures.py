@@ -37,11 +37,13 @@ class Histogram:
 def summary(histograms: Iterable[Histogram]) -> dict[str, Any]:
     """Give count, p50, p99 and the largest (ns) of several histograms together; None where nothing was counted."""
     parts = list(histograms)
-    # Hundreds of actors are summed up while the daemon works: all of this stays inside the interpreter's own loops.
-    counts = parts[0].counts if len(parts) == 1 else list(map(sum, zip(*(part.counts for part in parts), strict=True)))
-    running = list(accumulate(counts))
+    # Hundreds of actors are summed up while the daemon works: all of this stays inside the interpreter's own loops, and
+    # nothing is gone through above the largest.
+    largest = max([part.largest for part in parts], default=0)
+    top = _place(max(largest, 4)) + 1
+    counts = [part.counts[:top] for part in parts]
+    running = list(accumulate(counts[0] if len(counts) == 1 else map(sum, zip(*counts, strict=True))))
     total = running[-1] if running else 0
-    largest = max((part.largest for part in parts), default=0)
     return {
         "count": total,
         "p50": _quantile(running, total, 0.5, largest),
@@ -58,6 +60,12 @@ def spread(histograms: Iterable[Histogram], bounds_ns: Sequence[int]) -> list[in
             if count:
                 found[bisect_left(bounds_ns, _middle(place))] += count
     return found
+
+
+def _place(ns: int) -> int:
+    """Give the bucket of a duration of 4 ns or more."""
+    power = ns.bit_length()
+    return (power << 2) + (ns >> (power - 3) & 3)
 
 
 def _middle(place: int) -> int:

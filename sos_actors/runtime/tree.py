@@ -1,10 +1,12 @@
 """What the live stage says of itself, as plain data (numbers, strings, None) for whoever shows it.
 
-Nothing is asked of an actor: counters and histograms are read from outside while the groups work.
+Nothing is asked of an actor: counters and histograms are read from outside while the groups work, a few actors at a
+time, so that a tick on its way does not wait for all of them.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from sos_actors.runtime.group import Group
     from sos_actors.runtime.live import LiveRuntime
 
+#: So many actors are read at a time; then whoever waits for the interpreter has it.
+_AT_ONCE = 8
 #: How many instruments of a group are listed whose ticks were merged most.
 _TOP = 10
 
@@ -73,7 +77,9 @@ def _actors(runtime: LiveRuntime, busy: dict[str, tuple[str, float]]) -> list[di
     letters = runtime.dead_letters.by_path()
     groups = {group.name: group for group in runtime.groups()}
     found = []
-    for one in runtime.stats():
+    for number, one in enumerate(runtime.stats()):
+        if not number % _AT_ONCE:
+            time.sleep(0)
         group = groups[one.group]
         handling, seconds = busy[one.group]
         working = handling == one.path

@@ -145,6 +145,7 @@ class Checkpointer:
         self._prices: dict[str, float] = {}
         self._fills = 0
         self._whole = self._since = 0
+        self._encode_changed()  # what a restored desk has: not at the first event, which may be urgent
 
     @property
     def due(self) -> bool:

@@ -67,6 +67,7 @@ def walk(seed: int, *, restarts: bool, **settings):
             world.desk = fresh(**settings)
             restore(world.desk, [raw])
             assert checkpoint(world.desk) == raw
+            assert Checkpointer(world.desk).save() == (raw, True)
         for name in (CALL, PUT):
             o = price[name]
             c = max(round((o + rng.gauss(0, 3)) / 0.05) * 0.05, 1.0)
