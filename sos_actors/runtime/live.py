@@ -8,6 +8,7 @@ plays history that way first, through the same cast; then `start_wall` lets wall
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -32,9 +33,10 @@ from sos_actors.runtime.tree import tree
 from sos_actors.runtime.walltime import WallTime
 from sos_actors.runtime.worker import Here, Worker
 
-#: Called in a group's thread before each delivery: group, the delivery's number in it (ascending, with gaps), port,
-#: message, and the clock's now, which the handler will see.
-Recorder = Callable[[str, int, Port, Any, int], None]
+#: Called in a group's thread before each delivery: group, the delivery's serial number among those of all groups (from
+#: 0, without gaps), port, message, the clock's now, which the handler will see, and the message's cause: the serial
+#: number of the delivery that sent it, or OUTSIDE or TIMER.
+Recorder = Callable[[str, int, Port, Any, int, int], None]
 #: No times taken, no ticks merged: what a backtest on threads runs with.
 PLAIN = RuntimeSettings(measure=False, conflate_above=0)
 #: Seconds the watchdog waits for a lock that a hanging actor may hold.
@@ -64,6 +66,7 @@ class LiveRuntime(Runtime):
         self.recorder = recorder
         self.monotonic = monotonic
         self.here = Here()
+        self.serials = itertools.count()
         self.driver: Driver | None = None
         self._groups: dict[str, Group] = {}
         self._stop_timeout_s = settings.stop_s if stop_timeout_s is None else stop_timeout_s

@@ -31,10 +31,15 @@ class ControlPort(Port):
     __slots__ = ()
 
 
+#: Instead of a delivery's serial number, the cause of what came from a thread that is no actor's, and of a timer.
+OUTSIDE, TIMER = -1, -2
+
+
 class Here(threading.local):
-    """Which worker the present thread is, if any."""
+    """Which worker the present thread is, if any; and if none, the cause of what it sends."""
 
     worker: Worker | None = None
+    outside: int = OUTSIDE
 
 
 class Worker:
@@ -44,7 +49,19 @@ class Worker:
     as long as `delivered` stands still and the mailbox does not become empty.
     """
 
-    __slots__ = ("_now", "_stamp", "_timed", "delivered", "entry", "group", "live", "origin", "runtime", "thread")
+    __slots__ = (
+        "_now",
+        "_stamp",
+        "_timed",
+        "delivered",
+        "entry",
+        "group",
+        "live",
+        "origin",
+        "runtime",
+        "serial",
+        "thread",
+    )
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -54,6 +71,8 @@ class Worker:
         self.entry: Any = None
         #: When (monotonic ns) that came in from outside which led to the message now handled.
         self.origin = 0
+        #: Number of the present delivery among those of all groups, where a recorder wants to know.
+        self.serial = OUTSIDE
         self._stamp = -1
         self._now = 0
         self._timed = self._timing()
@@ -88,21 +107,21 @@ class Worker:
         take = self.group.queue.get
         deliver = self._timed
         while self.live:
-            self.entry = port, message, put_at, origin = take()
+            self.entry = port, message, put_at, origin, cause = take()
             if type(port) is ControlPort:
                 self.origin = origin
                 port.handle(message)
             else:
-                deliver(port, message, put_at, origin)
+                deliver(port, message, put_at, origin, cause)
             self.delivered += 1
 
-    def _timing(self) -> Callable[[Port, Any, int, int], None]:
+    def _timing(self) -> Callable[[Port, Any, int, int, int], None]:
         """Make the function that delivers one message and takes its time: with all it needs at hand."""
         runtime, group = self.runtime, self.group
         monotonic, recorder = runtime.monotonic, runtime.recorder
-        find = group.figures.get
+        find, serials = group.figures.get, runtime.serials
 
-        def deliver(port: Port, message: Any, put_at: int, origin: int) -> None:
+        def deliver(port: Port, message: Any, put_at: int, origin: int, cause: int) -> None:
             began = monotonic()
             figures = find(port)
             if figures is None:
@@ -115,7 +134,8 @@ class Worker:
             if figures.stage is not None:
                 figures.stage.add(began - origin)
             if recorder is not None:
-                recorder(group.name, group.carried + self.delivered, port, message, runtime.clock.now)
+                serial = self.serial = next(serials)
+                recorder(group.name, serial, port, message, runtime.clock.now, cause)
             port.handled += 1
             handle = port.handle
             try:
@@ -134,9 +154,9 @@ class Worker:
         entry = self.entry
         self.delivered += 1
         if self.group.measured:
-            _, _, put_at, origin = entry
-            self.entry = (port, message, put_at, origin)
-            self._timed(port, message, put_at, origin)
+            _, _, put_at, origin, _ = entry
+            self.entry = (port, message, put_at, origin, OUTSIDE)  # a merged tick is nobody's: as if from outside
+            self._timed(port, message, put_at, origin, OUTSIDE)
             return
         self.entry = (port, message)
         port.handled += 1

@@ -1,0 +1,247 @@
+"""Replay: a recorded session run again in one thread, each message it sends compared with the one recorded.
+
+The deliveries are made one after the other by their serial numbers, which is an order the threads could have taken: a
+message has a higher number than the delivery that sent it. What came from outside, timers among it, is taken from the
+record; what the cast sent is taken from the replayed cast and must be what the record has, in the same order on every
+way from one group to another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+import pykka
+from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
+
+from sos_actors.messages import ActorBenched, Stage
+from sos_actors.messages.codec import decode
+from sos_actors.runtime.actor import Actor, Start
+from sos_actors.runtime.base import Runtime
+from sos_actors.runtime.clock import ClockActor
+from sos_actors.runtime.journal.deliveries import OPAQUE, START, STOP, Delivery, body_of, kind_of
+from sos_actors.runtime.journal.format import JournalError
+from sos_actors.runtime.topics import Port
+from sos_actors.runtime.worker import OUTSIDE
+
+#: Puts the cast, or its next part, into a runtime: with the groups and the order of the recorded session.
+Build = Callable[[Runtime], Any]
+
+
+class Divergence(Exception):
+    """The replay did not do what the record says. `delivery` is the serial number of the first difference."""
+
+    def __init__(self, delivery: int, path: str, text: str) -> None:
+        super().__init__(f"delivery {delivery} ({path}): {text}")
+        self.delivery, self.path, self.text = delivery, path, text
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a replay came to. `stopped` says why it ended before the record did, '' if it did not."""
+
+    deliveries: int
+    compared: int
+    run_hash: str
+    stopped: str = ""
+
+
+class ReplayClock(ClockActor):
+    """Time as recorded. Timers are set in vain: that they fired is in the record."""
+
+    def schedule(self, at: int, stage: Stage, actor: Actor, message: Any) -> int:
+        """Give the timer's number."""
+        del at, stage, actor, message
+        self._seq += 1
+        return self._seq
+
+    def play(self, *args: Any, **kwargs: Any) -> None:
+        """Leave the series alone: what was played of it is in the record."""
+
+
+class _Way:
+    """The mailbox of a group, which sorts what is put into it by where it comes from."""
+
+    def __init__(self, name: str, runtime: ReplayRuntime) -> None:
+        self.name = name
+        self.put = partial(runtime.sent, name)
+
+
+class ReplayRuntime(Runtime):
+    """A cast that is handed recorded deliveries. What it is sent from outside a delivery is in the record already."""
+
+    clock_class = ReplayClock
+
+    def __init__(self, parts: Sequence[Build], edges: Iterable[str] = ()) -> None:
+        """`parts` build the cast: the first at once, each other when the record starts an actor not there yet.
+
+        `edges`: first parts of the paths of actors that touch the world. They are not replayed, and what they sent
+        is taken from the record.
+        """
+        self._edges = frozenset(edges)
+        self._ways: dict[str, _Way] = {}
+        self._sent: defaultdict[tuple[str, str], deque[tuple[int, Port, Any]]] = defaultdict(deque)
+        self._starts: dict[str, tuple[Port, Any]] = {}
+        #: Group of each delivery so far; '' of an edge's.
+        self._groups: list[str] = []
+        self._group = ""
+        self._serial = OUTSIDE
+        self.compared = 0
+        super().__init__()
+        self.start_clock()
+        self._parts = deque(parts)
+        if self._parts:
+            self._parts.popleft()(self)
+
+    def dispatcher_for(self, group: str) -> _Way:
+        """Give the group's mailbox."""
+        return self._ways.setdefault(group, _Way(group, self))
+
+    def sent(self, group: str, item: tuple[Port, Any]) -> None:
+        """Take what the delivery now made sends to a group."""
+        port, message = item
+        if self._serial != OUTSIDE:
+            if not self.is_edge(port.actor.path):
+                self._sent[self._group, group].append((self._serial, port, message))
+        elif isinstance(message, Start):
+            self._starts[port.actor.path] = item
+
+    def future(self) -> pykka.Future[Any]:
+        """Give a future; nobody waits for it."""
+        return pykka.ThreadingFuture()
+
+    def run(self) -> None:
+        """Never called: time is in the record."""
+        raise RuntimeError("a replay is driven by its record")
+
+    def is_edge(self, path: str) -> bool:
+        """Say whether an actor is left out."""
+        return path.partition("/")[0] in self._edges
+
+    def deliver_recorded(self, one: Delivery) -> None:
+        """Make one delivery. Raises Divergence, JournalError."""
+        edge = self.is_edge(one.path)
+        self._groups.append("" if edge else one.group)
+        if edge:
+            return
+        source = self._groups[one.cause] if 0 <= one.cause < one.serial else ""
+        port, message = self._own(one, source) if source else self._from_record(one)
+        self.clock.now = one.now
+        self._group, self._serial = one.group, one.serial
+        port.handled += 1
+        try:
+            port.handle(message)
+        except Exception as error:  # noqa: BLE001 - supervision decides, as it did
+            self.failed(port.actor, message, error)
+        finally:
+            self._serial = OUTSIDE
+
+    def _own(self, one: Delivery, source: str) -> tuple[Port, Any]:
+        """Give what the replayed cast sent; it must be what was recorded."""
+        way = self._sent[source, one.group]
+        if not way or way[0][0] > one.cause:
+            raise Divergence(one.cause, self._path(one), f"did not send the {one.kind} to {one.path} that was recorded")
+        cause, port, message = way.popleft()
+        kind, path = kind_of(message), port.actor.path
+        if cause < one.cause:
+            raise Divergence(cause, path, f"{kind} to {path} was sent, which the record does not have")
+        if (kind, path) != (one.kind, one.path):
+            raise Divergence(cause, one.path, f"{kind} to {path} was sent, recorded is {one.kind} to {one.path}")
+        if body_of(message) != one.body:
+            raise Divergence(cause, path, differences(type(message), one.body, message))
+        self.compared += 1
+        return port, message
+
+    def _path(self, one: Delivery) -> str:
+        return one.path
+
+    def _from_record(self, one: Delivery) -> tuple[Port, Any]:
+        """Give what came from outside."""
+        if one.kind == START:
+            if one.path not in self._starts and self._parts:
+                self._parts.popleft()(self)
+            found = self._starts.pop(one.path, None)
+            if found is None:
+                raise Divergence(one.serial, one.path, "was started, and is not in the cast that was built for the replay")
+            return found
+        member = self._cast.get(one.path)
+        if member is None:
+            raise Divergence(one.serial, one.path, f"was given a {one.kind}, and is not in the cast of the replay")
+        ports = member.actor.ports
+        if one.kind == STOP:
+            return ports[Envelope], Envelope(_ActorStop())
+        if one.kind == OPAQUE:
+            what = msgspec.msgpack.decode(one.body)
+            raise JournalError(f"delivery {one.serial} to {one.path}: {what} cannot be made again from a record")
+        for kind, port in ports.items():
+            if kind.__name__ == one.kind:
+                return port, _read(one, kind)
+        raise Divergence(one.serial, one.path, f"was given a {one.kind}, which it does not handle")
+
+    def check_rest(self, last: Sequence[Delivery]) -> None:
+        """See that nothing was sent which the record should have: of each way what lies before its last cause."""
+        latest: dict[tuple[str, str], int] = {}
+        for one in last:
+            if one.cause >= 0:
+                latest[self._groups[one.cause], one.group] = one.cause
+        for way, waiting in self._sent.items():
+            if waiting and waiting[0][0] < latest.get(way, -1):
+                cause, port, message = waiting[0]
+                raise Divergence(cause, port.actor.path, f"{kind_of(message)} was sent, which the record does not have")
+
+
+def _read(one: Delivery, kind: type) -> Any:
+    try:
+        return decode(one.body, kind)
+    except msgspec.MsgspecError as error:
+        raise JournalError(f"delivery {one.serial} to {one.path}: a {one.kind} that cannot be read: {error}") from None
+
+
+def differences(kind: type, recorded: bytes, replayed: Any) -> str:
+    """Say in which fields a recorded message and the replayed one differ."""
+    before = msgspec.msgpack.decode(recorded)
+    after = msgspec.msgpack.decode(body_of(replayed))
+    names = getattr(kind, "__struct_fields__", ())
+    fields = [
+        f"{name}: recorded {old!r}, replayed {new!r}"
+        for name, old, new in zip(names, before[1:], after[1:], strict=False)
+        if msgspec.msgpack.encode(old) != msgspec.msgpack.encode(new)
+    ]
+    return f"{kind.__name__} differs in {'; '.join(fields) or 'its length'}"
+
+
+def replay(
+    record: Sequence[Delivery],
+    runtime: ReplayRuntime,
+    before: Callable[[Delivery], bool] = lambda _: True,
+) -> Outcome:
+    """Run a record again. Raises Divergence at the first difference, JournalError for what cannot be replayed.
+
+    `before` is called before each delivery; when it gives False the replay ends there. A record in which a thread was
+    given up is replayed up to the message that hung.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    end, stopped = _end_of(record)
+    for one in record[:end]:
+        if not before(one):
+            return Outcome(one.serial, runtime.compared, digest.hexdigest(), "stopped where that was asked for")
+        runtime.deliver_recorded(one)
+        digest.update(f"{one.path} {one.kind} {one.now} {len(one.body)} ".encode() + one.body)
+    runtime.check_rest(record[:end])
+    return Outcome(end, runtime.compared, digest.hexdigest(), stopped)
+
+
+def _end_of(record: Sequence[Delivery]) -> tuple[int, str]:
+    """Give how many deliveries can be replayed, and why not more: the first actor whose thread was given up."""
+    for one in record:
+        if one.kind == ActorBenched.__name__ and one.cause == OUTSIDE:
+            path = decode(one.body, ActorBenched).path
+            hung = max((d.serial for d in record[: one.serial] if d.path == path), default=one.serial)
+            return hung, f"{path} hung in delivery {hung} and its thread was given up: what follows cannot be replayed"
+    return len(record), ""
