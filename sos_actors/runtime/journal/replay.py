@@ -27,9 +27,11 @@ from sos_actors.runtime.base import Runtime
 from sos_actors.runtime.clock import ClockActor
 from sos_actors.runtime.journal.deliveries import OPAQUE, START, STOP, Delivery, body_of, kind_of
 from sos_actors.runtime.journal.format import JournalError
-from sos_actors.runtime.topics import Port
+from sos_actors.runtime.topics import Port, Put, Topic
 from sos_actors.runtime.worker import OUTSIDE
 
+#: Deliveries for which what they said is remembered.
+_REMEMBERED = 100_000
 #: Puts the cast, or its next part, into a runtime: with the groups and the order of the recorded session.
 Build = Callable[[Runtime], Any]
 
@@ -73,6 +75,42 @@ class _Way:
         self.put = partial(runtime.sent, name)
 
 
+class ReplayTopic(Topic):
+    """A topic that tells the replay what is said on it, also to nobody, and whose subscriptions change."""
+
+    __slots__ = ("_runtime",)
+
+    def __init__(self, kind: type, key: str, runtime: ReplayRuntime) -> None:
+        self._runtime = runtime
+        super().__init__(kind, key)
+        self._listen()
+
+    def _listen(self) -> None:
+        to_targets, said = self.publish, self._runtime.said
+
+        def publish(message: Any) -> None:
+            said(message)
+            to_targets(message)
+
+        self.publish = publish
+
+    def add(self, put: Put, port: Port) -> None:
+        """Subscribe a port."""
+        before = self.targets
+        super().add(put, port)
+        if self.targets is not before:
+            self._listen()
+            self._runtime.note_change(port.actor.path)
+
+    def remove(self, actor: object) -> None:
+        """Take every port of this actor out."""
+        before = self.targets
+        super().remove(actor)
+        if self.targets is not before:
+            self._listen()
+            self._runtime.note_change(getattr(actor, "path", ""))
+
+
 class ReplayRuntime(Runtime):
     """A cast that is handed recorded deliveries. What it is sent from outside a delivery is in the record already."""
 
@@ -93,6 +131,13 @@ class ReplayRuntime(Runtime):
         self._group = ""
         self._serial = OUTSIDE
         self.compared = 0
+        #: By delivery, of the last ones: what it said on topics.
+        self._said: dict[int, list[Any]] = {}
+        #: By path: the deliveries that changed what it hears.
+        self._changes: defaultdict[str, list[int]] = defaultdict(list)
+        #: By delivery: the last serial number before its group's next delivery, so the end of what it may overlap.
+        self._ends: Sequence[int] = ()
+        self._record: Sequence[Delivery] = ()
         super().__init__()
         self.start_clock()
         self._parts = deque(parts)
@@ -111,6 +156,43 @@ class ReplayRuntime(Runtime):
                 self._sent[self._group, group].append((self._serial, port, message))
         elif isinstance(message, Start):
             self._starts[port.actor.path] = item
+
+    def topic(self, kind: type, key: str = "") -> Topic:
+        """Give the topic of (message type, key), making it if need be."""
+        found = self._topics.get((kind, key))
+        if found is None:
+            found = self._topics[kind, key] = ReplayTopic(kind, key, self)
+        return found
+
+    def said(self, message: Any) -> None:
+        """Remember what the present delivery said on a topic."""
+        if self._serial != OUTSIDE:
+            self._said.setdefault(self._serial, []).append(message)
+
+    def note_change(self, path: str) -> None:
+        """Remember that the present delivery changed what an actor hears."""
+        if self._serial != OUTSIDE:
+            self._changes[path].append(self._serial)
+
+    def expect(self, record: Sequence[Delivery]) -> None:
+        """Learn from the record which deliveries may have run at the same time."""
+        ends = [len(record)] * len(record)
+        following: dict[str, int] = {}
+        for one in reversed(record):
+            ends[one.serial] = following.get(one.group, len(record)) - 1
+            following[one.group] = one.serial
+        self._ends = ends
+        self._record = record
+
+    def _at_once(self, path: str, cause: int) -> bool:
+        """Say whether what an actor hears was changed while, on another thread, delivery `cause` was being handled.
+
+        Only then whether it heard what `cause` said was for the threads to settle, and the record knows.
+        """
+        ends, group = self._ends, self._groups[cause]
+        return any(
+            self._groups[b] != group and b <= ends[cause] and cause <= ends[b] for b in self._changes.get(path, ())
+        )
 
     def future(self) -> pykka.Future[Any]:
         """Give a future; nobody waits for it."""
@@ -134,6 +216,7 @@ class ReplayRuntime(Runtime):
         port, message = self._own(one, source) if source else self._from_record(one)
         self.clock.now = one.now
         self._group, self._serial = one.group, one.serial
+        self._said.pop(one.serial - _REMEMBERED, None)
         port.handled += 1
         try:
             port.handle(message)
@@ -145,21 +228,41 @@ class ReplayRuntime(Runtime):
     def _own(self, one: Delivery, source: str) -> tuple[Port, Any]:
         """Give what the replayed cast sent; it must be what was recorded."""
         way = self._sent[source, one.group]
-        if not way or way[0][0] > one.cause:
-            raise Divergence(one.cause, self._path(one), f"did not send the {one.kind} to {one.path} that was recorded")
-        cause, port, message = way.popleft()
-        kind, path = kind_of(message), port.actor.path
-        if cause < one.cause:
-            raise Divergence(cause, path, f"{kind} to {path} was sent, which the record does not have")
-        if (kind, path) != (one.kind, one.path):
-            raise Divergence(cause, one.path, f"{kind} to {path} was sent, recorded is {one.kind} to {one.path}")
+        while way and way[0][0] <= one.cause and not self._is_next(way[0], one):
+            cause, port, message = way[0]
+            kind, path = kind_of(message), port.actor.path
+            if not self._at_once(path, cause):
+                if cause == one.cause and not self._at_once(one.path, cause):
+                    raise Divergence(cause, self._sender(cause), f"sent a {kind} to {path}, recorded is {one.kind} to {one.path}")
+                if cause < one.cause:
+                    raise Divergence(cause, self._sender(cause), f"sent a {kind} to {path}, which the record does not have")
+                break
+            way.popleft()
+        if way and self._is_next(way[0], one):
+            _, port, message = way.popleft()
+        else:
+            port, message = self._overheard(one)
         if body_of(message) != one.body:
-            raise Divergence(cause, path, differences(type(message), one.body, message))
+            raise Divergence(one.cause, self._sender(one.cause), differences(type(message), one.body, message))
         self.compared += 1
         return port, message
 
-    def _path(self, one: Delivery) -> str:
-        return one.path
+    def _is_next(self, sent: tuple[int, Port, Any], one: Delivery) -> bool:
+        cause, port, message = sent
+        return (cause, port.actor.path, kind_of(message)) == (one.cause, one.path, one.kind)
+
+    def _overheard(self, one: Delivery) -> tuple[Port, Any]:
+        """Find what a delivery said while the one who heard it was just subscribing on another thread."""
+        if self._at_once(one.path, one.cause):
+            for message in self._said.get(one.cause, ()):
+                if kind_of(message) == one.kind and body_of(message) == one.body:
+                    return self._cast[one.path].actor.ports[type(message)], message
+        raise Divergence(
+            one.cause, self._sender(one.cause), f"did not send the {one.kind} to {one.path} that was recorded"
+        )
+
+    def _sender(self, serial: int) -> str:
+        return self._record[serial].path
 
     def _from_record(self, one: Delivery) -> tuple[Port, Any]:
         """Give what came from outside."""
@@ -191,9 +294,11 @@ class ReplayRuntime(Runtime):
             if one.cause >= 0:
                 latest[self._groups[one.cause], one.group] = one.cause
         for way, waiting in self._sent.items():
-            if waiting and waiting[0][0] < latest.get(way, -1):
-                cause, port, message = waiting[0]
-                raise Divergence(cause, port.actor.path, f"{kind_of(message)} was sent, which the record does not have")
+            for cause, port, message in waiting:
+                path = port.actor.path
+                if cause < latest.get(way, -1) and not self._at_once(path, cause):
+                    what = f"sent a {kind_of(message)} to {path}, which the record does not have"
+                    raise Divergence(cause, self._sender(cause), what)
 
 
 def _read(one: Delivery, kind: type) -> Any:
@@ -227,6 +332,7 @@ def replay(
     given up is replayed up to the message that hung.
     """
     digest = hashlib.blake2b(digest_size=16)
+    runtime.expect(record)
     end, stopped = _end_of(record)
     for one in record[:end]:
         if not before(one):
