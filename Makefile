@@ -2,6 +2,7 @@
 #   make demo          a backtest on the built-in simulated market
 #   make test lint     what a change must pass
 #   make bench-peers   environments of the libraries we measure ourselves against; then make bench
+#   make bench-live    the live daemon under load, on the local exchange
 #   make PYTHON=python3.12 test   another interpreter (after `make clean`)
 
 PYTHON ?= python3
@@ -21,10 +22,10 @@ NEEDS_fast-vollib := fast-vollib
 NEEDS_lets_be_rational := lets_be_rational numpy
 PEERS := $(sort $(patsubst NEEDS_%,%,$(filter NEEDS_%,$(.VARIABLES))))
 
-.PHONY: help venv demo test lint format bench bench-peers soak clean
+.PHONY: help venv demo test lint format bench bench-live bench-peers soak clean
 
 help:
-	@echo "make venv | demo | test | lint | format | bench-peers | bench | soak | clean"
+	@echo "make venv | demo | test | lint | format | bench-peers | bench | bench-live | soak | clean"
 
 # First line of every recipe that makes a virtual environment.
 define need_python
@@ -57,6 +58,9 @@ format: venv
 # Measures with whatever peers are installed; says which are absent.
 bench: venv
 	$(PY) bench/run.py
+
+bench-live: venv
+	$(PY) bench/live.py
 
 bench-peers: $(PEERS:%=$(PEERS_VENVS)/%/.installed)
 

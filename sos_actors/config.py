@@ -38,6 +38,7 @@ from sos_actors.trading.sizing import SizingSettings
 from sos_actors.upstox.feed_settings import FeedSettings
 from sos_actors.upstox.login import LoginSettings
 from sos_actors.upstox.settings import UpstoxSettings
+from sos_actors.web.settings import WebSettings
 
 
 class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -127,6 +128,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     metrics: MetricsSettings = MetricsSettings()
     simulated_market: MarketSettings = msgspec.field(default_factory=MarketSettings)
     sandbox: ServerSettings = ServerSettings()
+    web: WebSettings = WebSettings()
 
     def fingerprint(self) -> str:
         """Hash of every value, 16 hexadecimal digits: equal configurations give the equal one, however written."""

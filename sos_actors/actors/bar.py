@@ -63,5 +63,5 @@ class BarActor(Actor):
                 topic.publish(bar)
 
     def inspect(self) -> dict[str, Any]:
-        """Say which instrument this is."""
-        return {"instrument": self._instrument}
+        """Say which instrument this is, and the bar being built: start, open, high, low, price."""
+        return {"instrument": self._instrument, "forming": self._builder.forming()}

@@ -123,6 +123,9 @@ class OrderActor(Actor):
         if message.phase is Phase.PRE_OPEN:
             self._send(self._desk.start_of_day(message.ts))
             self.publish(self._desk.mark(message.ts))
+        elif message.phase is Phase.OPEN and self._durable:
+            # A restart in mid-session goes through no morning again, and nothing may be held that would be marked.
+            self.publish(self._desk.mark(self.clock.now))
         elif message.phase is Phase.CLOSED:
             self.actor_ref.tell(Settle(message.ts))
 

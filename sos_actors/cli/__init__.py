@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from sos_actors.cli import compare, control, data, instruments, live, login, maintenance, playbook, runs, sandbox
+from sos_actors.cli import (
+    compare,
+    control,
+    dashboard,
+    data,
+    instruments,
+    live,
+    login,
+    maintenance,
+    playbook,
+    runs,
+    sandbox,
+)
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
 
@@ -28,6 +40,7 @@ app.command()(maintenance.maintenance)
 app.command()(playbook.validate)
 app.command()(live.live)
 app.command()(sandbox.sandbox)
+app.command()(dashboard.dashboard)
 app.command()(login.login)
 app.command()(login.logout)
 for command in (control.status, control.inspect, control.kill, control.flatten, control.pause, control.resume):

@@ -40,7 +40,7 @@ def live(
 ) -> None:
     """Run the daemon: real ticks, paper orders, unless said otherwise."""
     from sos_actors.control.systemd import ServiceManager  # noqa: PLC0415 - imports cost; each command pays its own
-    from sos_actors.daemon.daemon import Daemon, LiveRequest  # noqa: PLC0415
+    from sos_actors.daemon.daemon import REAL_MONEY, Daemon, LiveRequest  # noqa: PLC0415
     from sos_actors.logs import configure  # noqa: PLC0415
 
     if real_money and (paper or sandbox):
@@ -57,7 +57,7 @@ def live(
     request = LiveRequest(
         home=folder, config=settings, playbook=options.strategies(playbook, strategies), symbols=symbols,
         settings=broker, wall=wall, real=real_money or sandbox, account=account,
-        mode="REAL MONEY" if real_money else "sandbox" if sandbox else "paper",
+        mode=REAL_MONEY if real_money else "sandbox" if sandbox else "paper",
     )  # fmt: skip
     configure(settings.logs, folder)
     status = Daemon(request, ServiceManager()).run()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,6 +41,8 @@ from sos_actors.trading.gateway.records import DayBegun
 from sos_actors.trading.gateway.settings import Contract
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.risk_settings import RiskState
+from sos_actors.web.daybook import DayBook
+from sos_actors.web.observer import spawn_observer
 
 #: The edges to the market come back three times within five minutes; then the process starts over.
 EDGE_POLICY = RestartPolicy(restarts=3, period_s=300.0, exhausted=Directive.ESCALATE)
@@ -79,6 +81,8 @@ class LiveCast:
         self._lots_of = lots_of
         self._restored_on: dt.date | None = None
         self.store: OrderStore | None = None
+        #: The day under way as the dashboard shows it; None where there is none.
+        self.book: Callable[[], DayBook] | None = None
         self.recorder: RecorderActor
 
     @property
@@ -87,7 +91,9 @@ class LiveCast:
         return self._cast.config
 
     def think(self, load_day: Callable[[dt.date], Sequence[MarketDay]]) -> None:
-        """Spawn the player of history and all that turns data into signals."""
+        """Spawn the player of history and all that turns data into signals, and before them who watches for the web."""
+        if self.config.web.enabled:
+            self.book = spawn_observer(self._runtime, self._cast.names)
         self._runtime.spawn(FeedActor, "feed", load_day, group=self._cast.group("feed"), policy=VITAL)
         assembly.spawn_thinking(self._runtime, self._cast)
 
@@ -96,16 +102,22 @@ class LiveCast:
         runtime = self._runtime
         runtime.ref("feed").stop(block=True)
         before = set(runtime) - {"feed"}  # the player may still be listed: its successor joins late too
-        self._spawn_orders()
-        self.recorder = assembly.spawn_recorder(runtime, self._cast)
-        runtime.spawn(NotifierActor, "notifier", self._parts.tell, group=NOTICES, policy=EDGE_POLICY)
-        self._spawn_data()
-        self._spawn_feed()
+        with runtime.together():
+            working = self._spawn_orders()
+            self.recorder = assembly.spawn_recorder(runtime, self._cast)
+            runtime.spawn(NotifierActor, "notifier", self._parts.tell, group=NOTICES, policy=EDGE_POLICY)
+            self._spawn_data()
+            self._spawn_feed()
+        if self._parts.spawn_link is None:
+            # The paper exchange lives in this process: what rested there is watched by the desk from now on.
+            for order_id in working:
+                note = "the paper exchange began anew"
+                runtime.tell("orders", OrderUpdate(order_id, runtime.clock.now, OrderStatus.CANCELLED, note))
         for path in [path for path in runtime if path not in before]:
             self._tell(path, played)
 
-    def _spawn_orders(self) -> None:
-        """Spawn limits, desk and broker as the records of the last start left them."""
+    def _spawn_orders(self) -> Collection[str]:
+        """Spawn limits, desk and broker as the records of the last start left them; gives the orders that worked."""
         runtime, cast, parts = self._runtime, self._cast, self._parts
         assembly.spawn_selectors(runtime, cast, self._lots_of)
         if parts.spawn_link is not None:
@@ -135,11 +147,7 @@ class LiveCast:
         assembly.spawn_order_path(runtime, cast, desk, book, durable=True)
         if parts.spawn_link is not None:
             parts.spawn_link(runtime)
-            return
-        # The paper exchange lives in this process: what rested there is watched by the desk from now on.
-        for order_id in working:
-            note = "the paper exchange began anew"
-            runtime.tell("orders", OrderUpdate(order_id, runtime.clock.now, OrderStatus.CANCELLED, note))
+        return working
 
     def _spawn_data(self) -> None:
         names, parts = self._cast.names, self._parts

@@ -10,7 +10,7 @@ import datetime as dt
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from sos_actors.daemon.cast import LiveCast, LiveParts, phases_until
 from sos_actors.daemon.edges import Edges
 from sos_actors.daemon.home_lock import HomeLock
 from sos_actors.daemon.operations import Operations
+from sos_actors.daemon.outlets import show_dashboard, show_metrics
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.errors import InputError, SosError
 from sos_actors.market.calendar import INDIA
@@ -35,12 +36,13 @@ from sos_actors.market.charges import ChargeSchedule
 from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
-from sos_actors.metrics.exporter import DaemonCollector, serve_metrics
 from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import EscalatedError, LiveRuntime, Session, WallTime
+from sos_actors.runtime.tuning import tune_for_latency
 from sos_actors.sources.source import DatabaseSource
 from sos_actors.sources.warm_start import WarmStart
 from sos_actors.storage.market_store import MarketStore
+from sos_actors.upstox.errors import TokenDeadError
 from sos_actors.upstox.settings import UpstoxSettings
 from sos_actors.upstox.tokens import Token
 
@@ -51,6 +53,8 @@ _BEAT_S = 1.0
 _MORNING = 8 * 60 + 30
 #: Real seconds an actor of the order path may take to answer before the watchdog goes hungry.
 _PULSE_S = 5.0
+#: Mode in which orders are real.
+REAL_MONEY = "REAL MONEY"
 #: What must answer for the process to count as alive.
 _VITAL = ("risk", "orders", "broker")
 
@@ -100,25 +104,33 @@ class Daemon:
             undo.callback(self._close_runtime)
             operations = Operations(self._runtime, self)
             undo.callback(ControlServer(socket_path(self._request.home), operations.commands()).close)
-            undo.callback(self._serve_metrics(operations))
+            undo.callback(show_metrics(self._request.config, self._runtime, operations))
             undo.callback(self._tokens.stop)
             undo.callback(self._systemd.stopping, "stopping")
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self._stop.set())
-            return self._run()
+            return self._run(operations, undo)
 
     def _close_runtime(self) -> None:
         """End the actors of a daemon that never came to its orderly end."""
         if not self._ended:
             self._runtime.close()
 
-    def _run(self) -> int:
+    def _run(self, operations: Operations, undo: ExitStack) -> int:
         logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
         self._tokens.start()
         self._systemd.ready(self._tokens.trouble or "starting")
-        if self._tokens.wait(self._stop, self._request.config.live.login_wait_s) is None:
+        found = self._log_in()
+        if found is None:
             return 0
-        cast = self._start()
+        cast = self._start(*found)
+        request = self._request
+        undo.callback(
+            show_dashboard(
+                request.config, self._runtime, operations, cast.book, home=request.home, symbols=request.symbols,
+                title=f"SOS Actors, {self.mode}", real=request.mode == REAL_MONEY, secrets=self._secrets,
+            )
+        )  # fmt: skip
         self._systemd.status("trading")
         heart = threading.Thread(target=self._beat, name="sos-heart", daemon=True)
         heart.start()
@@ -134,9 +146,20 @@ class Daemon:
 
     # -- starting ----------------------------------------------------------------------------------------------
 
-    def _start(self) -> LiveCast:
+    def _log_in(self) -> tuple[str, int] | None:
+        """Wait for a token the broker accepts; gives whose account it is and its free paise, None when told to stop."""
+        config = self._request.config
+        while self._tokens.wait(self._stop, config.live.login_wait_s) is not None:
+            if not self._request.real:
+                return "paper", round(config.account.capital * 100)
+            try:
+                return self._account()
+            except TokenDeadError as error:
+                self._tokens.refuse(str(error))
+        return None
+
+    def _start(self, owner: str, cash: int) -> LiveCast:
         request, edges = self._request, self._edges
-        owner, cash = self._account() if request.real else ("paper", round(request.config.account.capital * 100))
         edges.refresh_calendar()
         edges.open_day()
         self._day = ist_date(self.now())
@@ -151,6 +174,7 @@ class Daemon:
         live.trade(played)
         self._runtime.start_wall(self._wall, step_ns=round(request.config.clock.step_s * SECOND_NS))
         self._live = True
+        tune_for_latency()
         logger.info("live at {}, {} days of history played", ist_text(self.now())[:19], len(warm.days))
         return live
 
@@ -261,12 +285,10 @@ class Daemon:
 
     # -- stopping ----------------------------------------------------------------------------------------------
 
-    def _serve_metrics(self, operations: Operations) -> Callable[[], None]:
-        """Answer Prometheus, where that is wanted; gives what ends it."""
-        settings = self._request.config.metrics
-        if not settings.port:
-            return lambda: None
-        return serve_metrics(settings, DaemonCollector(self._runtime, operations.status))
+    def _secrets(self) -> list[str]:
+        """Give what must leave through no answer."""
+        token = self._tokens.token
+        return [*self._request.config.alerts.addresses(), *([] if token is None else [token.secret])]
 
     def _alert_sender(self) -> AlertSender | None:
         """Make what sends alerts, where there is an address to send them to. Raises InputError for a bad one."""

@@ -42,7 +42,7 @@ class Operations:
 
     def commands(self) -> dict[str, Callable[..., Any]]:
         """Give every command by the name it is asked for."""
-        names = ("status", "actors", "inspect", "groups", "kill", "flatten", "pause", "resume")
+        names = ("status", "actors", "inspect", "tree", "kill", "flatten", "pause", "resume")
         return {name: getattr(self, name) for name in names}
 
     # -- questions ---------------------------------------------------------------------------------------------
@@ -53,10 +53,9 @@ class Operations:
         merged = {group["group"]: group["merged"] for group in tree["groups"]}
         return [_actor_view(one, merged.get(one["group"], 0)) for one in tree["actors"]]
 
-    def groups(self) -> dict[str, Any]:
-        """Give groups, stages' latencies and the number of dead letters."""
-        tree = self._runtime.tree()
-        return {name: tree[name] for name in ("now", "groups", "stages", "dead_letters")}
+    def tree(self) -> dict[str, Any]:
+        """Give everything the runtime counts: groups, actors, stages' latencies, dead letters (runtime/tree.py)."""
+        return self._runtime.tree()
 
     def inspect(self, path: str) -> dict[str, Any]:
         """Ask one actor what it holds. Raises InputError for a path that is not there."""

@@ -26,7 +26,7 @@ class TokenWatch:
         self._now = now
         self._use = use
         self._token: Token | None = None
-        self._trouble = ""
+        self._trouble = self._refused = ""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sos-token", daemon=True)
 
@@ -40,7 +40,13 @@ class TokenWatch:
     def token(self) -> Token | None:
         """The token in use, None without a living one."""
         token = self._token
-        return token if token is not None and token.alive(self._now()) else None
+        good = token is not None and token.secret != self._refused and token.alive(self._now())
+        return token if good else None
+
+    def refuse(self, why: str) -> None:
+        """Take the present token for dead: the broker said so. Another one is waited for."""
+        self._refused = self._token.secret if self._token is not None else ""
+        self._complain(why)
 
     @property
     def trouble(self) -> str:
@@ -58,6 +64,8 @@ class TokenWatch:
         if token is None or not token.alive(now):
             died = "nobody is logged in" if token is None else f"the access token died at {ist_text(token.expires_at)}"
             self._complain(f"{died}: log in with `python run_actors.py login`")
+            return
+        if token.secret == self._refused:
             return
         self._trouble = ""
         if self._token is None or token.secret != self._token.secret:

@@ -95,6 +95,14 @@ class BarBuilder:
         self._volume_day = -1
         self._holes: list[tuple[int, int]] = [] if listening_since is None else [(0, listening_since)]
 
+    def forming(self) -> tuple[int, float, float, float, float] | None:
+        """Give the youngest bar being built as (start, open, high, low, price); None without one. For observers."""
+        if not self._open:
+            return None
+        start = max(self._open)
+        bar = self._open[start]
+        return start, bar.open, bar.high, bar.low, bar.close
+
     def mark_hole(self, start: int, end: int) -> None:
         """Say that the feed was silent in [start, end), UTC ns by the exchange's clock."""
         self._holes.append((start, end))

@@ -203,7 +203,9 @@ class Group:
     def figures_of(self, port: Port, kind: type) -> PortFigures:
         """Make the figures of a port that gets its first message."""
         stage = self.runtime.settings.stages.get(kind.__name__)
-        found = self.figures[port] = PortFigures(None if stage is None else self.stage(stage))
+        # An actor's ports share their histograms: what is asked of them is asked by actor.
+        shared = next((one for other in port.actor.ports.values() if (one := self.figures.get(other))), None)
+        found = self.figures[port] = PortFigures(None if stage is None else self.stage(stage), shared)
         return found
 
 

@@ -12,7 +12,8 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pykka
@@ -28,7 +29,7 @@ from sos_actors.runtime.group import Group, LiveTopic, Look
 from sos_actors.runtime.live_clock import LiveClock
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.supervision import Directive
-from sos_actors.runtime.topics import Port
+from sos_actors.runtime.topics import Port, Topic
 from sos_actors.runtime.tree import tree
 from sos_actors.runtime.walltime import WallTime
 from sos_actors.runtime.worker import Here, Worker
@@ -61,6 +62,7 @@ class LiveRuntime(Runtime):
         """`recorder` hears of every delivery before it is made (a journal); it must be quick and must not raise."""
         self._lock = threading.RLock()
         self._escalated: EscalatedError | None = None
+        self._made: list[Actor] | None = None
         self.settings = settings
         self.measured = settings.measure or recorder is not None
         self.recorder = recorder
@@ -110,6 +112,27 @@ class LiveRuntime(Runtime):
         with self._lock:
             return super().spawn(kind, path, *args, **kwargs)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Spawn actors that must miss nothing of one another: what is spawned within starts when all of it is made.
+
+        An actor hears from when it is made, and may speak from when it starts.
+        """
+        self._made = []
+        try:
+            yield
+            made = self._made
+        finally:
+            self._made = None
+        for actor in made:
+            self._start(actor)
+
+    def _start(self, actor: Actor) -> None:
+        if self._made is None:
+            super()._start(actor)
+        else:
+            self._made.append(actor)
+
     def member_at(self, path: str) -> Actor | None:
         """Give the actor of a path, None without one."""
         member = self._cast.get(path)
@@ -118,6 +141,10 @@ class LiveRuntime(Runtime):
     def members(self) -> list[tuple[str, Any]]:
         """Give path and entry of the whole cast, in the order of spawning."""
         return list(self._cast.items())
+
+    def topics(self) -> list[Topic]:
+        """Give every topic there is."""
+        return list(self._topics.values())
 
     def failed(self, actor: Actor, message: Any, error: Exception) -> None:
         """Judge a handler's exception on the thread it was raised in; see Runtime.failed."""

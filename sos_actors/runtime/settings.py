@@ -42,7 +42,13 @@ class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     stop_first: tuple[str, ...] = ("feed",)
     """Groups whose actors stop before what is under way is worked off: those that bring new data in."""
     stages: dict[str, str] = msgspec.field(
-        default_factory=lambda: {"Tick": "taken", "Signal": "signal", "OrderIntent": "decision", "SendPlace": "order"}
+        default_factory=lambda: {
+            "Tick": "taken",
+            "Signal": "signal",
+            "OrderIntent": "decision",
+            "SendPlace": "order",
+            "SendModify": "exit",
+        }
     )
     """Message type -> name of the stage that is reached when one is delivered; its latency counts from the receipt of
     the tick (or other message from outside) that caused it."""

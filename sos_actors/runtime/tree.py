@@ -36,6 +36,21 @@ def tree(runtime: LiveRuntime) -> dict[str, Any]:
     }
 
 
+def hearers(runtime: LiveRuntime) -> list[dict[str, Any]]:
+    """Say who hears which message, and how many of them came: `message`, `actor`, `topics` (keys), `handled`."""
+    keys: dict[tuple[str, str], list[str]] = {}
+    for topic in runtime.topics():
+        for _, port in topic.targets:
+            keys.setdefault((port.actor.path, topic.kind.__name__), []).append(topic.key)
+    found = []
+    for path, member in runtime.members():
+        for kind, port in list(member.actor.ports.items()):
+            heard = keys.get((path, kind.__name__), [])
+            if heard or port.handled:
+                found.append({"message": kind.__name__, "actor": path, "topics": heard, "handled": port.handled})
+    return found
+
+
 def _handling(runtime: LiveRuntime, group: Group) -> tuple[str, float]:
     return ("", 0.0) if runtime.driver is None else runtime.driver.handling(group)
 
@@ -76,10 +91,18 @@ def _actors(runtime: LiveRuntime, busy: dict[str, tuple[str, float]]) -> list[di
                 "failures": one.failures,
                 "benched": one.benched,
                 "dead_letters": letters[one.path],
+                "messages": _messages(runtime, one.path),
                 **_times(runtime, group, one.path),
             }
         )
     return found
+
+
+def _messages(runtime: LiveRuntime, path: str) -> dict[str, int]:
+    """Give how many messages of each type an actor has handled."""
+    actor = runtime.member_at(path)
+    ports = {} if actor is None else actor.ports
+    return {kind.__name__: port.handled for kind, port in ports.items() if port.handled}
 
 
 def _times(runtime: LiveRuntime, group: Group, path: str) -> dict[str, Any]:
@@ -91,8 +114,8 @@ def _times(runtime: LiveRuntime, group: Group, path: str) -> dict[str, Any]:
     last = max((one.last for one in figures), default=0)
     if not last and driver is not None:
         last = driver.last_seen.get(path, 0)
-    waiting = summary(one.waiting for one in figures)
-    handling = summary(one.handling for one in figures)
+    waiting = summary(one.waiting for one in figures[:1])
+    handling = summary(one.handling for one in figures[:1])
     return {
         "rate": None if driver is None else driver.rates.get(path, 0.0),
         "age_s": (runtime.monotonic() - last) / SECOND_NS if last else None,

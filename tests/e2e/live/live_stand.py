@@ -18,12 +18,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 
 from sos_actors.control.client import ControlClient
 from sos_actors.control.protocol import ControlError
-from sos_actors.market.clocktime import ist_text
+from sos_actors.market.clocktime import ist_date, ist_ns, ist_text
 from sos_actors.sandbox.exchange.books import Books, OrderView
 from sos_actors.sandbox.exchange.settings import AccountSettings, ExchangeSettings
 from sos_actors.sandbox.server.fault_requests import FaultRequest
@@ -44,7 +43,13 @@ PATIENCE = 40.0
 #: A strategy that trades all the time: in on any bar, out a few points later.
 STRATEGY = {
     "phases": [{"id": "ANY_BAR", "conditions": ["close > 0"]}],
-    "execution": {"side": "BUY", "entry": "close", "sl": "close - 5", "tp": "close + 5", "option_selection": "ATM_CALL"},
+    "execution": {
+        "side": "BUY",
+        "entry": "close",
+        "sl": "close - 5",
+        "tp": "close + 5",
+        "option_selection": "ATM_CALL",
+    },
     "exits": {"time_stop": 4, "break_even_at": 0, "trailing": 0, "square_off": "15:15"},
 }
 
@@ -54,13 +59,13 @@ CONFIG: dict[str, Any] = {
         "daily_loss": 0, "open_positions": 0, "underlying_positions": 0, "cooldown_s": 0, "trades_per_day": 0,
         "strategy_trades_per_day": 0, "last_entry": "15:10",
     },
-    "sizing": {"fixed_quantity": QUANTITY},
     "selection": {"max_spread": 0.5},
     "debounce": {"seconds": [0, 0]},
     "gateway": {"idle_read_s": 20, "working_read_s": 5, "answer_s": 240, "settle_s": 60, "read_s": 240},
     "freshness": {"least_real_s": 3.0},
     "follow": {"NIFTY": {"strikes": 3}},
     "data": {"warmup_days": 0, "strikes": 1},
+    "upstox": {"order_timeout_s": 1.0, "read_timeout_s": 3.0, "rates": {"pause_s": 0.5}},
     "feed": {
         part: {"backoff_first_s": 0.1, "backoff_cap_s": 0.5, "forbidden_retry_s": 0.5, "dead_token_retry_s": 1.0,
                "stale_open_s": 3.0, "settled_s": 1.0}
@@ -93,7 +98,8 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def exchange(start: str, speed: float, *, user_id: str = "SB1234", **changes: Any) -> LocalSandbox:
     """Make a sandbox exchange of NIFTY, whose app's secret is the planted one."""
     settings = ServerSettings(
-        app=AppSettings(client_secret=CLIENT_SECRET), exchange=ExchangeSettings(account=AccountSettings(user_id=user_id))
+        app=AppSettings(client_secret=CLIENT_SECRET),
+        exchange=ExchangeSettings(account=AccountSettings(user_id=user_id)),
     )
     start = start if "+" in start else f"{start}+05:30"
     return LocalSandbox(settings, symbols=("NIFTY",), start=start, speed=speed, ping_s=1.0, **changes)
@@ -104,12 +110,13 @@ class Stand:
 
     def __init__(
         self, sandbox: LocalSandbox, folder: Path, *, sides: tuple[str, ...] = ("CALL", "PUT"),
-        config: dict[str, Any] | None = None, strategy: dict[str, Any] | None = None, environ: dict[str, str] | None = None,
+        config: dict[str, Any] | None = None, strategy: dict[str, Any] | None = None,
+        environ: dict[str, str] | None = None, quantity: int = QUANTITY,
     ) -> None:  # fmt: skip
         self.sandbox, self.folder = sandbox, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.home = folder / "home"
-        self.sides = sides
+        self.quantity = quantity
         self.process: subprocess.Popen[bytes] | None = None
         self.output = folder / "output.txt"
         self._playbook = folder / "playbook"
@@ -121,17 +128,26 @@ class Stand:
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith(("SOS_", "NOTIFY"))}
         self._environ |= {"SOS_UPSTOX_CLIENT_SECRET": CLIENT_SECRET, "PYTHONUNBUFFERED": "1"} | (environ or {})
         self.said: list[str] = []
+        #: Secrets to look for besides the app's and those in the token store.
+        self.planted: list[str] = []
 
     def _write_strategy(self, side: str, over: dict[str, Any]) -> None:
         file = merged({"pattern_id": f"steady_{side.lower()}", "description": "Trades all the time.", **STRATEGY}, over)
         if side == "PUT":
-            file["execution"] = {**file["execution"], "side": "SELL", "sl": "close + 5", "tp": "close - 5"}
-            file["execution"]["option_selection"] = "ATM_PUT"
+            call = file["execution"]
+            file["execution"] = {
+                **call,
+                "side": "SELL",
+                "option_selection": "ATM_PUT",
+                "sl": call["tp"],
+                "tp": call["sl"],
+            }
         (self._playbook / f"{file['pattern_id']}.json").write_text(json.dumps(file))
 
     def configure(self, over: dict[str, Any]) -> None:
         """Write the configuration anew, for the next start."""
         here = {"sandbox": {"port": int(self.sandbox.address.rpartition(":")[2])}}
+        here["sizing"] = {"fixed_quantity": self.quantity}
         self._config.write_text(yaml.safe_dump(merged(merged(CONFIG, here), over)))
 
     # --- the process ------------------------------------------------------------------------------------------
@@ -139,15 +155,21 @@ class Stand:
     def command(self, *more: str) -> list[str]:
         """Give the command line that starts the daemon."""
         return [
-            sys.executable, str(ROOT / "run_actors.py"), "live", "--sandbox", "--config", str(self._config),
-            "--home", str(self.home), "--playbook", str(self._playbook), *more,
+            sys.executable, str(ROOT / "run_actors.py"), "live",
+            "--config", str(self._config), "--home", str(self.home), "--playbook", str(self._playbook),
+            "--sandbox", *more,
         ]  # fmt: skip
 
     def start(self, *, wait: bool = True, command: list[str] | None = None) -> None:
         """Start the daemon; with `wait`, until it is ready to enter."""
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
-                command or self.command(), stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=self._environ, cwd=self.folder
+                command or self.command(),
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env=self._environ,
+                cwd=self.folder,
             )
         if wait:
             self.until(lambda: (self.status() or {}).get("ready"), "the daemon is ready")
@@ -160,6 +182,10 @@ class Stand:
             tail = "\n".join(self.output.read_text().splitlines()[-30:])
             raise AssertionError(f"{error}\n{self.last_status()}\n{tail}") from None
 
+    def until_dead(self, met: Any, what: str, seconds: float = PATIENCE) -> Any:
+        """Wait while no daemon runs."""
+        return until(met, what, seconds)
+
     def _alive(self) -> None:
         assert self.process is not None
         assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}"
@@ -167,7 +193,8 @@ class Stand:
     def last_status(self) -> str:
         """Give what the daemon says of itself, for a failed test's text."""
         found = self.status() or {}
-        return f"status: {({name: found.get(name) for name in ('now', 'not_ready', 'differences', 'broker', 'trading')})}"
+        names = ("now", "not_ready", "differences", "broker", "trading")
+        return f"status: {[(name, found.get(name)) for name in names]}"
 
     def kill(self) -> None:
         """Kill -9."""
@@ -227,6 +254,10 @@ class Stand:
         """Time of day at the exchange, HH:MM:SS."""
         return self.sandbox.call(lambda service: ist_text(service.clock.now_ns()))[11:19]
 
+    def instant(self, clock: str) -> int:
+        """Give a time of the exchange's present day, HH:MM, in UTC ns."""
+        return self.sandbox.call(lambda service: ist_ns(ist_date(service.clock.now_ns()), clock))
+
     def trades(self, more: int, seconds: float = PATIENCE) -> None:
         """Wait until the exchange has executed so many more trades."""
         wanted = len(self.books.executions()) + more
@@ -235,6 +266,23 @@ class Stand:
     def settled(self, seconds: float = PATIENCE) -> None:
         """Wait until nothing is wrong any more and the daemon enters."""
         self.until(lambda: (self.status() or {}).get("ready"), "the daemon is ready again", seconds)
+
+    def protected(self, seconds: float = PATIENCE) -> None:
+        """Wait until orders to sell stand at the exchange for exactly what it holds."""
+        self.until(self.covered, "what is held is covered by orders to sell, unit by unit", seconds)
+
+    def covered(self) -> bool:
+        """Say whether orders to sell stand for what is held, unit by unit."""
+
+        def look(service: Any) -> bool:
+            books = service.world.exchange.books
+            offered: Counter[str] = Counter()
+            for order in books.orders():
+                if order.live and order.side.sign < 0:
+                    offered[order.instrument] += order.quantity - order.filled
+            return bool(offered) and dict(offered) == books.net()
+
+        return self.sandbox.call(look)
 
     def wait_flat(self, seconds: float = PATIENCE) -> None:
         """Wait until the exchange holds nothing and no order of ours is live."""
@@ -252,12 +300,13 @@ class Stand:
             right = one.instrument[-2:]
             held[one.instrument] += one.side.sign * one.quantity
             held[right] += one.side.sign * one.quantity
-            assert 0 <= held[one.instrument] <= QUANTITY, f"{held[one.instrument]} held after {one}"
-            assert held[right] <= QUANTITY, f"{held[right]} of {right} held after {one}: entered twice"
+            assert 0 <= held[one.instrument] <= self.quantity, f"{held[one.instrument]} held after {one}"
+            assert held[right] <= self.quantity, f"{held[right]} of {right} held after {one}: entered twice"
 
     def judge_intents(self) -> None:
         """Judge, once the daemon has ended, that no order of ours became two at the exchange."""
-        store = OrderStore(self.home / "orders")
+        account = self.sandbox.settings.exchange.account.user_id
+        store = OrderStore(self.home / "orders" / account)
         records = store.recovery.records
         store.close()
         tags: dict[str, set[str]] = {}
@@ -271,11 +320,31 @@ class Stand:
             placed = [order for tag in group for order in at_exchange.get(tag, ()) if order.status != "rejected"]
             assert len(placed) <= 1, f"{order_id} is {len(placed)} orders at the exchange: {placed}"
 
+    def same_money(self) -> None:
+        """Judge, when all is flat, that our trades made what the exchange's made, to the paisa.
+
+        Charges are rounded for each execution. Executions we learn of together, after a restart, are one fill to us:
+        there our charges may be off by a paisa an execution.
+        """
+        executions, cash = self.books.executions(), self.books.cash()
+        gross = -sum(one.side.sign * one.quantity * one.price for one in executions)
+        if self.process is None or self.process.poll() is not None:
+            self.start(wait=False)
+
+        def same() -> bool:
+            found = self.status() or {}
+            if found.get("cash") is None or found.get("realised") is None or found["positions"]:
+                return False
+            off = abs(paise(found["cash"]) - cash)
+            return paise(found["realised"]) == gross and off <= len(executions)
+
+        self.until(same, f"our trades made {gross} paise and our cash is {cash} paise, as the exchange's", 10.0)
+
     # --- secrets ----------------------------------------------------------------------------------------------
 
     def judge_secrets(self) -> None:
         """Judge that no token and no secret stands anywhere but in the token store."""
-        secrets = [CLIENT_SECRET.encode(), *self.tokens()]
+        secrets = [CLIENT_SECRET.encode(), *self.tokens(), *(one.encode() for one in self.planted)]
         files = [path for path in self.home.rglob("*") if path.is_file() and path.parent.name != "tokens"]
         for path in [*files, self.output]:
             raw = path.read_bytes()
@@ -293,8 +362,8 @@ class Stand:
     def close(self) -> None:
         """End the daemon if it still runs, and judge it."""
         if self.process is not None and self.process.poll() is None:
-            if self.end() != 0:
-                raise AssertionError(f"the daemon ended with {self.process.returncode}\n{self.output.read_text()[-3000:]}")
+            status = self.end()
+            assert status == 0, f"the daemon ended with {status}\n{self.output.read_text()[-3000:]}"
         self.judge()
         if (self.home / "orders").exists():
             self.judge_intents()
@@ -366,6 +435,8 @@ class NotifySocket:
         self._socket.close()
 
 
-def plain(value: Any) -> Any:
-    """Give messages as plain data, to be shown."""
-    return msgspec.to_builtins(value)
+def paise(rupees: float) -> int:
+    """Give whole paise of rupees that are meant to be whole paise."""
+    found = round(rupees * 100)
+    assert abs(rupees * 100 - found) < 1e-6 * max(1.0, abs(found))
+    return found

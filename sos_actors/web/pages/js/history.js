@@ -1,0 +1,133 @@
+// History: stored days and the trades of backtests on their charts.
+import { candles, candleTrace, colour, draw, priceAxis, timeAxis } from "./draw.js";
+import { clock, contract, moment, number, percent, sign, signed, span, whole, words } from "./format.js";
+import { get } from "./net.js";
+import { card, el, empty, fill, notice, table, tile } from "./ui.js";
+
+export function open(page, frame) {
+  const { runs, days } = frame.about;
+  let run = runs[0] ?? "", other = "", result = null, second = null, day = "", trades = [], bars = null, chosen = null, option = null, serial = 0;
+  const filters = { strategy: "", regime: "", hour: "" };
+  const select = (id, label, onchange) => el("select", { id, "aria-label": label, onchange });
+  const runPick = select("run", "run", () => { run = runPick.value; loadRun(); }), otherPick = select("other", "compare with", async () => { other = otherPick.value; second = other ? await get("/run", { run: other }).catch(fail) : null; drawTiles(); });
+  const dayPick = select("day", "day", () => { day = dayPick.value; loadDay(); });
+  const picks = Object.fromEntries(Object.keys(filters).map((name) => [name, select(`by-${name}`, name, () => { filters[name] = picks[name].value; chosen = null; drawDay(); })]));
+  const step = (by) => { const at = Math.max(0, Math.min(dayPick.options.length - 1, dayPick.selectedIndex + by)); dayPick.selectedIndex = at; day = dayPick.value; loadDay(); };
+  const tiles = el("div", { class: "tiles" }), list = el("div", { class: "scroll high", id: "history-trades" }), detail = el("div", { id: "trade" });
+  const charts = Object.fromEntries(["days", "day", "trade"].map((name) => [name, el("div", { class: `chart ${name === "days" ? "low" : name === "day" ? "tall" : ""}`, id: `history-${name}` })]));
+  const heading = el("h2", {}, "The day");
+  runPick.append(...runs.map((name) => el("option", { value: name }, name)));
+  otherPick.append(el("option", { value: "" }, "compare with …"), ...runs.map((name) => el("option", { value: name }, name)));
+  runPick.hidden = !runs.length;
+  otherPick.hidden = runs.length < 2;
+  page.append(el("div", { class: "card grid" }, el("header", { class: "w12 foot" }, runPick, otherPick, el("button", { type: "button", id: "earlier", title: "a day earlier", onclick: () => step(-1) }, "◀"), dayPick, el("button", { type: "button", id: "later", title: "a day later", onclick: () => step(1) }, "▶"), el("span", { class: "gap" }), Object.values(picks))),
+    tiles,
+    runs.length ? el("div", { class: "grid" }, card("w12", "Every day of the run", el("small", { class: "about" }, "net result, rupees; a click opens the day"), charts.days)) : "",
+    el("div", { class: "grid" }, el("section", { class: "card w8" }, el("header", {}, heading, el("small", { class: "about" }, "▲▼ entries · ✕ exits; click a trade below")), charts.day), card("w4", "The trade", [], detail, charts.trade)),
+    el("div", { class: "grid" }, card("w12", "Trades of the day", [], list)));
+  const fail = (error) => { notice(error.message, "fail"); return null; };
+  fill(detail, empty("Click a trade, or step through them with the arrow keys."));
+
+  async function loadRun() {
+    result = run ? await get("/run", { run }).catch(fail) : null;
+    const nets = {};
+    for (const one of result?.trades ?? []) nets[one.exit_time.slice(0, 10)] = (nets[one.exit_time.slice(0, 10)] ?? 0) + one.net;
+    const listed = result ? days.filter((one) => one >= result.from_date && one <= result.to_date) : days;
+    const offered = listed.length ? listed : days;
+    dayPick.replaceChildren(...offered.map((one) => el("option", { value: one }, nets[one] === undefined ? one : `${one}  ${signed(nets[one], 0)}`)));
+    const traded = offered.filter((one) => nets[one] !== undefined);
+    day = offered.includes(day) ? day : traded.at(-1) ?? offered.at(-1) ?? "";
+    dayPick.value = day;
+    if (result) drawDays(offered, nets);
+    drawTiles();
+    await loadDay();
+  }
+  async function loadDay() {
+    if (!day) return fill(charts.day, empty("No day is stored: `run_actors.py ingest` brings days, `backtest --json F` makes runs."));
+    const mine = ++serial, query = { day, run };
+    try {
+      const [found, index] = await Promise.all([get("/trades", query), get("/candles", { ...query, instrument: indexId() })]);
+      if (mine !== serial) return;
+      [trades, bars, chosen] = [found.filter((one) => one.underlying === frame.underlying), index, null];
+    } catch (error) { return fail(error); }
+    for (const name of Object.keys(filters)) options(name);
+    fill(detail, empty("Click a trade, or step through them with the arrow keys."));
+    if (charts.trade.data) globalThis.Plotly.purge(charts.trade);
+    drawDay();
+  }
+  const indexId = () => `${frame.underlying === "SENSEX" || frame.underlying === "BANKEX" ? "BSE" : "NSE"}|INDEX|${frame.underlying}`;
+  const hour = (one) => clock(one.entry_ts).slice(0, 2);
+  const of = { strategy: (one) => one.strategy, regime: (one) => one.regime, hour };
+  function options(name) {
+    const values = [...new Set(trades.map(of[name]))].sort();
+    if (!values.includes(filters[name])) filters[name] = "";
+    picks[name].replaceChildren(el("option", { value: "" }, `every ${name}`), ...values.map((value) => el("option", { value, selected: value === filters[name] }, name === "hour" ? `${value}:00` : name === "regime" ? words(value) : value)));
+    picks[name].hidden = values.length < 2;
+  }
+  const kept = () => trades.filter((one) => Object.entries(filters).every(([name, value]) => !value || of[name](one) === value));
+  function drawTiles() {
+    if (!result) return fill(tiles);
+    const s = result.summary, o = second?.summary;
+    const pair = (name, value, write, kind = "") => tile(name, write(value(s)), kind ? sign(value(s)) : "", o ? `${other}: ${write(value(o))}` : "");
+    fill(tiles, pair("Net", (one) => one.net, (value) => signed(value, 0), "sign"), pair("Return", (one) => one.total_return, (value) => percent(value, 2), "sign"), pair("Trades", (one) => one.trades, whole), pair("Won", (one) => one.win_rate, (value) => percent(value)),
+      pair("Profit factor", (one) => one.profit_factor, number), pair("Expectancy, R", (one) => one.expectancy_r, signed, "sign"), pair("Max drawdown", (one) => one.max_drawdown_fraction, (value) => percent(value, 2)), pair("Charges", (one) => one.charges, whole),
+      tile("Run", result.run_hash.slice(0, 8), "", `${result.from_date} to ${result.to_date}`, `run ${result.run_hash}, configuration ${result.config_hash}, code ${result.code_version}`));
+  }
+  function drawDays(offered, nets) {
+    draw(charts.days, () => ({
+      data: [{ type: "bar", x: offered, y: offered.map((one) => nets[one] ?? 0), marker: { color: offered.map((one) => colour((nets[one] ?? 0) >= 0 ? "good" : "bad")) }, hovertemplate: "%{x}<br>%{y:,.0f}<extra></extra>" }],
+      layout: { xaxis: { type: "category", nticks: 12 }, yaxis: priceAxis({ nticks: 5, tickformat: "~s" }), bargap: 0.25 },
+    })).then((box) => { box.removeAllListeners?.("plotly_click"); box.on("plotly_click", (event) => { day = event.points[0].x; dayPick.value = day; loadDay(); }); });
+  }
+  function drawDay() {
+    const rows = kept(), net = rows.reduce((sum, one) => sum + one.net, 0);
+    heading.replaceChildren(`${frame.underlying} ${day} `, rows.length ? el("span", { class: sign(net) }, signed(net, 0)) : "");
+    drawIndex(rows);
+    fill(list, rows.length ? table([
+      ["in", (one) => clock(one.entry_ts, true), "text"], ["out", (one) => clock(one.exit_ts, true), "text"], ["held", (one) => span((one.exit_ts - one.entry_ts) / 6e10)], ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["regime", (one) => words(one.regime), "text"],
+      ["units", (one) => whole(one.quantity)], ["entry", (one) => number(one.entry_price)], ["exit", (one) => number(one.exit_price)], ["stop", (one) => number(one.stop)], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)], ["R", (one) => signed(one.r_multiple), "", (one) => sign(one.r_multiple)], ["left by", (one) => words(one.exit_reason), "text"],
+    ], rows, { row: (one) => ({ class: "pick", tabIndex: 0, "aria-selected": String(one === chosen), "data-trade": one.trade_id, "data-key": one.trade_id, onclick: () => pick(one), onkeydown: (event) => keys(event, rows) }) }) : empty(trades.length ? "No trade fits." : run ? "No trade on this day." : "No run is shown: give one with --result."));
+  }
+  function keys(event, rows) {
+    const by = { ArrowDown: 1, ArrowUp: -1, Enter: 0 }[event.key];
+    if (by === undefined) return;
+    event.preventDefault();
+    const next = rows[Math.max(0, Math.min(rows.length - 1, rows.findIndex((one) => one.trade_id === event.currentTarget.dataset.trade) + by))];
+    pick(next);
+    list.querySelector(`tr[data-trade="${CSS.escape(next.trade_id)}"]`)?.focus();
+  }
+  function drawIndex(rows) {
+    const all = candles(bars);
+    if (!all.start.length) return fill(charts.day, empty("No bars of the index are stored for this day."));
+    const at = (ns) => { const place = all.start.findIndex((start) => start > ns); return Math.max(0, (place < 0 ? all.start.length : place) - 1); };
+    const strong = rows.map((one) => !chosen || one === chosen ? 1 : 0.25);
+    draw(charts.day, () => ({
+      data: [candleTrace(all, frame.underlying),
+        { type: "scatter", mode: "markers", x: rows.map((one) => moment(one.entry_ts)), y: rows.map((one) => one.direction === "LONG" ? all.low[at(one.entry_ts)] : all.high[at(one.entry_ts)]), text: rows.map((one) => `${one.strategy}<br>${contract(one.instrument)}`),
+          marker: { size: 11, opacity: strong, symbol: rows.map((one) => one.direction === "LONG" ? "triangle-up" : "triangle-down"), color: colour("line"), line: { width: 1, color: colour("card") } }, hovertemplate: "%{text}<extra></extra>" },
+        { type: "scatter", mode: "markers", x: rows.map((one) => moment(one.exit_ts)), y: rows.map((one) => all.close[at(one.exit_ts)]), text: rows.map((one) => `${words(one.exit_reason)}, net ${signed(one.net, 0)}`),
+          marker: { size: 9, opacity: strong, symbol: "x-thin", line: { width: 2, color: rows.map((one) => colour(one.net > 0 ? "good" : "bad")) } }, hovertemplate: "%{text}<extra></extra>" }],
+      layout: { xaxis: timeAxis(), yaxis: priceAxis(), uirevision: day, shapes: chosen ? [{ type: "rect", yref: "paper", y0: 0, y1: 1, x0: moment(chosen.entry_ts), x1: moment(chosen.exit_ts), fillcolor: colour(chosen.net > 0 ? "good-soft" : "bad-soft"), line: { width: 0 }, layer: "below" }] : [] },
+    })).then((box) => { box.removeAllListeners?.("plotly_click"); box.on("plotly_click", (event) => { const point = event.points[0]; if (point.curveNumber) pick(rows[point.pointNumber]); }); });
+  }
+  async function pick(one) {
+    chosen = one;
+    drawDay();
+    fill(detail, el("h2", {}, contract(one.instrument), " ", el("span", { class: sign(one.net) }, signed(one.net))), el("dl", { class: "facts" }, [["strategy", one.strategy], ["regime", words(one.regime)], ["held", `${clock(one.entry_ts, true)} to ${clock(one.exit_ts, true)}, ${span((one.exit_ts - one.entry_ts) / 6e10)}`],
+      ["price", `${number(one.entry_price)} → ${number(one.exit_price)}, ${whole(one.quantity)} units ${words(one.side)}`], ["gross, charges", `${signed(one.gross)}, ${number(one.charges)}`], ["R", signed(one.r_multiple)], ["worst, best", `${number(one.mae)} against, ${number(one.mfe)} for, a unit`], ["left by", words(one.exit_reason)]].map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
+    option = await get("/candles", { day, run, instrument: one.instrument }).catch(fail);
+    if (!option || chosen !== one) return;
+    const all = candles(option), from = one.entry_ts - 40 * 6e10, to = one.exit_ts + 40 * 6e10;
+    const inside = all.start.map((start, place) => start >= from && start <= to ? place : -1).filter((place) => place >= 0);
+    if (!inside.length) return fill(charts.trade, empty("No bars of this contract are stored."));
+    if (!charts.trade.data) charts.trade.replaceChildren();
+    const low = Math.min(one.stop ?? Infinity, ...inside.map((place) => all.low[place])), high = Math.max(...inside.map((place) => all.high[place])), pad = (high - low) * 0.08 || 1;
+    const line = (value, role) => value === null ? [] : [{ type: "line", x0: moment(one.entry_ts), x1: moment(one.exit_ts), y0: value, y1: value, line: { color: colour(role), width: 1.4, dash: "dash" } }];
+    draw(charts.trade, () => ({
+      data: [candleTrace(all, "option"), { type: "scatter", mode: "lines+markers", x: [moment(one.entry_ts), moment(one.exit_ts)], y: [one.entry_price, one.exit_price], line: { color: colour(one.net > 0 ? "good" : "bad"), width: 1.5, dash: "dot" }, marker: { size: 11, symbol: [one.side === "BUY" ? "triangle-up" : "triangle-down", "x"], color: [colour("line"), colour(one.net > 0 ? "good" : "bad")] }, hovertemplate: "%{y:,.2f}<extra></extra>" }],
+      layout: { shapes: [...line(one.stop, "bad"), ...line(one.target, "good")], xaxis: timeAxis({ range: [moment(from), moment(to)], nticks: 6 }), yaxis: priceAxis({ tickformat: ",.1f", range: [low - pad, high + pad] }), uirevision: one.trade_id },
+    }));
+  }
+  loadRun();
+  return { topics: [] };
+}

@@ -1,0 +1,101 @@
+"""The API over finished work: stored days and the results of backtests. Nothing runs, so nothing takes orders."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sos_actors.control.status import DaemonStatus
+from sos_actors.errors import InputError
+from sos_actors.web.archive import Archive
+from sos_actors.web.daybook import DayBook
+from sos_actors.web.redact import redacted
+from sos_actors.web.schema import About, ActorState, ActorTree, Edge, StrategyView
+from sos_actors.web.views import clock
+
+
+class ResultSource:
+    """Shows an archive."""
+
+    def __init__(
+        self, archive: Archive, underlyings: Sequence[str], config: Mapping[str, Any], version: str = ""
+    ) -> None:
+        self._archive, self._underlyings, self._config = archive, tuple(underlyings), config
+        self._version = version
+
+    def about(self) -> About:
+        """Say what is looked at."""
+        runs = self._archive.runs()
+        return About(
+            kind="result", title="SOS Actors", mode="history", real=False, underlyings=list(self._underlyings),
+            days=self._archive.days(), runs=runs, day=str(self._archive.last_day()), version=self._version,
+        )  # fmt: skip
+
+    def status(self) -> DaemonStatus:
+        """Say which day is shown and what its trading came to."""
+        book = self.book()
+        runs = self._archive.runs()
+        last = max((bars[-1].end for bars in book.bars.values()), default=0)
+        return DaemonStatus(
+            session=runs[0] if runs else str(book.day),
+            mode="history",
+            now=clock(last),
+            started="",
+            phase="CLOSED",
+            ready=False,
+            not_ready=["nothing runs: this is what is stored"],
+            equity=book.marks[-1].equity_paise / 100 if book.marks else None,
+            realised=sum(trade.net_paise for trade in book.trades) / 100,
+        )
+
+    def book(self, day: dt.date | None = None, run: str = "") -> DayBook:
+        """Give a stored day, with the trades of the first run unless another is named."""
+        runs = self._archive.runs()
+        return self._archive.book(day, run or (runs[0] if runs else ""))
+
+    def forming(self, instrument: str) -> Any:
+        """Nothing is being built."""
+        del instrument
+
+    def actors(self) -> ActorTree:
+        """Nobody is on stage."""
+        return ActorTree(now=0, groups=[], actors=[], stages={}, dead_letters=[], dead_letters_total=0)
+
+    def actor(self, path: str) -> ActorState:
+        """Nobody is on stage."""
+        raise InputError(f"there is no actor '{path}': nothing runs here")
+
+    def edges(self) -> list[Edge]:
+        """Nobody is on stage."""
+        return []
+
+    def strategies(self) -> list[StrategyView]:
+        """Give what every strategy of the first run made of the day shown."""
+        runs = self._archive.runs()
+        if not runs:
+            return []
+        trades = self.book().trades
+        names = self._archive.result(runs[0]).summary.get("strategies", [])
+        return [
+            StrategyView(
+                path=f"strategy/{underlying}/{name}", strategy=name, underlying=underlying, state="history",
+                trades=sum(1 for t in trades if t.strategy == name and t.underlying == underlying),
+                net=sum(t.net_paise for t in trades if t.strategy == name and t.underlying == underlying) / 100,
+            )
+            for underlying in self._underlyings
+            for name in names
+        ]  # fmt: skip
+
+    def config(self) -> Any:
+        """Give the configuration without secrets."""
+        return redacted(self._config)
+
+    def run_result(self, run: str) -> Any:
+        """Give a stored run's result."""
+        return self._archive.result(run)
+
+    def order(self, name: str, **args: str) -> str:
+        """Take none."""
+        del args
+        raise InputError(f"{name}: nothing runs here: this shows what is stored")
