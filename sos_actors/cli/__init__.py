@@ -18,6 +18,7 @@ from sos_actors.cli import (
     playbook,
     runs,
     sandbox,
+    sessions,
 )
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
@@ -41,6 +42,8 @@ app.command()(playbook.validate)
 app.command()(live.live)
 app.command()(sandbox.sandbox)
 app.command()(dashboard.dashboard)
+for recorded in (sessions.sessions, sessions.replay, sessions.why):
+    app.command()(recorded)
 app.command()(login.login)
 app.command()(login.logout)
 for command in (control.status, control.inspect, control.kill, control.flatten, control.pause, control.resume):

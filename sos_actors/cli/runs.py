@@ -15,6 +15,8 @@ import msgspec
 import typer
 
 from sos_actors.cli import options
+from sos_actors.cli.sessions import BacktestArguments
+from sos_actors.cli.sessions import record as begin_record
 from sos_actors.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def backtest(
     trades_out: TradesOutOption = None,
     html: HtmlOption = None,
     actors: Annotated[bool, typer.Option("--actors", help="Show the cast on stderr when the run has ended")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Record the run for `replay`; with --stage live")] = False,
 ) -> None:
     """Run strategies over history and report."""
     from sos_actors.backtest import Request  # noqa: PLC0415 - imports cost; each command pays for its own
@@ -113,7 +116,24 @@ def backtest(
         stage=stage,
         on_end=_show_cast if actors else None,
     )
-    _run(request, seed, Outputs(json, trades, trades_out, html))
+    outputs = Outputs(json, trades, trades_out, html)
+    if not record:
+        _run(request, seed, outputs)
+        return
+    if stage != "live":
+        raise InputError("--record: add --stage live; one ordered thread gives the same run without a record")
+    arguments = BacktestArguments(
+        symbols=symbols, from_date=first, to_date=last, strategies=strategies, timeframe=timeframe,
+        playbook=[str(one.absolute()) for one in playbook or ()], resolution=resolution, source=source, seed=seed,
+        config=str(config.absolute()) if config is not None else "",
+    )  # fmt: skip
+    request = _seeded(request, seed)
+    recording, name = begin_record(request, arguments, home)
+    try:
+        _run(replace(request, recorder=recording), seed, outputs)
+    finally:
+        recording.close("ended")
+        print(f"session {name} is recorded{f', but {recording.failed}' if recording.failed else ''}", file=sys.stderr)
 
 
 def _show_cast(runtime: Runtime) -> None:
@@ -147,14 +167,19 @@ def _run(request: Request, seed: int | None, outputs: Outputs) -> None:
     from sos_actors.backtest import run  # noqa: PLC0415
 
     _check_outputs(outputs.json, outputs.trades_out, outputs.html)
-    if seed is not None:
-        backtest_settings = msgspec.structs.replace(request.config.backtest, seed=seed)
-        request = replace(request, config=msgspec.structs.replace(request.config, backtest=backtest_settings))
+    request = _seeded(request, seed)
     began = time.perf_counter()
     with _progress(request) as on_day:
         record = run(replace(request, on_day=on_day))
     timings = {**record.timings, "total_s": time.perf_counter() - began}
     _write(msgspec.structs.replace(record, timings=timings), request, outputs)
+
+
+def _seeded(request: Request, seed: int | None) -> Request:
+    if seed is None:
+        return request
+    backtest_settings = msgspec.structs.replace(request.config.backtest, seed=seed)
+    return replace(request, config=msgspec.structs.replace(request.config, backtest=backtest_settings))
 
 
 def _write(record: RunRecord, request: Request, outputs: Outputs) -> None:

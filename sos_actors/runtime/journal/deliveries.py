@@ -102,9 +102,10 @@ def deliveries(reader: JournalReader) -> Iterator[Delivery]:
     for number, record in enumerate(reader):
         try:
             batch = msgspec.msgpack.decode(record, type=Batch)
+            bodies = [bytes(body) for body in batch.bodies]
             rows = zip(batch.groups, batch.paths, batch.nows, batch.causes, batch.which, strict=True)
             found = [
-                Delivery(serial, group, path, now, cause, batch.kinds[which], bytes(batch.bodies[which]))
+                Delivery(serial, group, path, now, cause, batch.kinds[which], bodies[which])
                 for serial, (group, path, now, cause, which) in enumerate(rows, start=batch.first)
             ]
         except (msgspec.MsgspecError, ValueError, IndexError) as error:

@@ -22,6 +22,8 @@ from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.journal.writer import JournalSettings, JournalWriter
 from sos_actors.runtime.topics import Port
 
+#: What the reason of a session's end begins with when its record stops before it.
+INCOMPLETE = "incomplete"
 #: Messages noted but not yet packed above which the writing thread is woken before its time.
 _MANY = 4_096
 
@@ -93,10 +95,10 @@ class Recording:
         self._thread.join()
         if not self.failed:
             self._attempt(self._flush)
-        if self._early and not self.failed:  # a thread was given up between taking a number and noting it
-            logger.error("journal: {} deliveries after a gap were left out", len(self._early))
+        if self._early and not self.failed:
+            self.failed = f"{len(self._early)} deliveries after a gap were left out"
         with contextlib.suppress(JournalError):
-            self._writer.close(reason)
+            self._writer.close(f"{INCOMPLETE}: {self.failed}" if self.failed else reason)
 
     def _work(self) -> None:
         while not self.failed:

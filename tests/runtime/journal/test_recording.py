@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -155,20 +156,33 @@ def test_an_actor_that_reads_the_wall_clock_is_named(tmp_path):
     assert "FeedStatus differs in detail: recorded" in found.value.text
 
 
-def test_a_message_too_many_and_one_too_few_are_found(tmp_path):
-    record(tmp_path / "s", 200)
+@pytest.mark.parametrize(("times", "said"), [(2, "which the record does not have|recorded is"), (0, "did not send")])
+def test_a_message_too_many_or_too_few_is_found_where_it_was_sent(tmp_path, monkeypatch, times, said):
+    record(tmp_path / "s", 400)
     _, rows = load(tmp_path / "s")
-    cut = next(n for n, one in enumerate(rows) if one.kind == "FeedStatus" and n > 300)
-    from dataclasses import replace as changed
+    wanted = [one for one in rows if one.path == "strategy/1" and one.kind == "Tick"][100].serial
+    heard = itertools.count()
+    true_publish = Thinker.publish
 
-    runtime = ReplayRuntime([cast()])
-    gone = [one for one in rows if one.path != rows[cut].path or one.serial != rows[cut].serial]
-    with pytest.raises(Divergence, match="which the record does not have|recorded is|differs"):
-        replay(gone, runtime)
-    runtime = ReplayRuntime([cast()])
-    doubled = [*rows[: cut + 1], changed(rows[cut], serial=cut + 1), *rows[cut + 1 :]]
-    with pytest.raises(Divergence):
-        replay(doubled, runtime)
+    def publish(self, message, key=""):
+        again = self.path == "strategy/1" and next(heard) == 100
+        for _ in range(times if again else 1):
+            true_publish(self, message, key)
+
+    monkeypatch.setattr(Thinker, "publish", publish)
+    with pytest.raises(Divergence, match=said) as found:
+        again(tmp_path / "s")
+    assert (found.value.delivery, found.value.path) == (wanted, "strategy/1")
+
+
+def test_an_order_of_a_set_is_found(tmp_path):
+    """An actor whose words depend on something outside its messages, as the order of a set of strings does."""
+    orders = [["a", "b", "c"], ["b", "a", "c"]]
+    record(tmp_path / "s", 200, salts={"strategy/2": lambda: orders[0].index("a") + 1})
+    with pytest.raises(Divergence) as found:
+        again(tmp_path / "s", {"strategy/2": lambda: orders[1].index("a") + 1})
+    _, rows = load(tmp_path / "s")
+    assert found.value.delivery == next(one.serial for one in rows if one.path == "strategy/2" and one.kind == "Tick")
 
 
 def test_a_session_cut_off_replays_up_to_its_last_whole_record(tmp_path):
@@ -199,13 +213,10 @@ def test_a_replay_stops_where_it_is_told(tmp_path):
     assert sum(one.handled for one in runtime.stats()) == 100
 
 
-def test_a_full_disk_ends_the_recording_and_not_the_session(tmp_path, monkeypatch):
+def test_a_full_disk_ends_the_recording_and_not_the_session(tmp_path):
     recording = Recording(tmp_path / "s", session="s", settings=RecordingSettings(flush_s=0.02))
-
-    def full(**_):
-        raise JournalError("the disk is full")
-
-    monkeypatch.setattr(recording._writer, "commit", full)
+    recording._writer._file.close()
+    recording._writer._file = Path("/dev/full").open("wb")
     runtime = LiveRuntime(recorder=recording)
     cast()(runtime)
     for n in range(100):
@@ -214,8 +225,22 @@ def test_a_full_disk_ends_the_recording_and_not_the_session(tmp_path, monkeypatc
     handled = {one.path: one.handled for one in runtime.stats()}
     runtime.close()
     recording.close()
-    assert "full" in recording.failed
+    assert "No space left" in recording.failed
     assert handled["nursery"] > 100
+
+
+def test_a_record_with_a_gap_says_that_it_is_incomplete(tmp_path):
+    recording = Recording(tmp_path / "s", session="s")
+    runtime = LiveRuntime()
+    cast()(runtime)
+    port = runtime.actor("nursery").ports[Tick]
+    for serial in (0, 1, 3):
+        recording("core", serial, port, Tick("x", 1, 1, 1.0), 5, -1)
+    recording.close("done")
+    runtime.close()
+    reader, rows = load(tmp_path / "s")
+    assert [one.serial for one in rows] == [0, 1]
+    assert reader.end.reason == "incomplete: 1 deliveries after a gap were left out"
 
 
 def test_tracebacks_are_left_out_of_the_record(tmp_path):
