@@ -252,7 +252,9 @@ def _request(reader: JournalReader, home: Path | None, strategies: str = "", *, 
         symbols=given.symbols, from_date=given.from_date, to_date=given.to_date, config=config, playbook=playbook,
         history=_history(given.source, home, config, given.seed),
     )  # fmt: skip
-    return replace(request, resolution="tick" if given.resolution == "tick" else "minute", stage="live" if checked else "sim")
+    return replace(
+        request, resolution="tick" if given.resolution == "tick" else "minute", stage="live" if checked else "sim"
+    )
 
 
 def _hash_of(playbook: Playbook) -> str:

@@ -33,6 +33,10 @@ class ControlPort(Port):
 
 #: Instead of a delivery's serial number, the cause of what came from a thread that is no actor's, and of a timer.
 OUTSIDE, TIMER = -1, -2
+#: A delivery as a recorder hears of it: its serial number among those of all groups (from 0, without gaps), group,
+#: port, message, the clock's now, which the handler will see, and the message's cause: the serial number of the
+#: delivery that sent it, or OUTSIDE or TIMER.
+Heard = tuple[int, str, Port, Any, int, int]
 
 
 class Here(threading.local):
@@ -135,7 +139,7 @@ class Worker:
                 figures.stage.add(began - origin)
             if recorder is not None:
                 serial = self.serial = next(serials)
-                recorder(group.name, serial, port, message, runtime.clock.now, cause)
+                recorder((serial, group.name, port, message, runtime.clock.now, cause))
             port.handled += 1
             handle = port.handle
             try:

@@ -233,9 +233,13 @@ class ReplayRuntime(Runtime):
             kind, path = kind_of(message), port.actor.path
             if not self._at_once(path, cause):
                 if cause == one.cause and not self._at_once(one.path, cause):
-                    raise Divergence(cause, self._sender(cause), f"sent a {kind} to {path}, recorded is {one.kind} to {one.path}")
+                    raise Divergence(
+                        cause, self._sender(cause), f"sent a {kind} to {path}, recorded is {one.kind} to {one.path}"
+                    )
                 if cause < one.cause:
-                    raise Divergence(cause, self._sender(cause), f"sent a {kind} to {path}, which the record does not have")
+                    raise Divergence(
+                        cause, self._sender(cause), f"sent a {kind} to {path}, which the record does not have"
+                    )
                 break
             way.popleft()
         if way and self._is_next(way[0], one):
@@ -271,7 +275,9 @@ class ReplayRuntime(Runtime):
                 self._parts.popleft()(self)
             found = self._starts.pop(one.path, None)
             if found is None:
-                raise Divergence(one.serial, one.path, "was started, and is not in the cast that was built for the replay")
+                raise Divergence(
+                    one.serial, one.path, "was started, and is not in the cast that was built for the replay"
+                )
             return found
         member = self._cast.get(one.path)
         if member is None:
