@@ -70,8 +70,12 @@ $(PEERS_VENVS)/%/.installed:
 	$(PEERS_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check $(NEEDS_$*)
 	@touch $@
 
+# Storms for SOAK_S seconds; the figures are appended to var/soak.jsonl.
+SOAK_S ?= 3600
+
 soak: venv
 	$(PY) -m pytest -m soak
+	$(PY) run_actors.py simulate --seeds 1000000 --hours 6 --for $(SOAK_S) --report var/soak.jsonl
 
 clean:
 	rm -rf $(VENV) peers-venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis

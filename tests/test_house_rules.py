@@ -50,7 +50,8 @@ FLOORS: dict[str, set[str]] = {
     "snapshots": BELOW_EDGES | {"sources", "config", "assembly"},
     "backtest": BELOW_EDGES | {"sources", "reports", "config", "assembly"},
     "daemon": BELOW_EDGES | EDGES | {"config", "assembly", "logs"},
-    "cli": BELOW_EDGES | EDGES | {"config", "assembly", "backtest", "snapshots", "daemon", "logs"},
+    "storm": BELOW_EDGES | {"storage", "sandbox", "upstox", "config", "assembly", "daemon"},
+    "cli": BELOW_EDGES | EDGES | {"config", "assembly", "backtest", "snapshots", "daemon", "logs", "storm"},
 }
 
 # --- determinism: who may touch the world, and what the others may not name -------------------------------
@@ -66,6 +67,7 @@ TOUCH_THE_WORLD = {
     "metrics",
     "web",
     "daemon",
+    "storm",
     "cli",
 }
 BANNED_MODULES = ("random", "secrets", "threading", "uuid", "numpy.random")

@@ -96,8 +96,13 @@ class GatewayActor(Actor):
 
     @handles(StateChanged)
     def on_state_changed(self, message: StateChanged) -> None:
-        """Keep a state; it is safe before anything that its actor sends after it leaves."""
+        """Keep a state; it is safe before anything that its actor sends after it leaves.
+
+        What the risk book says is safe at once: a halt must survive the power, and nothing need ever be sent after it.
+        """
         self._store.append(StateSaved(message.ts, message.part, message.state, message.working))
+        if message.part == "risk":
+            self._store.sync()
 
     @handles(SubmitOrder)
     def on_submit(self, message: SubmitOrder) -> None:

@@ -19,6 +19,7 @@ from sos_actors.cli import (
     runs,
     sandbox,
     sessions,
+    simulate,
 )
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
@@ -44,6 +45,7 @@ app.command()(sandbox.sandbox)
 app.command()(dashboard.dashboard)
 for recorded in (sessions.sessions, sessions.replay, sessions.why):
     app.command()(recorded)
+app.command()(simulate.simulate)
 app.command()(login.login)
 app.command()(login.logout)
 for command in (control.status, control.inspect, control.kill, control.flatten, control.pause, control.resume):

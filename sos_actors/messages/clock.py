@@ -49,7 +49,10 @@ class SessionPhase(Message, frozen=True, gc=False):
 
 
 class Advance(Message, frozen=True, gc=False):
-    """Give out the data due at `ts`: to the exchange or, at MARKET_DATA, to all. ClockActor -> FeedActor, simulated."""
+    """Give out the data due at `ts`: to the exchange or, at MARKET_DATA, to all.
+
+    ClockActor -> FeedActor, simulated. In the storm, StormLinkActor -> itself: the world outside comes to `ts`.
+    """
 
     ts: int
     stage: Stage

@@ -104,7 +104,11 @@ class OrderUpdate(Message, frozen=True, gc=False):
 
 
 class Fill(Message, frozen=True, gc=False):
-    """Units traded. BrokerActor -> OrderActor, RiskActor. `fill_id` is the broker's, unique per execution."""
+    """Units traded. BrokerActor -> OrderActor, RiskActor. `fill_id` is the broker's, unique per execution.
+
+    `first_of_slice`: the first units of one of several exchange orders that the order was cut into or sent again as;
+    each of them costs brokerage.
+    """
 
     fill_id: str
     order_id: str
@@ -113,6 +117,7 @@ class Fill(Message, frozen=True, gc=False):
     side: Side
     quantity: int
     price: float
+    first_of_slice: bool = False
 
 
 class PositionChanged(Message, frozen=True, gc=False):

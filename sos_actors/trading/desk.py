@@ -248,9 +248,8 @@ class OrderDesk:
             if anomaly.kind is AnomalyKind.MISMATCH or anomaly.kind is AnomalyKind.DUPLICATE_FILL:
                 return []
         trade = flow.trades[record.intent_id]
-        entry = self.ledger.apply(
-            fill, trade.plan.strategy, ist_date(fill.ts), first_of_order=len(record.fill_ids) == 1
-        )
+        first = fill.first_of_slice or len(record.fill_ids) == 1
+        entry = self.ledger.apply(fill, trade.plan.strategy, ist_date(fill.ts), first_of_order=first)
         if entry is None:
             return []
         self.prices.setdefault(fill.instrument, fill.price)

@@ -29,7 +29,7 @@ class UpstoxOrders:
     def place(self, order: SendPlace, key: str) -> tuple[str, ...]:
         """Place an order for the broker's instrument `key`; gives the broker's ids, several where it was cut."""
         what = f"place {order.side} {order.quantity} {order.instrument}"
-        kind, price, trigger, protection = _terms(order.order_type, order.price, order.trigger, order.protection)
+        kind, price, trigger, protection = terms(order.order_type, order.price, order.trigger, order.protection)
 
         def send(**options: Any) -> Any:
             request = PlaceOrderV3Request(
@@ -40,16 +40,11 @@ class UpstoxOrders:
             return self._api.place_order(request, **options)
 
         data = self._send(what, send, exits=order.exits)
-        found = data.get("order_ids")
-        listed = found if isinstance(found, list) else [data.get("order_id")]
-        ids = tuple(dict.fromkeys(text(one) for one in listed))
-        if not ids or not all(ids):
-            raise unreadable(what, "no order id in it")
-        return ids
+        return placed_ids(what, data)
 
     def modify(self, change: SendModify) -> None:
         """Change an order."""
-        kind, price, trigger, protection = _terms(change.order_type, change.price, change.trigger, change.protection)
+        kind, price, trigger, protection = terms(change.order_type, change.price, change.trigger, change.protection)
 
         def send(**options: Any) -> Any:
             request = ModifyOrderRequest(
@@ -81,7 +76,17 @@ class UpstoxOrders:
         return data
 
 
-def _terms(kind: OrderType, price: float, trigger: float, protection: float) -> tuple[str, float, float, float]:
+def placed_ids(what: str, data: Any) -> tuple[str, ...]:
+    """Give the ids that the answer to a placing names. Raises UnreadableAnswerError when it names none."""
+    found = data.get("order_ids")
+    listed = found if isinstance(found, list) else [data.get("order_id")]
+    ids = tuple(dict.fromkeys(text(one) for one in listed))
+    if not ids or not all(ids):
+        raise unreadable(what, "no order id in it")
+    return ids
+
+
+def terms(kind: OrderType, price: float, trigger: float, protection: float) -> tuple[str, float, float, float]:
     """Give the broker's order type, price, trigger and market protection; 0 stands for none.
 
     A market order, and a stop that becomes one, never goes without protection: the broker may refuse it, and the

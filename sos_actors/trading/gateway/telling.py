@@ -59,8 +59,9 @@ class Teller:
         child.told_paise += units * paise
         order_id = child.owner.submit.order_id if child.owner is not None else BY_HAND + child.broker_id
         fill = Fill(
-            f"{child.broker_id}:{start}-{child.told}", order_id, ts, child.instrument, child.side, units, paise / 100.0
-        )
+            f"{child.broker_id}:{start}-{child.told}", order_id, ts, child.instrument, child.side, units, paise / 100.0,
+            first_of_slice=start == 0,
+        )  # fmt: skip
         table.out.append(FillBooked(child.broker_id, fill, child.told, child.told_paise))
         if child.owner is None:
             text = f"{fill.side} {units} {child.instrument} at {fill.price:.2f}, made by hand at the broker"
