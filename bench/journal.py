@@ -69,7 +69,7 @@ def main() -> None:
 
 def play(day, ticks: list[Tick], playbook, recording: Recording | None, history) -> tuple[float, float]:
     """Give the seconds until all was worked off, and until it was written too."""
-    runtime = LiveRuntime(SETTINGS, recorder=recording)
+    runtime = LiveRuntime(SETTINGS, recorder=recording.note)
     config = Config()
     cast = assembly.Cast(
         config=config, playbook=playbook, charges=None, previous_day=history.day_stats, groups=SETTINGS.groups,

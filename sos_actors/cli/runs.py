@@ -130,7 +130,7 @@ def backtest(
     request = _seeded(request, seed)
     recording, name = begin_record(request, arguments, home)
     try:
-        _run(replace(request, recorder=recording), seed, outputs)
+        _run(replace(request, recorder=recording.note), seed, outputs)
     finally:
         recording.close("ended")
         print(f"session {name} is recorded{f', but {recording.failed}' if recording.failed else ''}", file=sys.stderr)

@@ -32,12 +32,10 @@ from sos_actors.runtime.supervision import Directive
 from sos_actors.runtime.topics import Port, Topic
 from sos_actors.runtime.tree import tree
 from sos_actors.runtime.walltime import WallTime
-from sos_actors.runtime.worker import Here, Worker
+from sos_actors.runtime.worker import OUTSIDE, Heard, Here, Worker
 
-#: Called in a group's thread before each delivery: group, the delivery's serial number among those of all groups (from
-#: 0, without gaps), port, message, the clock's now, which the handler will see, and the message's cause: the serial
-#: number of the delivery that sent it, or OUTSIDE or TIMER.
-Recorder = Callable[[str, int, Port, Any, int, int], None]
+#: Called in a group's thread before each delivery.
+Recorder = Callable[[Heard], None]
 #: No times taken, no ticks merged: what a backtest on threads runs with.
 PLAIN = RuntimeSettings(measure=False, conflate_above=0)
 #: Seconds the watchdog waits for a lock that a hanging actor may hold.
@@ -76,6 +74,12 @@ class LiveRuntime(Runtime):
         self.start_clock()
         assert isinstance(self.clock, LiveClock)
         self.live_clock = self.clock
+
+    @property
+    def serial(self) -> int:
+        """Number of the delivery under way on the present thread; OUTSIDE where there is none."""
+        worker = self.here.worker
+        return OUTSIDE if worker is None else worker.serial
 
     @property
     def wall(self) -> WallTime | None:

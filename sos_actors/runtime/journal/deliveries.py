@@ -15,17 +15,16 @@ from sos_actors.messages import ActorFailed
 from sos_actors.messages.base import Message
 from sos_actors.messages.codec import encode, packed
 from sos_actors.runtime.actor import Start
+from sos_actors.runtime.journal.answers import Answer
 from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.journal.reader import JournalReader
-from sos_actors.runtime.topics import Port
+from sos_actors.runtime.worker import Heard
 
-#: serial, group, port, message, now, cause: a delivery as the recorder hears of it.
-Heard = tuple[int, str, Port, Any, int, int]
 #: What stands for a message that is none of the cast's: an actor's start and stop; nothing else can be made again.
 START, STOP, OPAQUE = "(start)", "(stop)", "(opaque)"
 
 
-class Batch(msgspec.Struct, frozen=True, array_like=True):
+class Batch(msgspec.Struct, frozen=True, array_like=True, tag="deliveries"):
     """One record: deliveries `first`, `first` + 1, ... as columns. `which` are places in `bodies`, each a message."""
 
     first: int
@@ -84,6 +83,7 @@ def pack(heard: Sequence[Heard]) -> bytes:
     places = {key: place for place, key in enumerate(unique)}
     return packed(
         (
+            Batch.__struct_config__.tag,
             serials[0],
             groups,
             [port.actor.path for port in ports],
@@ -96,12 +96,15 @@ def pack(heard: Sequence[Heard]) -> bytes:
     )
 
 
-def deliveries(reader: JournalReader) -> Iterator[Delivery]:
-    """Give a session's deliveries in order. Raises JournalError for records that make no sense."""
+def contents(reader: JournalReader) -> Iterator[Delivery | Answer]:
+    """Give a session's deliveries in order, and between them its answers. Raises JournalError for senseless records."""
     expected = 0
     for number, record in enumerate(reader):
         try:
-            batch = msgspec.msgpack.decode(record, type=Batch)
+            batch = msgspec.msgpack.decode(record, type=Batch | Answer)
+            if isinstance(batch, Answer):
+                yield batch
+                continue
             bodies = [bytes(body) for body in batch.bodies]
             rows = zip(batch.groups, batch.paths, batch.nows, batch.causes, batch.which, strict=True)
             found = [
@@ -119,7 +122,23 @@ def deliveries(reader: JournalReader) -> Iterator[Delivery]:
         yield from found
 
 
-def load(folder: Path) -> tuple[JournalReader, list[Delivery]]:
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """A session, read whole. `reader` says how it ended."""
+
+    reader: JournalReader
+    rows: list[Delivery]
+    answers: list[Answer]
+
+
+def load(folder: Path) -> RecordedRun:
     """Read a whole session; raises JournalError."""
     reader = JournalReader(folder)
-    return reader, list(deliveries(reader))
+    rows: list[Delivery] = []
+    answers: list[Answer] = []
+    for one in contents(reader):
+        if isinstance(one, Answer):
+            answers.append(one)
+        else:
+            rows.append(one)
+    return RecordedRun(reader, rows, answers)

@@ -1,4 +1,8 @@
-"""Recording a live session: deliveries are noted in the thread that makes them, and written by a thread of their own."""
+"""Recording a session on threads: deliveries are noted in the thread that makes them, and written by another one.
+
+Noting is one append to a queue in memory. Nothing that trades ever waits for the disk: what the disk does not take is
+lost to the record, loudly, and to nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,51 +12,70 @@ import heapq
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from loguru import logger
 
 import sos_actors
-from sos_actors.runtime.journal.deliveries import Heard, pack
+from sos_actors.messages.codec import packed
+from sos_actors.runtime.journal.answers import Answer, Ask, noting
+from sos_actors.runtime.journal.deliveries import pack
 from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.journal.writer import JournalSettings, JournalWriter
-from sos_actors.runtime.topics import Port
+from sos_actors.runtime.worker import Heard
+
+if TYPE_CHECKING:
+    from sos_actors.runtime.live import LiveRuntime
 
 #: What the reason of a session's end begins with when its record stops before it.
 INCOMPLETE = "incomplete"
-#: Messages noted but not yet packed above which the writing thread is woken before its time.
-_MANY = 4_096
+#: Deliveries packed at once: the interpreter is held meanwhile, so that nothing else is done for about a millisecond.
+_PACKED = 512
+#: Real seconds after which a delivery that was numbered but never noted counts as lost.
+_LOST_S = 30.0
 
 
 class RecordingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a session is recorded, and how long it is kept."""
 
     enabled: bool = True
-    """Record live sessions, so that they can be replayed."""
+    """Record what the daemon does, so that it can be replayed; a backtest is recorded with `--record`."""
+    folder: str = "sessions"
+    """Where the sessions lie, under the home folder."""
     flush_s: float = 0.5
     """Real seconds between two writes: what a crash may lose of the record. Order intents have a store of their own."""
+    flush_many: int = 20_000
+    """Deliveries that are written before their time when so many wait."""
+    sync_s: float = 5.0
+    """Real seconds between two syncs to the disk: what a power cut may lose of the record."""
+    most_waiting: int = 1_000_000
+    """Deliveries that may wait for the disk; above, the record ends with an alert, and the session goes on."""
     segment_mb: int = 64
     """Size in megabytes at which a segment is closed and the next begun."""
     keep_days: int = 30
-    """Sessions begun longer ago are deleted when a new one begins; 0: none for its age."""
+    """Sessions that ended longer ago are deleted at a start and after a day's close; 0: none for its age."""
     keep_mb: int = 5_000
     """Megabytes all sessions may take together; the oldest go first; 0: no limit."""
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
-        if not 0.01 <= self.flush_s <= 60 or self.segment_mb < 1 or self.keep_days < 0 or self.keep_mb < 0:
-            raise ValueError("journal: write flush_s from 0.01 to 60, segment_mb of 1 or more, keep_* of 0 or more")
+        if not 0.01 <= self.flush_s <= 60 or not 0.0 <= self.sync_s <= 3600 or self.segment_mb < 1:
+            raise ValueError("journal: write flush_s from 0.01 to 60, sync_s from 0 to 3600, segment_mb of 1 or more")
+        if min(self.flush_many, self.most_waiting) < 1 or min(self.keep_days, self.keep_mb) < 0:
+            raise ValueError("journal: write flush_many and most_waiting of 1 or more, keep_* of 0 or more")
+        if not self.folder or Path(self.folder).is_absolute() or ".." in Path(self.folder).parts:
+            raise ValueError(f"journal.folder is '{self.folder}': write a folder under the home, such as sessions")
 
 
 class Recording:
-    """Give it to a LiveRuntime as `recorder`; `close` it once the runtime is closed.
+    """Give its `note` to a LiveRuntime as `recorder`; `close` it once the runtime is closed.
 
-    A record that cannot be written (a full disk) ends the recording, not the session: `failed` says why, and what was
-    written up to then can be read.
+    A record that cannot be written (a full disk) ends the recording, not the session: `failed` says why, `on_failed`
+    is called with it once, and what was written up to then can be read.
     """
 
     def __init__(
@@ -63,31 +86,47 @@ class Recording:
         facts: Mapping[str, str] | None = None,
         settings: RecordingSettings | None = None,
         now: Callable[[], int] = time.time_ns,
+        on_failed: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Begin session `session` in `folder`; raises InputError where one is already. `now` gives UTC ns."""
+        """Begin session `session` in `folder`. `now` gives UTC ns.
+
+        Raises InputError where there is a session already, JournalError where none can be written.
+        """
         self._settings = settings or RecordingSettings()
-        self._writer = JournalWriter(
-            folder, session=session, code=code_version(), now=now, facts=facts,
-            settings=JournalSettings(block_records=1_000_000, segment_mb=self._settings.segment_mb, level=1),
-        )  # fmt: skip
+        try:
+            self._writer = JournalWriter(
+                folder, session=session, code=code_version(), now=now, facts=facts,
+                settings=JournalSettings(block_records=1_000_000, segment_mb=self._settings.segment_mb, level=1),
+            )  # fmt: skip
+        except OSError as error:
+            raise JournalError(f"{folder}: no session can be recorded: {error.strerror}") from None
         self.failed = ""
-        self._noted: deque[Heard] = deque()
-        self._note = self._noted.append
+        self._on_failed = on_failed
+        self._noted: deque[Heard] = deque(maxlen=self._settings.most_waiting + 1)
+        #: Takes one delivery that is about to be made: an append in memory, from any thread.
+        self.note: Callable[[Heard], None] = self._noted.append
+        self._answers: deque[Answer] = deque()
         #: Noted, but an earlier one is still on its way from its thread.
         self._early: list[Heard] = []
         self._next = 0
+        self._whole_at = self._synced_at = time.monotonic()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="sos-journal", daemon=True)
         self._thread.start()
 
-    def __call__(self, group: str, serial: int, port: Port, message: Any, now: int, cause: int) -> None:
-        """Note a delivery that is about to be made."""
-        self._note((serial, group, port, message, now, cause))
+    def asker(self, runtime: LiveRuntime) -> Ask:
+        """Give what lets the cast of a runtime ask the outside, and keeps the answers."""
+        return noting(self._answers.append, lambda: runtime.serial)
 
     @property
     def written(self) -> int:
         """Deliveries handed to the file so far."""
         return self._next
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries noted that are not in the file yet: how far the record lags behind."""
+        return len(self._noted) + len(self._early)
 
     def close(self, reason: str = "") -> None:
         """Write what is left and the session's end."""
@@ -96,37 +135,59 @@ class Recording:
         if not self.failed:
             self._attempt(self._flush)
         if self._early and not self.failed:
-            self.failed = f"{len(self._early)} deliveries after a gap were left out"
+            self._fail(f"{len(self._early)} deliveries after a gap were left out")
         with contextlib.suppress(JournalError):
             self._writer.close(f"{INCOMPLETE}: {self.failed}" if self.failed else reason)
 
     def _work(self) -> None:
-        while not self.failed:
-            done = self._closing.wait(self._settings.flush_s if len(self._noted) < _MANY else 0)
-            self._attempt(self._flush)
-            if done:
-                return
-        self._noted = deque(maxlen=0)  # what still comes is not kept
-        self._note = self._noted.append
+        done = False
+        while not done:
+            many = len(self._noted) >= self._settings.flush_many
+            done = self._closing.wait(0 if many else self._settings.flush_s)
+            if self.failed:  # what still comes is not kept
+                self._noted.clear()
+                self._answers.clear()
+            else:
+                self._attempt(self._flush)
 
     def _attempt(self, write: Callable[[], None]) -> None:
         try:
             write()
         except (JournalError, TypeError, ValueError, OverflowError) as error:
-            self.failed = str(error)
-            logger.error("the session is recorded no further: {}", error)
+            self._fail(str(error))
+
+    def _fail(self, why: str) -> None:
+        self.failed = why
+        logger.error("the session is recorded no further: {}", why)
+        self._on_failed(f"the session is recorded no further, trading goes on: {why}")
 
     def _flush(self) -> None:
         early, noted = self._early, self._noted
+        if len(noted) > self._settings.most_waiting:
+            raise JournalError(f"the disk is too slow: more than {self._settings.most_waiting} deliveries wait for it")
         for _ in range(len(noted)):
             heapq.heappush(early, noted.popleft())
+        # An answer belongs to a delivery noted before it: all that those now written were given are here.
+        for _ in range(len(self._answers)):
+            self._writer.append(packed(self._answers.popleft()))
         ready: list[Heard] = []
         while early and early[0][0] == self._next + len(ready):
             ready.append(heapq.heappop(early))
-        for start in range(0, len(ready), _MANY):
-            self._writer.append(pack(ready[start : start + _MANY]))
+        self._write(ready)
+        now = time.monotonic()
+        if not early or ready:
+            self._whole_at = now
+        elif now - self._whole_at > _LOST_S:
+            raise JournalError(f"delivery {self._next} was lost with its thread")
+        durable = now - self._synced_at >= self._settings.sync_s
+        if durable:
+            self._synced_at = now
+        self._writer.commit(durable=durable)
+
+    def _write(self, ready: Sequence[Heard]) -> None:
+        for start in range(0, len(ready), _PACKED):
+            self._writer.append(pack(ready[start : start + _PACKED]))
         self._next += len(ready)
-        self._writer.commit()
 
 
 @cache

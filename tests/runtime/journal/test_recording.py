@@ -85,7 +85,7 @@ def cast(salts=None):
 def record(folder, ticks, seed=0, *, salts=None, close=True):
     """A session on wall time, ticks injected by two threads that are no actors; gives the final states."""
     recording = Recording(folder, session="s", settings=RecordingSettings(flush_s=0.02))
-    runtime = LiveRuntime(RuntimeSettings(conflate_above=0, snapshot_s=0), recorder=recording)
+    runtime = LiveRuntime(RuntimeSettings(conflate_above=0, snapshot_s=0), recorder=recording.note)
     cast(salts)(runtime)
     runtime.start_wall(WallTime(time.monotonic_ns(), T0, 1.0, True))
 
@@ -111,7 +111,7 @@ def record(folder, ticks, seed=0, *, salts=None, close=True):
 
 
 def again(folder, salts=None, **kwargs):
-    _, rows = load(folder)
+    rows = load(folder).rows
     runtime = ReplayRuntime([cast(salts)])
     return replay(rows, runtime, **kwargs), runtime, rows
 
@@ -149,7 +149,7 @@ def test_an_actor_that_reads_the_wall_clock_is_named(tmp_path):
     record(tmp_path / "s", 600, salts=salts)
     with pytest.raises(Divergence) as found:
         again(tmp_path / "s", {"strategy/1": lambda: 0})
-    _, rows = load(tmp_path / "s")
+    rows = load(tmp_path / "s").rows
     ticks = [one for one in rows if one.path == "strategy/1" and one.kind == "Tick"]
     assert found.value.delivery == ticks[150].serial
     assert found.value.path == "strategy/1"
@@ -159,7 +159,7 @@ def test_an_actor_that_reads_the_wall_clock_is_named(tmp_path):
 @pytest.mark.parametrize(("times", "said"), [(2, "which the record does not have|recorded is"), (0, "did not send")])
 def test_a_message_too_many_or_too_few_is_found_where_it_was_sent(tmp_path, monkeypatch, times, said):
     record(tmp_path / "s", 400)
-    _, rows = load(tmp_path / "s")
+    rows = load(tmp_path / "s").rows
     wanted = [one for one in rows if one.path == "strategy/1" and one.kind == "Tick"][100].serial
     heard = itertools.count()
     true_publish = Thinker.publish
@@ -181,7 +181,7 @@ def test_an_order_of_a_set_is_found(tmp_path):
     record(tmp_path / "s", 200, salts={"strategy/2": lambda: orders[0].index("a") + 1})
     with pytest.raises(Divergence) as found:
         again(tmp_path / "s", {"strategy/2": lambda: orders[1].index("a") + 1})
-    _, rows = load(tmp_path / "s")
+    rows = load(tmp_path / "s").rows
     assert found.value.delivery == next(one.serial for one in rows if one.path == "strategy/2" and one.kind == "Tick")
 
 
@@ -190,7 +190,8 @@ def test_a_session_cut_off_replays_up_to_its_last_whole_record(tmp_path):
     segment = tmp_path / "s" / "00001.journal"
     data = segment.read_bytes()
     segment.write_bytes(data[: len(data) * 2 // 3])
-    reader, rows = load(tmp_path / "s")
+    run = load(tmp_path / "s")
+    reader, rows = run.reader, run.rows
     assert reader.torn is not None
     outcome, _, _ = again(tmp_path / "s")
     assert outcome.deliveries == len(rows) > 0
@@ -217,7 +218,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_session(tmp_path):
     recording = Recording(tmp_path / "s", session="s", settings=RecordingSettings(flush_s=0.02))
     recording._writer._file.close()
     recording._writer._file = Path("/dev/full").open("wb")
-    runtime = LiveRuntime(recorder=recording)
+    runtime = LiveRuntime(recorder=recording.note)
     cast()(runtime)
     for n in range(100):
         runtime.topic(Tick, "x").publish(Tick("x", n, n, 5.0, 1, n, 0.0, 1.0, 2.0))
@@ -235,17 +236,18 @@ def test_a_record_with_a_gap_says_that_it_is_incomplete(tmp_path):
     cast()(runtime)
     port = runtime.actor("nursery").ports[Tick]
     for serial in (0, 1, 3):
-        recording("core", serial, port, Tick("x", 1, 1, 1.0), 5, -1)
+        recording.note((serial, "core", port, Tick("x", 1, 1, 1.0), 5, -1))
     recording.close("done")
     runtime.close()
-    reader, rows = load(tmp_path / "s")
+    run = load(tmp_path / "s")
+    reader, rows = run.reader, run.rows
     assert [one.serial for one in rows] == [0, 1]
     assert reader.end.reason == "incomplete: 1 deliveries after a gap were left out"
 
 
 def test_tracebacks_are_left_out_of_the_record(tmp_path):
     recording = Recording(tmp_path / "s", session="s")
-    runtime = LiveRuntime(recorder=recording)
+    runtime = LiveRuntime(recorder=recording.note)
 
     class Listener(Actor):
         def __init__(self):
@@ -261,7 +263,7 @@ def test_tracebacks_are_left_out_of_the_record(tmp_path):
     runtime.settle()
     runtime.close()
     recording.close()
-    _, rows = load(tmp_path / "s")
+    rows = load(tmp_path / "s").rows
     (failed,) = [one for one in rows if one.kind == "ActorFailed"]
     assert b"boom" in failed.body
     assert b"a traceback" not in failed.body
