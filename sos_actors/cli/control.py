@@ -30,7 +30,7 @@ def inspect(
     home: options.HomeOption = None,
     json: JsonFlag = False,
     follow: FollowFlag = False,
-    at: Annotated[str, typer.Option("--at", help="What it held just before: HH:MM:SS.mmm, from a session's record")] = "",
+    at: Annotated[str, typer.Option("--at", help="What it held just before HH:MM:SS.mmm in a recorded session")] = "",
     session: Annotated[str, typer.Option("--session", help="With --at: the session; the last when not given")] = "",
     other_code: Annotated[
         bool, typer.Option("--other-code", help="With --at: go ahead though other code recorded the session")

@@ -15,8 +15,6 @@ import msgspec
 import typer
 
 from sos_actors.cli import options
-from sos_actors.cli.sessions import BacktestArguments
-from sos_actors.cli.sessions import record as begin_record
 from sos_actors.errors import InputError
 
 if TYPE_CHECKING:
@@ -120,6 +118,8 @@ def backtest(
     if not record:
         _run(request, seed, outputs)
         return
+    from sos_actors.cli.recorded import BacktestArguments, begin_backtest  # noqa: PLC0415
+
     if stage != "live":
         raise InputError("--record: add --stage live; one ordered thread gives the same run without a record")
     arguments = BacktestArguments(
@@ -128,7 +128,7 @@ def backtest(
         config=str(config.absolute()) if config is not None else "",
     )  # fmt: skip
     request = _seeded(request, seed)
-    recording, name = begin_record(request, arguments, home)
+    recording, name = begin_backtest(request, arguments, home)
     try:
         _run(replace(request, recorder=recording.note), seed, outputs)
     finally:

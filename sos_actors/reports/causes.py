@@ -97,5 +97,5 @@ def _steps(record: Sequence[Delivery], serials: Iterable[int]) -> list[Step]:
 
 def in_words(values: dict[str, Any]) -> str:
     """Give the values of a message on one line; long ones (arrays, whole states) are left to the record itself."""
-    told = ((name, value) for name, value in values.items() if value == value)  # noqa: PLR0124 - NaN is left out
+    told = ((name, value) for name, value in values.items() if value == value)  # NaN is left out
     return " ".join(f"{name}={value}" if len(str(value)) <= _LONG else f"{name}=..." for name, value in told)

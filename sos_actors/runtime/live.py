@@ -29,7 +29,7 @@ from sos_actors.runtime.group import Group, LiveTopic, Look
 from sos_actors.runtime.live_clock import LiveClock
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.supervision import Directive
-from sos_actors.runtime.topics import Port, Topic
+from sos_actors.runtime.topics import Topic
 from sos_actors.runtime.tree import tree
 from sos_actors.runtime.walltime import WallTime
 from sos_actors.runtime.worker import OUTSIDE, Heard, Here, Worker

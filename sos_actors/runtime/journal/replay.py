@@ -25,6 +25,7 @@ from sos_actors.messages.codec import decode
 from sos_actors.runtime.actor import Actor, Start
 from sos_actors.runtime.base import Runtime
 from sos_actors.runtime.clock import ClockActor
+from sos_actors.runtime.journal.answers import UnansweredError
 from sos_actors.runtime.journal.deliveries import OPAQUE, START, STOP, Delivery, body_of, kind_of
 from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.topics import Port, Put, Topic
@@ -33,15 +34,16 @@ from sos_actors.runtime.worker import OUTSIDE
 #: Deliveries for which what they said is remembered.
 _REMEMBERED = 100_000
 #: Puts the cast, or its next part, into a runtime: with the groups and the order of the recorded session.
-Build = Callable[[Runtime], Any]
+Build = Callable[["ReplayRuntime"], Any]
 
 
-class Divergence(Exception):
+class DivergenceError(Exception):
     """The replay did not do what the record says. `delivery` is the serial number of the first difference."""
 
-    def __init__(self, delivery: int, path: str, text: str) -> None:
+    def __init__(self, delivery: int, path: str, text: str, fields: Sequence[tuple[str, Any, Any]] = ()) -> None:
+        """`fields`: of two messages that differ, name, recorded and replayed value of each field."""
         super().__init__(f"delivery {delivery} ({path}): {text}")
-        self.delivery, self.path, self.text = delivery, path, text
+        self.delivery, self.path, self.text, self.fields = delivery, path, text, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,11 @@ class ReplayRuntime(Runtime):
         if self._parts:
             self._parts.popleft()(self)
 
+    @property
+    def serial(self) -> int:
+        """Number of the delivery that is made; OUTSIDE while the cast is put together."""
+        return self._serial
+
     def dispatcher_for(self, group: str) -> _Way:
         """Give the group's mailbox."""
         return self._ways.setdefault(group, _Way(group, self))
@@ -207,10 +214,11 @@ class ReplayRuntime(Runtime):
         return path.partition("/")[0] in self._edges
 
     def deliver_recorded(self, one: Delivery) -> None:
-        """Make one delivery. Raises Divergence, JournalError."""
+        """Make one delivery. Raises DivergenceError, JournalError."""
         edge = self.is_edge(one.path)
         self._groups.append("" if edge else one.group)
         if edge:
+            self._check_edge(one)
             return
         source = self._groups[one.cause] if 0 <= one.cause < one.serial else ""
         port, message = self._own(one, source) if source else self._from_record(one)
@@ -220,10 +228,28 @@ class ReplayRuntime(Runtime):
         port.handled += 1
         try:
             port.handle(message)
+        except UnansweredError:
+            raise
         except Exception as error:  # noqa: BLE001 - supervision decides, as it did
             self.failed(port.actor, message, error)
         finally:
             self._serial = OUTSIDE
+
+    def _check_edge(self, one: Delivery) -> None:
+        """See that what the replayed cast said to an edge is what was recorded: the orders it sent, above all."""
+        if not (0 <= one.cause < one.serial and self._groups[one.cause]) or one.kind in {START, STOP}:
+            return
+        likely: Any = None
+        for message in self._said.get(one.cause, ()):
+            if kind_of(message) == one.kind:
+                if body_of(message) == one.body:
+                    self.compared += 1
+                    return
+                likely = message
+        if likely is not None:
+            raise _differs(one.cause, self._sender(one.cause), one.body, likely)
+        what = f"did not send the {one.kind} to {one.path} that was recorded"
+        raise DivergenceError(one.cause, self._sender(one.cause), what)
 
     def _own(self, one: Delivery, source: str) -> tuple[Port, Any]:
         """Give what the replayed cast sent; it must be what was recorded."""
@@ -233,11 +259,11 @@ class ReplayRuntime(Runtime):
             kind, path = kind_of(message), port.actor.path
             if not self._at_once(path, cause):
                 if cause == one.cause and not self._at_once(one.path, cause):
-                    raise Divergence(
+                    raise DivergenceError(
                         cause, self._sender(cause), f"sent a {kind} to {path}, recorded is {one.kind} to {one.path}"
                     )
                 if cause < one.cause:
-                    raise Divergence(
+                    raise DivergenceError(
                         cause, self._sender(cause), f"sent a {kind} to {path}, which the record does not have"
                     )
                 break
@@ -247,7 +273,7 @@ class ReplayRuntime(Runtime):
         else:
             port, message = self._overheard(one)
         if body_of(message) != one.body:
-            raise Divergence(one.cause, self._sender(one.cause), differences(type(message), one.body, message))
+            raise _differs(one.cause, self._sender(one.cause), one.body, message)
         self.compared += 1
         return port, message
 
@@ -261,7 +287,7 @@ class ReplayRuntime(Runtime):
             for message in self._said.get(one.cause, ()):
                 if kind_of(message) == one.kind and body_of(message) == one.body:
                     return self._cast[one.path].actor.ports[type(message)], message
-        raise Divergence(
+        raise DivergenceError(
             one.cause, self._sender(one.cause), f"did not send the {one.kind} to {one.path} that was recorded"
         )
 
@@ -275,13 +301,13 @@ class ReplayRuntime(Runtime):
                 self._parts.popleft()(self)
             found = self._starts.pop(one.path, None)
             if found is None:
-                raise Divergence(
+                raise DivergenceError(
                     one.serial, one.path, "was started, and is not in the cast that was built for the replay"
                 )
             return found
         member = self._cast.get(one.path)
         if member is None:
-            raise Divergence(one.serial, one.path, f"was given a {one.kind}, and is not in the cast of the replay")
+            raise DivergenceError(one.serial, one.path, f"was given a {one.kind}, and is not in the cast of the replay")
         ports = member.actor.ports
         if one.kind == STOP:
             return ports[Envelope], Envelope(_ActorStop())
@@ -291,7 +317,7 @@ class ReplayRuntime(Runtime):
         for kind, port in ports.items():
             if kind.__name__ == one.kind:
                 return port, _read(one, kind)
-        raise Divergence(one.serial, one.path, f"was given a {one.kind}, which it does not handle")
+        raise DivergenceError(one.serial, one.path, f"was given a {one.kind}, which it does not handle")
 
     def check_rest(self, last: Sequence[Delivery]) -> None:
         """See that nothing was sent which the record should have: of each way what lies before its last cause."""
@@ -304,7 +330,7 @@ class ReplayRuntime(Runtime):
                 path = port.actor.path
                 if cause < latest.get(way, -1) and not self._at_once(path, cause):
                     what = f"sent a {kind_of(message)} to {path}, which the record does not have"
-                    raise Divergence(cause, self._sender(cause), what)
+                    raise DivergenceError(cause, self._sender(cause), what)
 
 
 def _read(one: Delivery, kind: type) -> Any:
@@ -314,17 +340,19 @@ def _read(one: Delivery, kind: type) -> Any:
         raise JournalError(f"delivery {one.serial} to {one.path}: a {one.kind} that cannot be read: {error}") from None
 
 
-def differences(kind: type, recorded: bytes, replayed: Any) -> str:
-    """Say in which fields a recorded message and the replayed one differ."""
+def _differs(cause: int, path: str, recorded: bytes, replayed: Any) -> DivergenceError:
+    """Make the error that says in which fields a recorded message and the replayed one differ."""
     before = msgspec.msgpack.decode(recorded)
     after = msgspec.msgpack.decode(body_of(replayed))
-    names = getattr(kind, "__struct_fields__", ())
-    fields = [
+    kind = type(replayed)
+    fields = list(zip(getattr(kind, "__struct_fields__", ()), before[1:], after[1:], strict=False))
+    different = [
         f"{name}: recorded {old!r}, replayed {new!r}"
-        for name, old, new in zip(names, before[1:], after[1:], strict=False)
+        for name, old, new in fields
         if msgspec.msgpack.encode(old) != msgspec.msgpack.encode(new)
     ]
-    return f"{kind.__name__} differs in {'; '.join(fields) or 'its length'}"
+    text = f"{kind.__name__} differs in {'; '.join(different) or 'its length'}"
+    return DivergenceError(cause, path, text, fields)
 
 
 def replay(
@@ -332,7 +360,7 @@ def replay(
     runtime: ReplayRuntime,
     before: Callable[[Delivery], bool] = lambda _: True,
 ) -> Outcome:
-    """Run a record again. Raises Divergence at the first difference, JournalError for what cannot be replayed.
+    """Run a record again. Raises DivergenceError at the first difference, JournalError for what cannot be replayed.
 
     `before` is called before each delivery; when it gives False the replay ends there. A record in which a thread was
     given up is replayed up to the message that hung.
@@ -343,7 +371,13 @@ def replay(
     for one in record[:end]:
         if not before(one):
             return Outcome(one.serial, runtime.compared, digest.hexdigest(), "stopped where that was asked for")
-        runtime.deliver_recorded(one)
+        try:
+            runtime.deliver_recorded(one)
+        except UnansweredError as error:
+            if any(later.group == one.group for later in record[one.serial + 1 :]):
+                raise DivergenceError(one.serial, one.path, str(error)) from None
+            why = f"the record ends within delivery {one.serial} ({one.path}): what it was answered is not in it"
+            return Outcome(one.serial, runtime.compared, digest.hexdigest(), why)
         digest.update(f"{one.path} {one.kind} {one.now} {len(one.body)} ".encode() + one.body)
     runtime.check_rest(record[:end])
     return Outcome(end, runtime.compared, digest.hexdigest(), stopped)

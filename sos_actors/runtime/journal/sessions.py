@@ -55,18 +55,36 @@ def session_folder(folder: Path, name: str) -> Path:
     raise InputError(f"no session '{name}' in {folder}; there are {', '.join(known[-10:]) or 'none'}")
 
 
-def retire(folder: Path, now: int, keep_days: int, keep_mb: int) -> Sequence[str]:
-    """Delete sessions begun more than `keep_days` before `now` (UTC ns), then the oldest until all fit in `keep_mb`.
+def latest(folder: Path) -> str:
+    """Give the name of the session written last; '' without one."""
+    found = [one for one in folder.iterdir() if segments(one)] if folder.is_dir() else []
+    return max(found, key=lambda one: max(path.stat().st_mtime_ns for _, path in segments(one))).name if found else ""
 
-    0 is no limit. Gives the names of those deleted. Ages are those of the files, so that a damaged session goes too.
+
+def free_name(folder: Path, name: str) -> str:
+    """Give a name no session has: this one, or with a number behind it."""
+    number, found = 1, name
+    while (folder / found).exists():
+        number += 1
+        found = f"{name}-{number}"
+    return found
+
+
+def retire(folder: Path, now: int, keep_days: int, keep_mb: int, spare: str = "") -> Sequence[str]:
+    """Delete sessions last written more than `keep_days` before `now` (UTC ns), then the oldest until `keep_mb` hold.
+
+    0 is no limit; `spare` is never deleted. Gives the names of those deleted. Ages are those of the files, so that a
+    damaged session goes too.
     """
     if not folder.is_dir():
         return ()
-    found = [(min(path.stat().st_mtime_ns for _, path in files), one, files) for one in folder.iterdir()
+    found = [(max(path.stat().st_mtime_ns for _, path in files), one, files) for one in folder.iterdir()
              if (files := segments(one))]  # fmt: skip
     sizes = {one: sum(path.stat().st_size for _, path in files) for _, one, files in found}
     total, gone = sum(sizes.values()), []
     for at, one, _ in sorted(found, key=lambda entry: (entry[0], entry[1])):
+        if one.name == spare:
+            continue
         too_old = keep_days > 0 and now - at > keep_days * _DAY_NS
         if too_old or (keep_mb > 0 and total > keep_mb * 1_000_000):
             shutil.rmtree(one)

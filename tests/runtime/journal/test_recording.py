@@ -12,7 +12,7 @@ from sos_actors.runtime import Actor, LiveRuntime, RestartPolicy, RuntimeSetting
 from sos_actors.runtime.journal import JournalError
 from sos_actors.runtime.journal.deliveries import load
 from sos_actors.runtime.journal.recording import Recording, RecordingSettings
-from sos_actors.runtime.journal.replay import Divergence, ReplayRuntime, replay
+from sos_actors.runtime.journal.replay import DivergenceError, ReplayRuntime, replay
 from sos_actors.runtime.supervision import Directive
 
 T0 = 1_760_000_000_000_000_000
@@ -147,7 +147,7 @@ def test_an_actor_that_reads_the_wall_clock_is_named(tmp_path):
     count = itertools.count()
     salts = {"strategy/1": lambda: time.time_ns() % 997 if next(count) == 150 else 0}
     record(tmp_path / "s", 600, salts=salts)
-    with pytest.raises(Divergence) as found:
+    with pytest.raises(DivergenceError) as found:
         again(tmp_path / "s", {"strategy/1": lambda: 0})
     rows = load(tmp_path / "s").rows
     ticks = [one for one in rows if one.path == "strategy/1" and one.kind == "Tick"]
@@ -170,7 +170,7 @@ def test_a_message_too_many_or_too_few_is_found_where_it_was_sent(tmp_path, monk
             true_publish(self, message, key)
 
     monkeypatch.setattr(Thinker, "publish", publish)
-    with pytest.raises(Divergence, match=said) as found:
+    with pytest.raises(DivergenceError, match=said) as found:
         again(tmp_path / "s")
     assert (found.value.delivery, found.value.path) == (wanted, "strategy/1")
 
@@ -179,7 +179,7 @@ def test_an_order_of_a_set_is_found(tmp_path):
     """An actor whose words depend on something outside its messages, as the order of a set of strings does."""
     orders = [["a", "b", "c"], ["b", "a", "c"]]
     record(tmp_path / "s", 200, salts={"strategy/2": lambda: orders[0].index("a") + 1})
-    with pytest.raises(Divergence) as found:
+    with pytest.raises(DivergenceError) as found:
         again(tmp_path / "s", {"strategy/2": lambda: orders[1].index("a") + 1})
     rows = load(tmp_path / "s").rows
     assert found.value.delivery == next(one.serial for one in rows if one.path == "strategy/2" and one.kind == "Tick")
