@@ -91,10 +91,15 @@ def why(
     from sos_actors.market.clocktime import ist_text  # noqa: PLC0415
     from sos_actors.reports.causes import in_words  # noqa: PLC0415
     from sos_actors.reports.causes import why as chain  # noqa: PLC0415
+    from sos_actors.runtime.journal.recording import code_version  # noqa: PLC0415
 
-    for step in chain(find(session, sessions_folder(home)).rows, order_id):
+    run = find(session, sessions_folder(home))
+    same_code = run.reader.header.code == code_version()
+    for step in chain(run.rows, order_id, _runtime(run, home) if same_code else None):
         print(f"{ist_text(step.now)[:26]}  #{step.serial}  {step.sender} -> {step.path}  {step.kind}")
         print(f"    {in_words(step.values)}")
+    if not same_code:
+        print("the phases of the pattern are not shown: other code recorded the session")
 
 
 def inspect_at(actor: str, at: str, session: str, home: Path | None, *, follow: bool, other_code: bool) -> None:
@@ -124,8 +129,12 @@ def _print_messages(rows: Sequence[Delivery], stop: int, actor: str) -> None:
 
     sent = [one for one in rows[stop:] if one.path == actor and 0 <= one.cause < stop]
     heard = [one for one in rows[:stop] if one.path == actor][-_LAST:]
-    said = [one for one in rows if 0 <= one.cause < stop and rows[one.cause].path == actor][-_LAST:]
-    for title, ones in ((f"mailbox: {len(sent)} waiting", sent[:_LAST]), ("last in:", heard), ("last out:", said)):
+    said = {(one.cause, one.body): one for one in rows if 0 <= one.cause < stop and rows[one.cause].path == actor}
+    for title, ones in (
+        (f"mailbox: {len(sent)} waiting", sent[:_LAST]),
+        ("last in:", heard),
+        ("last out:", [*said.values()][-_LAST:]),
+    ):
         print(title)
         for one in ones:
             print(f"  {ist_text(one.now)[:26]}  #{one.serial} -> {one.path}  {_told(one)}")

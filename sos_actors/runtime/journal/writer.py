@@ -137,7 +137,8 @@ class JournalWriter:
 
     def _open_next(self) -> None:
         self._number += 1
-        self._file = open(segment_path(self._folder, self._number), "xb", opener=_private)  # noqa: PTH123 - the mode
+        path = segment_path(self._folder, self._number)
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self._file.write(MAGIC)
         self._size = len(MAGIC)
         header = SegmentHeader(
@@ -162,8 +163,3 @@ class JournalWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-
-
-def _private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read: orders and positions are in it."""
-    return os.open(path, flags, 0o600)
