@@ -2,9 +2,11 @@
 
     python bench/journal.py [--rounds 5] [--ticks 60000] [--json F]
 
-One thread that is no actor publishes the ticks of a simulated NIFTY day, as the live feed's does, as quickly as it can,
-and closes each minute; the clock stops when the cast has worked all off. Rounds alternate between off and on. `written`
-is the same with recording, until the last record is on disk.
+One thread that is no actor gives the ticks of a simulated NIFTY day to the topics as quickly as it can, as the live
+feed's thread does, and closes each minute; the clock stops when the cast has worked all off. Rounds alternate between
+off and on. The recording's thread writes meanwhile, on the same interpreter. `written` is the same with recording,
+until the last record is on disk. With --decode each tick is first read from the broker's frame, by the feed's decoder,
+as it is live: that is the whole path of a tick in this process.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ def main() -> None:
 
 def play(day, ticks: list[Tick], playbook, recording: Recording | None, history) -> tuple[float, float]:
     """Give the seconds until all was worked off, and until it was written too."""
-    runtime = LiveRuntime(SETTINGS, recorder=recording.note)
+    runtime = LiveRuntime(SETTINGS, recorder=None if recording is None else recording.note)
     config = Config()
     cast = assembly.Cast(
         config=config, playbook=playbook, charges=None, previous_day=history.day_stats, groups=SETTINGS.groups,

@@ -65,6 +65,7 @@ class LiveRuntime(Runtime):
         self.measured = settings.measure or recorder is not None
         self.recorder = recorder
         self.monotonic = monotonic
+        self.live_clock: LiveClock  # enters itself: it is there before the first delivery, which is its own start
         self.here = Here()
         self.serials = itertools.count()
         self.driver: Driver | None = None
@@ -72,8 +73,6 @@ class LiveRuntime(Runtime):
         self._stop_timeout_s = settings.stop_s if stop_timeout_s is None else stop_timeout_s
         super().__init__(strict=strict)
         self.start_clock()
-        assert isinstance(self.clock, LiveClock)
-        self.live_clock = self.clock
 
     @property
     def serial(self) -> int:

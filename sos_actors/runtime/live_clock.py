@@ -37,6 +37,7 @@ class LiveClock(ClockActor):
         super().__init__()
         self._live = cast("LiveRuntime", self.runtime)
         self._here = self._live.here
+        self._live.live_clock = self
 
     @property
     def wall(self) -> WallTime | None:

@@ -123,23 +123,28 @@ class Worker:
         """Make the function that delivers one message and takes its time: with all it needs at hand."""
         runtime, group = self.runtime, self.group
         monotonic, recorder = runtime.monotonic, runtime.recorder
-        find, serials = group.figures.get, runtime.serials
+        find, serials, name = group.figures.get, runtime.serials, group.name
 
         def deliver(port: Port, message: Any, put_at: int, origin: int, cause: int) -> None:
             began = monotonic()
             figures = find(port)
             if figures is None:
                 figures = group.figures_of(port, type(message))
-            if type(message) is Tick and message.ts_recv > 0:
-                wall = runtime.wall
-                if wall is not None:
-                    origin = wall.instant_of(message.ts_recv)
+            clock = runtime.live_clock
+            wall = clock.wall
+            if wall is not None and type(message) is Tick and message.ts_recv > 0:
+                origin = wall.instant_of(message.ts_recv)
             self.origin = origin
             if figures.stage is not None:
                 figures.stage.add(began - origin)
             if recorder is not None:
                 serial = self.serial = next(serials)
-                recorder((serial, group.name, port, message, runtime.clock.now, cause))
+                if wall is None:
+                    now = clock.now
+                else:  # the time at which the delivery began is the handler's too
+                    now = self._now = wall.at(began)
+                    self._stamp = self.delivered
+                recorder((serial, name, port, message, now, cause))
             port.handled += 1
             handle = port.handle
             try:

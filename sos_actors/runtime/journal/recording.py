@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import heapq
 import threading
 import time
 from collections import deque
@@ -102,8 +101,9 @@ class Recording:
             raise JournalError(f"{folder}: no session can be recorded: {error.strerror}") from None
         self.failed = ""
         self._on_failed = on_failed
-        self._noted: deque[Heard] = deque(maxlen=self._settings.most_waiting + 1)
-        #: Takes one delivery that is about to be made: an append in memory, from any thread.
+        self._noted: list[Heard] = []
+        #: Takes one delivery that is about to be made: an append in memory, from any thread, which only one thread
+        #: takes from, and never by exchanging the list.
         self.note: Callable[[Heard], None] = self._noted.append
         self._answers: deque[Answer] = deque()
         #: Noted, but an earlier one is still on its way from its thread.
@@ -162,20 +162,21 @@ class Recording:
         self._on_failed(f"the session is recorded no further, trading goes on: {why}")
 
     def _flush(self) -> None:
-        early, noted = self._early, self._noted
-        if len(noted) > self._settings.most_waiting:
+        noted = self._noted
+        count = len(noted)
+        if count > self._settings.most_waiting:
             raise JournalError(f"the disk is too slow: more than {self._settings.most_waiting} deliveries wait for it")
-        for _ in range(len(noted)):
-            heapq.heappush(early, noted.popleft())
+        found = self._early + noted[:count]
+        del noted[:count]
+        found.sort()  # by serial, which no two share: they come very nearly so
         # An answer belongs to a delivery noted before it: all that those now written were given are here.
         for _ in range(len(self._answers)):
             self._writer.append(packed(self._answers.popleft()))
-        ready: list[Heard] = []
-        while early and early[0][0] == self._next + len(ready):
-            ready.append(heapq.heappop(early))
-        self._write(ready)
+        whole = _whole(found, self._next)
+        self._early = found[whole:]
+        self._write(found[:whole])
         now = time.monotonic()
-        if not early or ready:
+        if not self._early or whole:
             self._whole_at = now
         elif now - self._whole_at > _LOST_S:
             raise JournalError(f"delivery {self._next} was lost with its thread")
@@ -188,6 +189,13 @@ class Recording:
         for start in range(0, len(ready), _PACKED):
             self._writer.append(pack(ready[start : start + _PACKED]))
         self._next += len(ready)
+
+
+def _whole(found: Sequence[Heard], first: int) -> int:
+    """Say how many of these, sorted, follow one another from serial `first`."""
+    if not found or found[-1][0] == first + len(found) - 1:
+        return len(found)
+    return next(place for place, one in enumerate(found) if one[0] != first + place)
 
 
 @cache

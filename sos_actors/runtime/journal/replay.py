@@ -312,7 +312,7 @@ class ReplayRuntime(Runtime):
         if one.kind == STOP:
             return ports[Envelope], Envelope(_ActorStop())
         if one.kind == OPAQUE:
-            what = msgspec.msgpack.decode(one.body)
+            what = msgspec.msgpack.decode(one.body)[1]
             raise JournalError(f"delivery {one.serial} to {one.path}: {what} cannot be made again from a record")
         for kind, port in ports.items():
             if kind.__name__ == one.kind:
