@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -114,21 +115,26 @@ def backtest(
         stage=stage,
         on_end=_show_cast if actors else None,
     )
-    outputs = Outputs(json, trades, trades_out, html)
-    if not record:
-        _run(request, seed, outputs)
-        return
+    run = partial(_run_recorded, home=home, strategies=strategies, timeframe=timeframe, playbook=playbook,
+                  source=source, config=config) if record else _run  # fmt: skip
+    run(request, seed, Outputs(json, trades, trades_out, html))
+
+
+def _run_recorded(
+    request: Request, seed: int | None, outputs: Outputs, *, home: Path | None, strategies: str, timeframe: str,
+    playbook: list[Path] | None, source: str, config: Path | None,
+) -> None:  # fmt: skip
+    """Run on threads, with every delivery recorded for `replay`."""
     from sos_actors.cli.recorded import BacktestArguments, begin_backtest  # noqa: PLC0415
 
-    if stage != "live":
+    if request.stage != "live":
         raise InputError("--record: add --stage live; one ordered thread gives the same run without a record")
     arguments = BacktestArguments(
-        symbols=symbols, from_date=first, to_date=last, strategies=strategies, timeframe=timeframe,
-        playbook=[str(one.absolute()) for one in playbook or ()], resolution=resolution, source=source, seed=seed,
-        config=str(config.absolute()) if config is not None else "",
+        symbols=request.symbols, from_date=request.from_date, to_date=request.to_date, strategies=strategies,
+        timeframe=timeframe, playbook=[str(one.absolute()) for one in playbook or ()], resolution=request.resolution,
+        source=source, seed=seed, config=str(config.absolute()) if config is not None else "",
     )  # fmt: skip
-    request = _seeded(request, seed)
-    recording, name = begin_backtest(request, arguments, home)
+    recording, name = begin_backtest(_seeded(request, seed), arguments, home)
     try:
         _run(replace(request, recorder=recording.note), seed, outputs)
     finally:
