@@ -118,6 +118,8 @@ def pack(heard: Sequence[Heard]) -> bytes:
 def contents(reader: JournalReader) -> Iterator[Delivery | Answer]:
     """Give a session's deliveries in order, and between them its answers. Raises JournalError for senseless records."""
     expected = 0
+    known: dict[str, str] = {}  # one object a name: a session has millions of deliveries and some hundred actors
+    one_of = known.setdefault
     for number, record in enumerate(reader):
         try:
             batch = msgspec.msgpack.decode(record, type=Batch | Answer)
@@ -125,11 +127,11 @@ def contents(reader: JournalReader) -> Iterator[Delivery | Answer]:
                 yield batch
                 continue
             bodies = [bytes(body) for body in batch.bodies]
-            kinds = [kind_in(body) for body in bodies]
+            kinds = [one_of(kind, kind) for kind in map(kind_in, bodies)]
             which = batch.which or range(len(bodies))
             rows = zip(batch.groups, batch.paths, batch.nows, batch.causes, which, strict=True)
             found = [
-                Delivery(serial, group, path, now, cause, kinds[place], bodies[place])
+                Delivery(serial, one_of(group, group), one_of(path, path), now, cause, kinds[place], bodies[place])
                 for serial, (group, path, now, cause, place) in enumerate(rows, start=batch.first)
             ]
         except (msgspec.MsgspecError, ValueError, IndexError) as error:
