@@ -187,7 +187,7 @@ def long_session(tmp_path_factory):
 @given(st.data())
 @settings(max_examples=120, deadline=None)
 def test_a_damaged_session_is_never_taken_for_whole(long_session, tmp_path_factory, data):
-    """Bits flipped, bytes cut off or a segment gone, anywhere: one line that names the place, or a part, said to be one."""
+    """Bits flipped, bytes cut off, a segment gone: one line that names the place, or a part that says so."""
     whole = load(long_session)
     folder = tmp_path_factory.mktemp("damaged") / "s"
     shutil.copytree(long_session, folder)
