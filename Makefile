@@ -44,8 +44,9 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 demo: venv
 	$(PY) run_actors.py demo
 
+# Twice as many processes as cores: much of what is tested waits for a socket.
 test: venv
-	$(PY) -m pytest -n 2 -m "not soak"
+	$(PY) -m pytest -n 4 --dist worksteal -m "not soak"
 
 lint: venv
 	$(PY) -m ruff check .
