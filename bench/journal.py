@@ -188,9 +188,7 @@ def measure(bench: Bench, rounds: int, *, bare: bool) -> dict[str, Any]:
     )
     name = "bare" if bare else "path"
     print(f"{name}: " + " ".join(f"{kind} {rate:,.0f} ticks/s" for kind, rate in rates.items()))
-    print(
-        f"{name}: recording takes {cost:.1%} of the throughput, {cpu:.1%} by the processor (medians of {rounds})"
-    )
+    print(f"{name}: recording takes {cost:.1%} of the throughput, {cpu:.1%} by the processor (medians of {rounds})")
     return {"ticks_per_s": rates, "cost": cost, "cpu_cost": cpu, "seconds": took}
 
 

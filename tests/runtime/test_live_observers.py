@@ -84,9 +84,7 @@ def test_a_mistake_in_inspect_harms_nobody(runtime):
 
 def test_observing_is_no_message(runtime):
     recorded: list = []
-    watched = LiveRuntime(
-        QUICK, recorder=lambda heard: recorded.append((heard[2].actor.path, heard[3]))
-    )
+    watched = LiveRuntime(QUICK, recorder=lambda heard: recorded.append((heard[2].actor.path, heard[3])))
     try:
         watched.spawn(Diary, "diary", [])
         watched.settle()
