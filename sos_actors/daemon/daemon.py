@@ -196,7 +196,10 @@ class Daemon:
             live.think(warm.load_day)
             self._play(warm, now)
         exchange = EXCHANGE_OF[request.symbols[0]]
-        played = phases_until(exchange, now) if ist_date(now) in warm.days else []
+        today = INDIA.sessions(exchange, ist_date(now))
+        # A day that has begun is told, also where none of its minutes could be played: a start in the first of them.
+        told = ist_date(now) in warm.days or (today and today[-1].close_ns > now)
+        played = phases_until(exchange, now) if told else []
         live.trade(played)
         self._runtime.start_wall(self._wall, step_ns=round(request.config.clock.step_s * SECOND_NS))
         self._live = True
