@@ -12,7 +12,7 @@ import msgspec
 
 from sos_actors.backtest import Request, builder
 from sos_actors.cli import options
-from sos_actors.cli.runs import _history
+from sos_actors.cli.runs import history_from
 from sos_actors.config import Config
 from sos_actors.daemon.sessions import LIVE, LiveFacts, adopt, began_of, replay_runtime
 from sos_actors.errors import InputError, SosError
@@ -155,7 +155,7 @@ def _backtest(reader: JournalReader, home: Path | None, change: WhatIf | None = 
         raise InputError(f"session {reader.header.session}: the {what} is not the one it was recorded with; restore it")
     request = Request(
         symbols=given.symbols, from_date=given.from_date, to_date=given.to_date, config=config, playbook=playbook,
-        history=_history(given.source, home, config, given.seed), stage="live" if change is None else "sim",
+        history=history_from(given.source, home, config, given.seed), stage="live" if change is None else "sim",
     )  # fmt: skip
     return replace(request, resolution="tick" if given.resolution == "tick" else "minute")
 

@@ -60,10 +60,10 @@ def demo(
         to_date=min(first + dt.timedelta(days=days * 2 + 14), known),
         config=settings,
         playbook=options.strategies(None, ""),
-        history=_history("simulated", None, settings, seed),
+        history=history_from("simulated", None, settings, seed),
     )
     last = days_with_data(request)[days - 1]
-    _run(replace(request, to_date=last), seed, Outputs(json, trades, None, html))
+    run_and_report(replace(request, to_date=last), seed, Outputs(json, trades, None, html))
 
 
 def backtest(
@@ -110,13 +110,13 @@ def backtest(
         to_date=last,
         config=settings,
         playbook=chosen,
-        history=_history(source, home, settings, seed),
+        history=history_from(source, home, settings, seed),
         resolution=resolution,
         stage=stage,
         on_end=_show_cast if actors else None,
     )
     run = partial(_run_recorded, home=home, strategies=strategies, timeframe=timeframe, playbook=playbook,
-                  source=source, config=config) if record else _run  # fmt: skip
+                  source=source, config=config) if record else run_and_report  # fmt: skip
     run(request, seed, Outputs(json, trades, trades_out, html))
 
 
@@ -136,7 +136,7 @@ def _run_recorded(
     )  # fmt: skip
     recording, name = begin_backtest(_seeded(request, seed), arguments, home)
     try:
-        _run(replace(request, recorder=recording.note), seed, outputs)
+        run_and_report(replace(request, recorder=recording.note), seed, outputs)
     finally:
         recording.close("ended")
         print(f"session {name} is recorded{f', but {recording.failed}' if recording.failed else ''}", file=sys.stderr)
@@ -148,7 +148,8 @@ def _show_cast(runtime: Runtime) -> None:
     print_cast(runtime.stats(), runtime.snapshots, runtime.dead_letters, sys.stderr)
 
 
-def _history(source: str, home: Path | None, config: Config, seed: int | None) -> HistorySource:
+def history_from(source: str, home: Path | None, config: Config, seed: int | None) -> HistorySource:
+    """Give the history of a run: the database of the home, or the simulated market."""
     if source == "simulated":
         from sos_actors.sandbox.market import SimulatedMarket  # noqa: PLC0415
         from sos_actors.sources.simulated import SimulatedHistory  # noqa: PLC0415
@@ -169,7 +170,8 @@ class Outputs(NamedTuple):
     html: Path | None
 
 
-def _run(request: Request, seed: int | None, outputs: Outputs) -> None:
+def run_and_report(request: Request, seed: int | None, outputs: Outputs) -> None:
+    """Run a request, with this seed of the simulated market, and put its result where it is wanted."""
     from sos_actors.backtest import run  # noqa: PLC0415
 
     _check_outputs(outputs.json, outputs.trades_out, outputs.html)

@@ -67,9 +67,9 @@ def replay(
         raise InputError("--check: other strategies or settings send other messages; leave it, or them, out")
     run = find(session, sessions_folder(home))
     if change:
-        from sos_actors.cli.runs import Outputs, _run  # noqa: PLC0415
+        from sos_actors.cli.runs import Outputs, run_and_report  # noqa: PLC0415
 
-        _run(what_if(run, change, home), None, Outputs(json, 12, None, html))
+        run_and_report(what_if(run, change, home), None, Outputs(json, 12, None, html))
         return
     if json is not None or html is not None:
         raise InputError("--json, --html: a check has no report; give --strategies, --playbook or --config too")
@@ -186,7 +186,7 @@ def _runtime(run: RecordedRun, home: Path | None) -> ReplayRuntime:
 
 
 def _replayed(run: RecordedRun, runtime: ReplayRuntime, until: int | None = None) -> Outcome:
-    from sos_actors.runtime.journal.replay import DivergenceError  # noqa: PLC0415
+    from sos_actors.runtime.journal.divergence import DivergenceError  # noqa: PLC0415
     from sos_actors.runtime.journal.replay import replay as run_again  # noqa: PLC0415
 
     try:

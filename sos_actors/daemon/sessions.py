@@ -34,6 +34,8 @@ from sos_actors.upstox.login import LoginSettings
 
 #: Fact of a session of the daemon: what it was started with.
 LIVE = "live"
+#: What the connection to the broker is told of orders: a replay may send no other.
+ORDERS = ("SendPlace", "SendModify", "SendCancel")
 #: Name of the answer that holds a Beginning.
 BEGINNING = "beginning"
 
@@ -135,7 +137,7 @@ def replay_runtime(run: RecordedRun) -> ReplayRuntime:
         made.append(live_cast(runtime, facts, began, unknown, _parts(facts, began, ask)))
         made[0].spawn_thinking()
 
-    return ReplayRuntime([think, lambda _: made[0].spawn_trading()], edges=EDGES)
+    return ReplayRuntime([think, lambda _: made[0].spawn_trading()], edges=EDGES, orders={"link": ORDERS})
 
 
 def began_of(run: RecordedRun) -> Beginning:

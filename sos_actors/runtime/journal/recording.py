@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 INCOMPLETE = "incomplete"
 #: Deliveries packed at once: the interpreter is held meanwhile, so that nothing else is done for about a millisecond.
 _PACKED = 512
+#: Real seconds between two looks at how much waits.
+_LOOK_S = 0.1
 #: Real seconds after which a delivery that was numbered but never noted counts as lost.
 _LOST_S = 30.0
 
@@ -142,8 +144,10 @@ class Recording:
     def _work(self) -> None:
         done = False
         while not done:
-            many = len(self._noted) >= self._settings.flush_many
-            done = self._closing.wait(0 if many else self._settings.flush_s)
+            due = time.monotonic() + self._settings.flush_s
+            done = False
+            while not done and time.monotonic() < due and len(self._noted) < self._settings.flush_many:
+                done = self._closing.wait(min(self._settings.flush_s, _LOOK_S))
             if self.failed:  # what still comes is not kept
                 self._noted.clear()
                 self._answers.clear()

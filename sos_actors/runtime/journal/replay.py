@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,23 +27,13 @@ from sos_actors.runtime.base import Runtime
 from sos_actors.runtime.clock import ClockActor
 from sos_actors.runtime.journal.answers import UnansweredError
 from sos_actors.runtime.journal.deliveries import OPAQUE, START, STOP, Delivery, body_of, kind_of
+from sos_actors.runtime.journal.divergence import DivergenceError, ToldEdges, differs
 from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.topics import Port, Put, Topic
 from sos_actors.runtime.worker import OUTSIDE
 
-#: Deliveries for which what they said is remembered.
-_REMEMBERED = 100_000
 #: Puts the cast, or its next part, into a runtime: with the groups and the order of the recorded session.
 Build = Callable[["ReplayRuntime"], Any]
-
-
-class DivergenceError(Exception):
-    """The replay did not do what the record says. `delivery` is the serial number of the first difference."""
-
-    def __init__(self, delivery: int, path: str, text: str, fields: Sequence[tuple[str, Any, Any]] = ()) -> None:
-        """`fields`: of two messages that differ, name, recorded and replayed value of each field."""
-        super().__init__(f"delivery {delivery} ({path}): {text}")
-        self.delivery, self.path, self.text, self.fields = delivery, path, text, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +108,21 @@ class ReplayRuntime(Runtime):
 
     clock_class = ReplayClock
 
-    def __init__(self, parts: Sequence[Build], edges: Iterable[str] = ()) -> None:
+    def __init__(
+        self, parts: Sequence[Build], edges: Iterable[str] = (), orders: Mapping[str, Collection[str]] | None = None
+    ) -> None:
         """`parts` build the cast: the first at once, each other when the record starts an actor not there yet.
 
         `edges`: first parts of the paths of actors that touch the world. They are not replayed, and what they sent
-        is taken from the record.
+        is taken from the record. `orders`: by path of an edge, kinds of messages it always hears: none may be said that
+        the record does not have there. (That what it has is said, is looked after for every edge and kind.)
         """
         self._edges = frozenset(edges)
+        self._orders = dict(orders or {})
+        self._told = ToldEdges({})
+        self._too_many: DivergenceError | None = None
+        #: By delivery: the last one that came of it, so that what it said is remembered no longer than that.
+        self._last_use: dict[int, int] = {}
         self._ways: dict[str, _Way] = {}
         self._sent: defaultdict[tuple[str, str], deque[tuple[int, Port, Any]]] = defaultdict(deque)
         self._starts: dict[str, tuple[Port, Any]] = {}
@@ -133,7 +131,7 @@ class ReplayRuntime(Runtime):
         self._group = ""
         self._serial = OUTSIDE
         self.compared = 0
-        #: By delivery, of the last ones: what it said on topics.
+        #: By delivery: what it said on topics, until all that came of it was made.
         self._said: dict[int, list[Any]] = {}
         #: By path: the deliveries that changed what it hears.
         self._changes: defaultdict[str, list[int]] = defaultdict(list)
@@ -173,8 +171,14 @@ class ReplayRuntime(Runtime):
 
     def said(self, message: Any) -> None:
         """Remember what the present delivery said on a topic."""
-        if self._serial != OUTSIDE:
-            self._said.setdefault(self._serial, []).append(message)
+        serial = self._serial
+        if serial == OUTSIDE:
+            return
+        if serial in self._last_use:
+            self._said.setdefault(serial, []).append(message)
+        wrong = self._told.too_many(serial, self._group, message)
+        if wrong and self._too_many is None:
+            self._too_many = DivergenceError(serial, self._sender(serial), wrong)
 
     def note_change(self, path: str) -> None:
         """Remember that the present delivery changed what an actor hears."""
@@ -190,6 +194,8 @@ class ReplayRuntime(Runtime):
             following[one.group] = one.serial
         self._ends = ends
         self._record = record
+        self._last_use = {one.cause: one.serial for one in record if one.cause >= 0}
+        self._told = ToldEdges(self._orders, record)
 
     def _at_once(self, path: str, cause: int) -> bool:
         """Say whether what an actor hears was changed while, on another thread, delivery `cause` was being handled.
@@ -215,6 +221,13 @@ class ReplayRuntime(Runtime):
 
     def deliver_recorded(self, one: Delivery) -> None:
         """Make one delivery. Raises DivergenceError, JournalError."""
+        self._deliver(one)
+        if self._last_use.get(one.cause) == one.serial:
+            self._said.pop(one.cause, None)
+        if self._too_many is not None:
+            raise self._too_many
+
+    def _deliver(self, one: Delivery) -> None:
         edge = self.is_edge(one.path)
         self._groups.append("" if edge else one.group)
         if edge:
@@ -224,7 +237,6 @@ class ReplayRuntime(Runtime):
         port, message = self._own(one, source) if source else self._from_record(one)
         self.clock.now = one.now
         self._group, self._serial = one.group, one.serial
-        self._said.pop(one.serial - _REMEMBERED, None)
         port.handled += 1
         try:
             port.handle(message)
@@ -247,7 +259,7 @@ class ReplayRuntime(Runtime):
                     return
                 likely = message
         if likely is not None:
-            raise _differs(one.cause, self._sender(one.cause), one.body, likely)
+            raise differs(one.cause, self._sender(one.cause), one.body, likely)
         what = f"did not send the {one.kind} to {one.path} that was recorded"
         raise DivergenceError(one.cause, self._sender(one.cause), what)
 
@@ -273,7 +285,7 @@ class ReplayRuntime(Runtime):
         else:
             port, message = self._overheard(one)
         if body_of(message) != one.body:
-            raise _differs(one.cause, self._sender(one.cause), one.body, message)
+            raise differs(one.cause, self._sender(one.cause), one.body, message)
         self.compared += 1
         return port, message
 
@@ -338,21 +350,6 @@ def _read(one: Delivery, kind: type) -> Any:
         return decode(one.body, kind)
     except msgspec.MsgspecError as error:
         raise JournalError(f"delivery {one.serial} to {one.path}: a {one.kind} that cannot be read: {error}") from None
-
-
-def _differs(cause: int, path: str, recorded: bytes, replayed: Any) -> DivergenceError:
-    """Make the error that says in which fields a recorded message and the replayed one differ."""
-    before = msgspec.msgpack.decode(recorded)
-    after = msgspec.msgpack.decode(body_of(replayed))
-    kind = type(replayed)
-    fields = list(zip(getattr(kind, "__struct_fields__", ()), before[1:], after[1:], strict=False))
-    different = [
-        f"{name}: recorded {old!r}, replayed {new!r}"
-        for name, old, new in fields
-        if msgspec.msgpack.encode(old) != msgspec.msgpack.encode(new)
-    ]
-    text = f"{kind.__name__} differs in {'; '.join(different) or 'its length'}"
-    return DivergenceError(cause, path, text, fields)
 
 
 def replay(

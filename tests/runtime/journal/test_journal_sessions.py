@@ -16,9 +16,10 @@ from sos_actors.runtime import Actor, LiveRuntime, handles
 from sos_actors.runtime.journal import JournalError
 from sos_actors.runtime.journal.answers import UnansweredError, plainly, replaying
 from sos_actors.runtime.journal.deliveries import body_of, kind_in, load
+from sos_actors.runtime.journal.divergence import DivergenceError
 from sos_actors.runtime.journal.format import segments
 from sos_actors.runtime.journal.recording import Recording, RecordingSettings
-from sos_actors.runtime.journal.replay import DivergenceError, ReplayRuntime, replay
+from sos_actors.runtime.journal.replay import ReplayRuntime, replay
 from sos_actors.runtime.journal.sessions import free_name, latest, listed, retire
 from sos_actors.runtime.journal.writer import JournalWriter
 
@@ -106,7 +107,9 @@ def record(folder, minutes=20, **changes):
 
 def again(run, says=lambda price: price):
     runtime = ReplayRuntime(
-        [lambda runtime: cast(runtime, replaying(run.answers, lambda: runtime.serial), says=says)], edges=["wire"]
+        [lambda runtime: cast(runtime, replaying(run.answers, lambda: runtime.serial), says=says)],
+        edges=["wire"],
+        orders={"wire": ("Tick",)},
     )
     return replay(run.rows, runtime), runtime
 
@@ -135,6 +138,27 @@ def test_what_is_said_to_an_edge_is_compared(tmp_path):
     assert (found.value.delivery, found.value.path) == (fifth.serial, "asker")
     assert [name for name, was, now in found.value.fields if was != now and was == was] == ["price"]
     assert price.kind == "Tick"
+
+
+@pytest.mark.parametrize(("fifth", "said"), [(2, "sent a Tick to wire, which the record does not have"),
+                                             (0, "did not send the Tick to wire that was recorded")])  # fmt: skip
+def test_an_order_too_many_or_too_few_to_an_edge_is_found(tmp_path, monkeypatch, fifth, said):
+    record(tmp_path / "s")
+    run = load(tmp_path / "s")
+    wanted = [one for one in run.rows if one.path == "asker" and one.kind == "MinuteClosed"][5].serial
+    count = itertools.count()
+    publish = Asker.publish
+
+    def changed(self, message, key=""):
+        times = fifth if next(count) == 5 else 1
+        for n in range(times):
+            told = message if n == 0 else Tick("x", message.ts, 1, 77.0)
+            publish(self, told, key)
+
+    monkeypatch.setattr(Asker, "publish", changed)
+    with pytest.raises(DivergenceError, match=said) as found:
+        again(run)
+    assert (found.value.delivery, found.value.path) == (wanted, "asker")
 
 
 def test_a_question_the_record_has_not_is_a_divergence(tmp_path):

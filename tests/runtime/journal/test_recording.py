@@ -11,8 +11,9 @@ from sos_actors.messages import ActorFailed, FeedStatus, MinuteClosed, Stage, Ti
 from sos_actors.runtime import Actor, LiveRuntime, RestartPolicy, RuntimeSettings, WallTime, handles
 from sos_actors.runtime.journal import JournalError
 from sos_actors.runtime.journal.deliveries import load
+from sos_actors.runtime.journal.divergence import DivergenceError
 from sos_actors.runtime.journal.recording import Recording, RecordingSettings
-from sos_actors.runtime.journal.replay import DivergenceError, ReplayRuntime, replay
+from sos_actors.runtime.journal.replay import ReplayRuntime, replay
 from sos_actors.runtime.supervision import Directive
 
 T0 = 1_760_000_000_000_000_000
