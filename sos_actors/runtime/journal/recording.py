@@ -36,6 +36,8 @@ INCOMPLETE = "incomplete"
 _PACKED = 512
 #: Real seconds between two looks at how much waits.
 _LOOK_S = 0.1
+#: Real seconds the last write may take.
+_CLOSE_S = 10.0
 #: Real seconds after which a delivery that was numbered but never noted counts as lost.
 _LOST_S = 30.0
 
@@ -131,9 +133,12 @@ class Recording:
         return len(self._noted) + len(self._early)
 
     def close(self, reason: str = "") -> None:
-        """Write what is left and the session's end."""
+        """Write what is left and the session's end; a disk that does not answer is left behind after a while."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(_CLOSE_S)
+        if self._thread.is_alive():
+            self._fail(f"the disk did not take the last of it within {_CLOSE_S:.0f} s")
+            return
         if not self.failed:
             self._attempt(self._flush)
         if self._early and not self.failed:
