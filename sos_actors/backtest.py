@@ -24,6 +24,7 @@ from sos_actors.playbook.loader import Playbook
 from sos_actors.reports import figures
 from sos_actors.reports.run import DayQuality, RunRecord
 from sos_actors.runtime import LiveRuntime, Runtime, Session, SimRuntime
+from sos_actors.runtime.live import Recorder
 from sos_actors.sources.source import HistorySource
 
 Resolution = Literal["minute", "tick"]
@@ -31,7 +32,10 @@ Resolution = Literal["minute", "tick"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to run. `symbols` are canonical underlyings; both dates are included."""
+    """What to run. `symbols` are canonical underlyings; both dates are included.
+
+    `recorder` hears of every delivery of a run on the live stage (runtime/journal/recording.py).
+    """
 
     symbols: tuple[str, ...]
     from_date: dt.date
@@ -45,6 +49,7 @@ class Request:
     on_trade: Callable[[TradeClosed], None] | None = None
     on_day: Callable[[dt.date], None] | None = None
     on_end: Callable[[Runtime], None] | None = None
+    recorder: Recorder | None = None
 
 
 @dataclass(slots=True)
@@ -103,7 +108,7 @@ def run(request: Request) -> RunRecord:
     interval = 0 if request.resolution == "tick" else data_interval(request, first)
     request = replace(request, config=with_patience(request.config, interval))
     loaded = _Loaded(request, first)
-    runtime: Runtime = SimRuntime() if request.stage == "sim" else LiveRuntime()
+    runtime: Runtime = SimRuntime() if request.stage == "sim" else LiveRuntime(recorder=request.recorder)
     try:
         recorder = assembly.build(runtime, _cast(request, loaded, days))
         grace = round(request.config.backtest.bar_grace_s * 1e9) if request.resolution == "tick" else 0
@@ -143,6 +148,19 @@ def run(request: Request) -> RunRecord:
         )
     finally:
         runtime.close()
+
+
+def builder(request: Request) -> Callable[[Runtime], None]:
+    """Give what spawns the cast of a run into a runtime of its own: for the replay of a run that was recorded."""
+    _check(request)
+    days = days_with_data(request)
+    interval = 0 if request.resolution == "tick" else data_interval(request, days[0])
+    request = replace(request, config=with_patience(request.config, interval))
+
+    def build(runtime: Runtime) -> None:
+        assembly.build(runtime, _cast(request, _Loaded(request, days[0]), days))
+
+    return build
 
 
 def _check(request: Request) -> None:

@@ -23,6 +23,7 @@ from sos_actors.market.freshness import FreshnessSettings
 from sos_actors.metrics.settings import MetricsSettings
 from sos_actors.quant.chain_settings import ChainSettings
 from sos_actors.quant.structure import StructureSettings
+from sos_actors.runtime.journal.recording import RecordingSettings
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.walltime import ClockSettings
 from sos_actors.sandbox.server.settings import ServerSettings
@@ -112,6 +113,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     paper: PaperSettings = PaperSettings()
     charges: ChargeSettings = ChargeSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    journal: RecordingSettings = RecordingSettings()
     clock: ClockSettings = ClockSettings()
     live: LiveSettings = LiveSettings()
     data: DataSettings = DataSettings()

@@ -140,6 +140,10 @@ class StrategyActor(Actor):
         else:
             self._refused.publish(Refused(ts, name, underlying, setup.reason, setup.detail))
 
+    def seen(self, phase_number: int) -> dict[str, dict[str, Any]]:
+        """Give the conditions of a phase (from 1) with the values they saw on the last bar."""
+        return self._machine.seen(phase_number)
+
     def inspect(self) -> dict[str, Any]:
         """Say which phase the strategy is in and what it waits for."""
         return self._machine.explain()

@@ -18,6 +18,7 @@ from sos_actors.cli import (
     playbook,
     runs,
     sandbox,
+    sessions,
     simulate,
 )
 from sos_actors.errors import SosError
@@ -42,6 +43,8 @@ app.command()(playbook.validate)
 app.command()(live.live)
 app.command()(sandbox.sandbox)
 app.command()(dashboard.dashboard)
+for recorded in (sessions.sessions, sessions.replay, sessions.why):
+    app.command()(recorded)
 app.command()(simulate.simulate)
 app.command()(login.login)
 app.command()(login.logout)

@@ -30,8 +30,18 @@ def inspect(
     home: options.HomeOption = None,
     json: JsonFlag = False,
     follow: FollowFlag = False,
+    at: Annotated[str, typer.Option("--at", help="What it held just before HH:MM:SS.mmm in a recorded session")] = "",
+    session: Annotated[str, typer.Option("--session", help="With --at: the session; the last when not given")] = "",
+    other_code: Annotated[
+        bool, typer.Option("--other-code", help="With --at: go ahead though other code recorded the session")
+    ] = False,
 ) -> None:
-    """Look into the running daemon: the tree of its actors, or what one of them holds."""
+    """Look into the running daemon: the tree of its actors, or what one holds; with --at into a recorded session."""
+    if at:
+        from sos_actors.cli.sessions import inspect_at  # noqa: PLC0415
+
+        inspect_at(actor, at, session, home, follow=follow, other_code=other_code)
+        return
     with _daemon(home) as daemon:
         if actor:
             _show(lambda: daemon.ask("inspect", path=actor), "inspect", json=True, follow=follow)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -59,10 +60,10 @@ def demo(
         to_date=min(first + dt.timedelta(days=days * 2 + 14), known),
         config=settings,
         playbook=options.strategies(None, ""),
-        history=_history("simulated", None, settings, seed),
+        history=history_from("simulated", None, settings, seed),
     )
     last = days_with_data(request)[days - 1]
-    _run(replace(request, to_date=last), seed, Outputs(json, trades, None, html))
+    run_and_report(replace(request, to_date=last), seed, Outputs(json, trades, None, html))
 
 
 def backtest(
@@ -88,6 +89,7 @@ def backtest(
     trades_out: TradesOutOption = None,
     html: HtmlOption = None,
     actors: Annotated[bool, typer.Option("--actors", help="Show the cast on stderr when the run has ended")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Record the run for `replay`; with --stage live")] = False,
 ) -> None:
     """Run strategies over history and report."""
     from sos_actors.backtest import Request  # noqa: PLC0415 - imports cost; each command pays for its own
@@ -108,12 +110,36 @@ def backtest(
         to_date=last,
         config=settings,
         playbook=chosen,
-        history=_history(source, home, settings, seed),
+        history=history_from(source, home, settings, seed),
         resolution=resolution,
         stage=stage,
         on_end=_show_cast if actors else None,
     )
-    _run(request, seed, Outputs(json, trades, trades_out, html))
+    run = partial(_run_recorded, home=home, strategies=strategies, timeframe=timeframe, playbook=playbook,
+                  source=source, config=config) if record else run_and_report  # fmt: skip
+    run(request, seed, Outputs(json, trades, trades_out, html))
+
+
+def _run_recorded(
+    request: Request, seed: int | None, outputs: Outputs, *, home: Path | None, strategies: str, timeframe: str,
+    playbook: list[Path] | None, source: str, config: Path | None,
+) -> None:  # fmt: skip
+    """Run on threads, with every delivery recorded for `replay`."""
+    from sos_actors.cli.recorded import BacktestArguments, begin_backtest  # noqa: PLC0415
+
+    if request.stage != "live":
+        raise InputError("--record: add --stage live; one ordered thread gives the same run without a record")
+    arguments = BacktestArguments(
+        symbols=request.symbols, from_date=request.from_date, to_date=request.to_date, strategies=strategies,
+        timeframe=timeframe, playbook=[str(one.absolute()) for one in playbook or ()], resolution=request.resolution,
+        source=source, seed=seed, config=str(config.absolute()) if config is not None else "",
+    )  # fmt: skip
+    recording, name = begin_backtest(_seeded(request, seed), arguments, home)
+    try:
+        run_and_report(replace(request, recorder=recording.note), seed, outputs)
+    finally:
+        recording.close("ended")
+        print(f"session {name} is recorded{f', but {recording.failed}' if recording.failed else ''}", file=sys.stderr)
 
 
 def _show_cast(runtime: Runtime) -> None:
@@ -122,7 +148,8 @@ def _show_cast(runtime: Runtime) -> None:
     print_cast(runtime.stats(), runtime.snapshots, runtime.dead_letters, sys.stderr)
 
 
-def _history(source: str, home: Path | None, config: Config, seed: int | None) -> HistorySource:
+def history_from(source: str, home: Path | None, config: Config, seed: int | None) -> HistorySource:
+    """Give the history of a run: the database of the home, or the simulated market."""
     if source == "simulated":
         from sos_actors.sandbox.market import SimulatedMarket  # noqa: PLC0415
         from sos_actors.sources.simulated import SimulatedHistory  # noqa: PLC0415
@@ -143,18 +170,24 @@ class Outputs(NamedTuple):
     html: Path | None
 
 
-def _run(request: Request, seed: int | None, outputs: Outputs) -> None:
+def run_and_report(request: Request, seed: int | None, outputs: Outputs) -> None:
+    """Run a request, with this seed of the simulated market, and put its result where it is wanted."""
     from sos_actors.backtest import run  # noqa: PLC0415
 
     _check_outputs(outputs.json, outputs.trades_out, outputs.html)
-    if seed is not None:
-        backtest_settings = msgspec.structs.replace(request.config.backtest, seed=seed)
-        request = replace(request, config=msgspec.structs.replace(request.config, backtest=backtest_settings))
+    request = _seeded(request, seed)
     began = time.perf_counter()
     with _progress(request) as on_day:
         record = run(replace(request, on_day=on_day))
     timings = {**record.timings, "total_s": time.perf_counter() - began}
     _write(msgspec.structs.replace(record, timings=timings), request, outputs)
+
+
+def _seeded(request: Request, seed: int | None) -> Request:
+    if seed is None:
+        return request
+    backtest_settings = msgspec.structs.replace(request.config.backtest, seed=seed)
+    return replace(request, config=msgspec.structs.replace(request.config, backtest=backtest_settings))
 
 
 def _write(record: RunRecord, request: Request, outputs: Outputs) -> None:

@@ -1,6 +1,7 @@
 """The live cast, put together in two steps: what thinks plays history first, then what trades joins it.
 
-Nothing that holds orders or positions is there while history is played, so that no old price can move it.
+Nothing that holds orders or positions is there while history is played, so that no old price can move it. A replay
+spawns the same cast without its edges, and what the cast asks of the outside is answered from the record.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
+from typing import cast as cast_to
 
 import msgspec
 
 from sos_actors import assembly
 from sos_actors.actors.data_keeper import DataKeeperActor, GapFillerActor
 from sos_actors.actors.feed import FeedActor
-from sos_actors.actors.gateway import GatewayActor
+from sos_actors.actors.gateway import GatewayActor, RecordStore
 from sos_actors.actors.live_feed import LiveFeedActor, MarketStream
 from sos_actors.actors.notifier import Event, NotifierActor
 from sos_actors.actors.recorder import RecorderActor
@@ -26,18 +29,19 @@ from sos_actors.actors.subscription import SubscriptionActor
 from sos_actors.config import Config
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.clocktime import MINUTE_NS, ist_date
-from sos_actors.market.day import MarketDay
+from sos_actors.market.day import DayStats, MarketDay
 from sos_actors.market.following import FollowSettings
 from sos_actors.market.ids import index_id
-from sos_actors.market.instruments import InstrumentTable
+from sos_actors.market.instruments import Instrument, InstrumentTable
 from sos_actors.messages import GapsFilled, GapsSuspected, OrderStatus, OrderUpdate, Phase, SessionPhase, Tick
-from sos_actors.runtime import LiveRuntime, RestartPolicy
+from sos_actors.runtime import LiveRuntime, RestartPolicy, Runtime
+from sos_actors.runtime.journal.answers import Ask, plainly
 from sos_actors.runtime.supervision import VITAL, Directive
-from sos_actors.storage.order_store import OrderStore
+from sos_actors.storage.order_store import Recovery
 from sos_actors.storage.recorded_days import RecordedDays
 from sos_actors.trading.checkpoint import restore, working_orders
 from sos_actors.trading.gateway.gateway import OrderGateway
-from sos_actors.trading.gateway.records import DayBegun
+from sos_actors.trading.gateway.records import AnyRecord, DayBegun, StateSaved
 from sos_actors.trading.gateway.settings import Contract
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.risk_settings import RiskState
@@ -48,39 +52,71 @@ from sos_actors.web.observer import spawn_observer
 EDGE_POLICY = RestartPolicy(restarts=3, period_s=300.0, exhausted=Directive.ESCALATE)
 #: Groups of the daemon's own edges, each a thread, whatever the configuration says of the rest.
 LINK, DATA, GAPS, NOTICES = "link", "data", "gaps", "notices"
+#: Paths of the actors that touch the world: a replay leaves them out and has what they said from the record.
+EDGES = ("feed", "link", "data", "gaps", "notifier", "observer")
+
+
+class Store(RecordStore, Protocol):
+    """Where the order path's records lie, and what they said at the start."""
+
+    recovery: Recovery
+
+    def close(self) -> None:
+        """Write everything out."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEdges:
+    """What the actors that touch the world stand on.
+
+    `spawn_link` puts the connection to the broker's orders into the cast; None on paper.
+    """
+
+    stream: MarketStream
+    market_db: Path
+    fill_gaps: Callable[[GapsSuspected], GapsFilled]
+    tell: Callable[[Event], None]
+    spawn_link: Callable[[LiveRuntime], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LiveParts:
     """What the live cast needs from outside. `speed`: seconds of the clock in one of real time.
 
-    `spawn_link` puts the connection to the broker's orders into the cast; None trades on paper. `cash_paise` is what a
-    desk without a past starts with.
+    `real`: orders go to a broker; else they are filled on paper. `cash_paise` is what a desk without a past starts
+    with. `ask` hands the functions of the outside to the cast; without `edges` nobody touches the world.
     """
 
     table: Callable[[], InstrumentTable]
     table_of: Callable[[dt.date], InstrumentTable]
-    stream: MarketStream
-    market_db: Path
-    fill_gaps: Callable[[GapsSuspected], GapsFilled]
-    tell: Callable[[Event], None]
-    orders_folder: Path
+    open_store: Callable[[], Store]
     tag_prefix: str
     cash_paise: int
     speed: float = 1.0
-    spawn_link: Callable[[LiveRuntime], None] | None = None
+    real: bool = False
+    ask: Ask = plainly
+    edges: LiveEdges | None = None
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """What the order store had at the start, as a session keeps it."""
+
+    records: tuple[AnyRecord, ...]
+    states: dict[str, tuple[StateSaved, ...]]
+    cut: str
 
 
 class LiveCast:
     """Spawns the live cast into a runtime, and tells those who join late what day it is."""
 
-    def __init__(self, runtime: LiveRuntime, cast: assembly.Cast, parts: LiveParts) -> None:
+    def __init__(self, runtime: Runtime, cast: assembly.Cast, parts: LiveParts) -> None:
         self._runtime, self._parts = runtime, parts
-        lots_of = lots_by_table(parts.table)
-        self._cast = replace(cast, lots_of=lots_of)
+        lots_of = parts.ask("lots", Lots, lots_by_table(parts.table))
+        previous_day = parts.ask("previous day", DayStats | None, cast.previous_day)
+        self._cast = replace(cast, lots_of=lots_of, previous_day=previous_day)
         self._lots_of = lots_of
         self._restored_on: dt.date | None = None
-        self.store: OrderStore | None = None
+        self.store: Store | None = None
         #: The day under way as the dashboard shows it; None where there is none.
         self.book: Callable[[], DayBook] | None = None
         self.recorder: RecorderActor
@@ -91,24 +127,25 @@ class LiveCast:
         return self._cast.config
 
     def think(self, load_day: Callable[[dt.date], Sequence[MarketDay]]) -> None:
-        """Spawn the player of history and all that turns data into signals, and before them who watches for the web."""
+        """Spawn the player of history and what thinks, and before them who watches for the web."""
         if self.config.web.enabled:
             self.book = spawn_observer(self._runtime, self._cast.names)
         self._runtime.spawn(FeedActor, "feed", load_day, group=self._cast.group("feed"), policy=VITAL)
+        self.spawn_thinking()
+
+    def spawn_thinking(self) -> None:
+        """Spawn all that turns data into signals."""
         assembly.spawn_thinking(self._runtime, self._cast)
 
     def trade(self, played: Sequence[SessionPhase]) -> None:
         """Put the live feed in history's place and spawn all that trades. `played`: today's phases so far."""
         runtime = self._runtime
+        assert isinstance(runtime, LiveRuntime)
         runtime.ref("feed").stop(block=True)
         before = set(runtime) - {"feed"}  # the player may still be listed: its successor joins late too
         with runtime.together():
-            working = self._spawn_orders()
-            self.recorder = assembly.spawn_recorder(runtime, self._cast)
-            runtime.spawn(NotifierActor, "notifier", self._parts.tell, group=NOTICES, policy=EDGE_POLICY)
-            self._spawn_data()
-            self._spawn_feed()
-        if self._parts.spawn_link is None:
+            working = self.spawn_trading()
+        if not self._parts.real:
             # The paper exchange lives in this process: what rested there is watched by the desk from now on.
             for order_id in working:
                 note = "the paper exchange began anew"
@@ -116,59 +153,80 @@ class LiveCast:
         for path in [path for path in runtime if path not in before]:
             self._tell(path, played)
 
+    def spawn_trading(self) -> Collection[str]:
+        """Spawn all that trades, and what feeds it; gives the orders that worked."""
+        working = self._spawn_orders()
+        self.recorder = assembly.spawn_recorder(self._runtime, self._cast)
+        edges = self._parts.edges
+        if edges is not None:
+            self._runtime.spawn(NotifierActor, "notifier", edges.tell, group=NOTICES, policy=EDGE_POLICY)
+            self._spawn_data(edges)
+            self._spawn_feed(edges)
+        self._spawn_following()
+        return working
+
     def _spawn_orders(self) -> Collection[str]:
         """Spawn limits, desk and broker as the records of the last start left them; gives the orders that worked."""
         runtime, cast, parts = self._runtime, self._cast, self._parts
         assembly.spawn_selectors(runtime, cast, self._lots_of)
-        if parts.spawn_link is not None:
+        if parts.real:
             cast = replace(cast, config=with_real_orders(cast.config, parts.speed))
         desk, book = assembly.new_desk(cast, parts.cash_paise), RiskBook(cast.config.risk)
-        store = self.store = OrderStore(parts.orders_folder)
-        states = store.recovery.states
+        store = self.store = parts.open_store()
+        found = parts.ask("order store", Recovered, lambda: recovered(store.recovery))()
+        states = found.states
         if "desk" in states:
             restore(desk, [saved.state for saved in states["desk"]])
             self._restored_on = ist_date(states["desk"][-1].ts)
         if "risk" in states:
             book.take_up(msgspec.msgpack.decode(states["risk"][-1].state, type=RiskState))
         working = working_orders(desk)
-        if parts.spawn_link is None:
+        if not parts.real:
             assembly.spawn_paper_broker(runtime, cast, self._lots_of, Tick)
-            begun = [record.day for record in store.recovery.records if isinstance(record, DayBegun)]
+            begun = [record.day for record in found.records if isinstance(record, DayBegun)]
             runtime.spawn(
                 StateKeeperActor, "states", store, day=begun[-1] if begun else None, group=cast.group("broker"),
                 policy=VITAL,
             )  # fmt: skip
         else:
-            gateway = OrderGateway(cast.config.gateway, contracts_by_table(parts.table), parts.tag_prefix)
+            contracts = parts.ask("contract", Contract, contracts_by_table(parts.table))
+            gateway = OrderGateway(cast.config.gateway, contracts, parts.tag_prefix)
             runtime.spawn(
-                GatewayActor, "broker", gateway, store, store.recovery.records, working, store.recovery.cut,
-                desk.ledger.seen, group=cast.group("broker"), policy=VITAL,
+                GatewayActor, "broker", gateway, store, found.records, working, found.cut, desk.ledger.seen,
+                group=cast.group("broker"), policy=VITAL,
             )  # fmt: skip
         assembly.spawn_order_path(runtime, cast, desk, book, durable=True)
-        if parts.spawn_link is not None:
-            parts.spawn_link(runtime)
+        if parts.edges is not None and parts.edges.spawn_link is not None:
+            assert isinstance(runtime, LiveRuntime)
+            parts.edges.spawn_link(runtime)
         return working
 
-    def _spawn_data(self) -> None:
-        names, parts = self._cast.names, self._parts
-        shelf = RecordedDays(parts.market_db)
+    def _spawn_data(self, edges: LiveEdges) -> None:
+        names = self._cast.names
+        shelf = RecordedDays(edges.market_db)
         self._runtime.spawn(
             DataKeeperActor, "data", names, shelf, self.config.data.flush_s, group=DATA, policy=EDGE_POLICY
         )
-        self._runtime.spawn(GapFillerActor, "gaps", parts.fill_gaps, group=GAPS)
+        self._runtime.spawn(GapFillerActor, "gaps", edges.fill_gaps, group=GAPS)
 
-    def _spawn_feed(self) -> None:
-        runtime, cast, parts, c = self._runtime, self._cast, self._parts, self.config
-        runtime.spawn(
-            LiveFeedActor, "feed", parts.stream, cast.names, c.freshness, speed=parts.speed,
+    def _spawn_feed(self, edges: LiveEdges) -> None:
+        cast = self._cast
+        self._runtime.spawn(
+            LiveFeedActor, "feed", edges.stream, cast.names, self.config.freshness, speed=self._parts.speed,
             group=cast.group("feed"), policy=EDGE_POLICY,
         )  # fmt: skip
-        for number, name in enumerate(cast.names):
+
+    def _spawn_following(self) -> None:
+        c, listed = self.config, self._parts.ask("listed", list[Instrument], self._listed)
+        for number, name in enumerate(self._cast.names):
             extras = (index_id("INDIAVIX"),) if number == 0 else ()
-            runtime.spawn(
-                SubscriptionActor, f"subscription/{name}", name, c.follow.get(name, FollowSettings()), parts.table_of,
-                self._previous_close(name), c.bars, extras=extras, policy=VITAL,
+            self._runtime.spawn(
+                SubscriptionActor, f"subscription/{name}", name, c.follow.get(name, FollowSettings()),
+                table_of(listed, name), self._previous_close(name), c.bars, extras=extras, policy=VITAL,
             )  # fmt: skip
+
+    def _listed(self, name: str, day: dt.date) -> list[Instrument]:
+        return [one for one in self._parts.table_of(day) if one.underlying == name]
 
     def _previous_close(self, name: str) -> Callable[[dt.date], float]:
         def previous_close(day: dt.date) -> float:
@@ -186,6 +244,21 @@ class LiveCast:
             if path == "orders" and phase.phase is Phase.PRE_OPEN and self._restored_on == phase.day:
                 continue
             self._runtime.tell(path, phase)
+
+
+def recovered(recovery: Recovery) -> Recovered:
+    """Give what a store had as a session keeps it."""
+    records = cast_to(tuple[AnyRecord, ...], recovery.records)
+    return Recovered(
+        records=records, states={part: tuple(saved) for part, saved in recovery.states.items()}, cut=recovery.cut
+    )
+
+
+def table_of(
+    listed: Callable[[str, dt.date], list[Instrument]], underlying: str
+) -> Callable[[dt.date], InstrumentTable]:
+    """Give what of a day's instruments belongs to one underlying."""
+    return lambda day: InstrumentTable(listed(underlying, day))
 
 
 def with_real_orders(config: Config, speed: float) -> Config:

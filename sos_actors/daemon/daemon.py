@@ -17,31 +17,42 @@ from pathlib import Path
 
 from loguru import logger
 
-from sos_actors import assembly
 from sos_actors.actors.notifier import Event
 from sos_actors.alerts.sender import AlertSender, carrier
 from sos_actors.config import Config
 from sos_actors.control.protocol import socket_path
 from sos_actors.control.server import ControlServer
 from sos_actors.control.systemd import ServiceManager
-from sos_actors.daemon.cast import LiveCast, LiveParts, phases_until
+from sos_actors.daemon.cast import LiveCast, LiveEdges, LiveParts, phases_until
 from sos_actors.daemon.edges import Edges
 from sos_actors.daemon.home_lock import HomeLock
 from sos_actors.daemon.operations import Operations
 from sos_actors.daemon.outlets import show_dashboard, show_metrics
+from sos_actors.daemon.sessions import (
+    BEGINNING,
+    Beginning,
+    begin_recording,
+    beginning,
+    facts_of,
+    live_cast,
+    tag_prefix,
+    tidy,
+)
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.errors import InputError, SosError
 from sos_actors.market.calendar import INDIA
-from sos_actors.market.charges import ChargeSchedule
 from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
 from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import EscalatedError, LiveRuntime, Session, WallTime
+from sos_actors.runtime.journal.answers import plainly
+from sos_actors.runtime.journal.recording import Recording
 from sos_actors.runtime.tuning import tune_for_latency
 from sos_actors.sources.source import DatabaseSource
 from sos_actors.sources.warm_start import WarmStart
 from sos_actors.storage.market_store import MarketStore
+from sos_actors.storage.order_store import OrderStore
 from sos_actors.upstox.errors import TokenDeadError
 from sos_actors.upstox.settings import UpstoxSettings
 from sos_actors.upstox.tokens import Token
@@ -84,10 +95,15 @@ class Daemon:
         self._wall = request.wall
         self._live = self._ended = False
         self._day: dt.date | None = None
+        self._tidied: dt.date | None = None
         self.started = request.wall.now()
         self.mode = request.mode
         self.session = ist_text(self.started)[:19].replace(":", "").replace("T", "-")
-        self._runtime = LiveRuntime(request.config.runtime)
+        self._facts = facts_of(
+            request.symbols, request.mode, request.wall.speed, request.config, request.playbook, real=request.real
+        )
+        self._recording: Recording | None = None
+        self._runtime: LiveRuntime
         self._edges = Edges.make(request.config, request.settings, request.home, self.now)
         self._alerts = self._alert_sender()
         self._tokens = TokenWatch(request.home, self.now, self._use)
@@ -101,10 +117,16 @@ class Daemon:
         with HomeLock(self._request.home), ExitStack() as undo:
             if self._alerts is not None:
                 undo.callback(self._alerts.close)
+            self._recording, self.session = begin_recording(
+                self._request.home, self.session, self._facts, self.now, self._alert
+            )
+            undo.callback(self._close_recording)
+            noted = None if self._recording is None else self._recording.note
+            self._runtime = LiveRuntime(self._request.config.runtime, recorder=noted)
             undo.callback(self._close_runtime)
             operations = Operations(self._runtime, self)
             undo.callback(ControlServer(socket_path(self._request.home), operations.commands()).close)
-            undo.callback(show_metrics(self._request.config, self._runtime, operations))
+            undo.callback(show_metrics(self._request.config, self._runtime, operations, self._recording))
             undo.callback(self._tokens.stop)
             undo.callback(self._systemd.stopping, "stopping")
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -115,6 +137,10 @@ class Daemon:
         """End the actors of a daemon that never came to its orderly end."""
         if not self._ended:
             self._runtime.close()
+
+    def _close_recording(self) -> None:
+        if self._recording is not None:
+            self._recording.close("stopped" if self._ended else "never came to trade")
 
     def _run(self, operations: Operations, undo: ExitStack) -> int:
         logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
@@ -170,7 +196,10 @@ class Daemon:
             live.think(warm.load_day)
             self._play(warm, now)
         exchange = EXCHANGE_OF[request.symbols[0]]
-        played = phases_until(exchange, now) if ist_date(now) in warm.days else []
+        today = INDIA.sessions(exchange, ist_date(now))
+        # A day that has begun is told, also where none of its minutes could be played: a start in the first of them.
+        told = ist_date(now) in warm.days or (today and today[-1].close_ns > now)
+        played = phases_until(exchange, now) if told else []
         live.trade(played)
         self._runtime.start_wall(self._wall, step_ns=round(request.config.clock.step_s * SECOND_NS))
         self._live = True
@@ -200,19 +229,18 @@ class Daemon:
     def _cast(self, owner: str, cash_paise: int, now: int) -> LiveCast:
         request, edges = self._request, self._edges
         past = DatabaseSource(MarketStore(edges.market_db))
-        cast = assembly.Cast(
-            config=request.config, playbook=request.playbook,
-            underlyings=[assembly.Underlying(name, chain=True) for name in request.symbols],
-            charges=ChargeSchedule(request.config.charges), previous_day=past.day_stats, trade_from=now,
-            groups=request.config.runtime.groups,
-        )  # fmt: skip
+        ask = plainly if self._recording is None else self._recording.asker(self._runtime)
+        began = ask(BEGINNING, Beginning, lambda: beginning(now, cash_paise))()
         parts = LiveParts(
-            table=edges.listed.table, table_of=edges.listed.of, stream=edges.market_feed(),
-            market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=self._tell,
-            orders_folder=request.home / "orders" / owner, tag_prefix=_prefix(now), cash_paise=cash_paise,
-            speed=self._wall.speed, spawn_link=edges.spawn_link if request.real else None,
+            table=edges.listed.table, table_of=edges.listed.of,
+            open_store=lambda: OrderStore(request.home / "orders" / owner), tag_prefix=tag_prefix(now),
+            cash_paise=cash_paise, speed=self._wall.speed, real=request.real, ask=ask,
+            edges=LiveEdges(
+                stream=edges.market_feed(), market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=self._tell,
+                spawn_link=edges.spawn_link if request.real else None,
+            ),
         )  # fmt: skip
-        return LiveCast(self._runtime, cast, parts)
+        return live_cast(self._runtime, self._facts, began, past.day_stats, parts)
 
     def _play(self, warm: WarmStart, now: int) -> None:
         """Play history up to now; the sessions to come are told to the clock as well."""
@@ -270,6 +298,7 @@ class Daemon:
                 continue
             self._systemd.alive()
             self._new_day()
+            self._day_over()
 
     def _new_day(self) -> None:
         now = self.now()
@@ -283,6 +312,16 @@ class Daemon:
             except SosError as error:
                 logger.error("today's instruments: {}", error)
 
+    def _day_over(self) -> None:
+        """Let old sessions go, once after each day's close."""
+        now, day = self.now(), self._day
+        if day is None or day == self._tidied:
+            return
+        sessions = INDIA.sessions(EXCHANGE_OF[self._request.symbols[0]], day)
+        if sessions and now > sessions[-1].close_ns:
+            self._tidied = day
+            tidy(self._request.home, self._request.config.journal, self.session)
+
     # -- stopping ----------------------------------------------------------------------------------------------
 
     def _secrets(self) -> list[str]:
@@ -295,6 +334,10 @@ class Daemon:
         settings = self._request.config.alerts
         urls = settings.addresses()
         return AlertSender(settings, carrier(urls), f"SOS {self.mode}") if urls else None
+
+    def _alert(self, text: str) -> None:
+        """Tell what nobody in the cast can: the record of the session has ended before it."""
+        self._tell(Event(self.now(), AlertLevel.CRITICAL, "journal", text))
 
     def _tell(self, event: Event) -> None:
         logger.bind(actor=event.who).log(_LEVELS[event.level], "{}", event.text)
@@ -339,12 +382,3 @@ def _sessions_of(exchange: str, day: dt.date) -> Iterator[Session]:
     spans = INDIA.sessions(exchange, day)
     for number, span in enumerate(spans):
         yield Session(day, span.open_ns, span.close_ns, first=number == 0, last=number == len(spans) - 1)
-
-
-def _prefix(now: int) -> str:
-    """Give what the tags of this start begin with: the second it happened in, in 36 signs."""
-    seconds, text = now // SECOND_NS, ""
-    while seconds:
-        seconds, digit = divmod(seconds, 36)
-        text = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[digit] + text
-    return f"S{text}"

@@ -13,6 +13,7 @@ from sos_actors.config import Config
 from sos_actors.daemon.operations import Operations
 from sos_actors.metrics.exporter import DaemonCollector, serve_metrics
 from sos_actors.runtime import LiveRuntime
+from sos_actors.runtime.journal.recording import Recording
 from sos_actors.web.access import web_token
 from sos_actors.web.daybook import DayBook
 from sos_actors.web.live_source import LiveParts, LiveSource
@@ -21,11 +22,13 @@ from sos_actors.web.server import WebServer
 Stop = Callable[[], object]
 
 
-def show_metrics(config: Config, runtime: LiveRuntime, operations: Operations) -> Stop:
+def show_metrics(
+    config: Config, runtime: LiveRuntime, operations: Operations, recording: Recording | None = None
+) -> Stop:
     """Answer Prometheus; gives what ends it. Raises InputError when the port is taken."""
     if not config.metrics.port:
         return lambda: None
-    return serve_metrics(config.metrics, DaemonCollector(runtime, operations.status))
+    return serve_metrics(config.metrics, DaemonCollector(runtime, operations.status, recording))
 
 
 def show_dashboard(

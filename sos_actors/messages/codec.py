@@ -44,3 +44,8 @@ def encode_all(messages: list[Message]) -> memoryview:
 def decode(raw: bytes, kind: Any) -> Any:
     """Read a message of type `kind` (a class or a union of classes); raises msgspec.ValidationError."""
     return msgspec.msgpack.decode(raw, type=kind, dec_hook=_decode_array)
+
+
+def packed(value: Any) -> bytes:
+    """Give plain data with messages in it as MessagePack."""
+    return _encoder.encode(value)

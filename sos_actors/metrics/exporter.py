@@ -19,6 +19,7 @@ from sos_actors.control.status import DaemonStatus
 from sos_actors.errors import InputError
 from sos_actors.metrics.settings import MetricsSettings
 from sos_actors.runtime import LiveRuntime
+from sos_actors.runtime.journal.recording import Recording
 from sos_actors.runtime.tree import stage_counts
 
 #: Upper bounds of the latency buckets, seconds.
@@ -30,8 +31,10 @@ BOUNDS = (
 class DaemonCollector(Collector):
     """Gives the daemon's figures at each scrape. Nothing is asked of an actor."""
 
-    def __init__(self, runtime: LiveRuntime, status: Callable[[], DaemonStatus]) -> None:
-        self._runtime, self._status = runtime, status
+    def __init__(
+        self, runtime: LiveRuntime, status: Callable[[], DaemonStatus], recording: Recording | None = None
+    ) -> None:
+        self._runtime, self._status, self._recording = runtime, status, recording
 
     def collect(self) -> Iterator[Metric]:
         """Give every metric family."""
@@ -40,6 +43,8 @@ class DaemonCollector(Collector):
         yield from _of_groups(tree["groups"])
         yield CounterMetricFamily("sos_dead_letters", "Messages nobody could take", value=tree["dead_letters"])
         yield _stages(self._runtime)
+        if self._recording is not None:
+            yield from _of_recording(self._recording)
         yield from _of_status(self._status(), self._runtime.snapshots.get("recorder", {}))
 
 
@@ -69,6 +74,14 @@ def _of_groups(groups: list[dict[str, Any]]) -> Iterator[Metric]:
         high.add_metric([one["group"]], one["high_water"])
         merged.add_metric([one["group"]], one["merged"])
     yield from (depth, high, merged)
+
+
+def _of_recording(recording: Recording) -> Iterator[Metric]:
+    """Say how far the session's record lags behind, and whether it goes on."""
+    yield GaugeMetricFamily("sos_journal_waiting", "Deliveries not yet in the journal", value=recording.waiting)
+    yield CounterMetricFamily("sos_journal_deliveries", "Deliveries in the journal", value=recording.written)
+    failed = float(bool(recording.failed))
+    yield GaugeMetricFamily("sos_journal_failed", "1 once the session is recorded no further", value=failed)
 
 
 def _stages(runtime: LiveRuntime) -> Metric:

@@ -1,7 +1,8 @@
 """A dispatch group of the live stage: one mailbox in one order, drained by one thread at a time.
 
-What is put into a mailbox is `(port, message)`; where time is measured also when, and the origin: the moment at which
-the first message of the chain that led to this one came in from outside. What the group says to itself
+What is put into a mailbox is `(port, message)`; where time is measured also when, the origin (the moment at which
+the first message of the chain that led to this one came in from outside) and the cause (the serial number of the
+delivery that sent it, or OUTSIDE or TIMER). What the group says to itself
 (`ControlPort`) passes through the same mailbox, but is not a message of the cast: not counted, not recorded.
 """
 
@@ -249,9 +250,9 @@ def _measuring_put(group: Group) -> Put:
         worker = here.worker
         at = monotonic()
         if worker is None:
-            put((port, message, at, at))
+            put((port, message, at, at, here.outside))
         elif worker.live:
-            put((port, message, at, worker.origin))
+            put((port, message, at, worker.origin, worker.serial))
         else:
             runtime.refuse_abandoned(worker, message)
 

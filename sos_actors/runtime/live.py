@@ -8,6 +8,7 @@ plays history that way first, through the same cast; then `start_wall` lets wall
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -28,14 +29,13 @@ from sos_actors.runtime.group import Group, LiveTopic, Look
 from sos_actors.runtime.live_clock import LiveClock
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.supervision import Directive
-from sos_actors.runtime.topics import Port, Topic
+from sos_actors.runtime.topics import Topic
 from sos_actors.runtime.tree import tree
 from sos_actors.runtime.walltime import WallTime
-from sos_actors.runtime.worker import Here, Worker
+from sos_actors.runtime.worker import OUTSIDE, Heard, Here, Worker
 
-#: Called in a group's thread before each delivery: group, the delivery's number in it (ascending, with gaps), port,
-#: message, and the clock's now, which the handler will see.
-Recorder = Callable[[str, int, Port, Any, int], None]
+#: Called in a group's thread before each delivery.
+Recorder = Callable[[Heard], None]
 #: No times taken, no ticks merged: what a backtest on threads runs with.
 PLAIN = RuntimeSettings(measure=False, conflate_above=0)
 #: Seconds the watchdog waits for a lock that a hanging actor may hold.
@@ -65,14 +65,20 @@ class LiveRuntime(Runtime):
         self.measured = settings.measure or recorder is not None
         self.recorder = recorder
         self.monotonic = monotonic
+        self.live_clock: LiveClock  # enters itself: it is there before the first delivery, which is its own start
         self.here = Here()
+        self.serials = itertools.count()
         self.driver: Driver | None = None
         self._groups: dict[str, Group] = {}
         self._stop_timeout_s = settings.stop_s if stop_timeout_s is None else stop_timeout_s
         super().__init__(strict=strict)
         self.start_clock()
-        assert isinstance(self.clock, LiveClock)
-        self.live_clock = self.clock
+
+    @property
+    def serial(self) -> int:
+        """Number of the delivery under way on the present thread; OUTSIDE where there is none."""
+        worker = self.here.worker
+        return OUTSIDE if worker is None else worker.serial
 
     @property
     def wall(self) -> WallTime | None:

@@ -11,6 +11,7 @@ from sos_actors.errors import InputError
 from sos_actors.messages import MinuteClosed, Stage
 from sos_actors.runtime.clock import MINUTE_NS, ClockActor, Session
 from sos_actors.runtime.walltime import SECOND_NS, WallTime
+from sos_actors.runtime.worker import OUTSIDE, TIMER
 
 if TYPE_CHECKING:
     from sos_actors.runtime.live import LiveRuntime
@@ -36,6 +37,7 @@ class LiveClock(ClockActor):
         super().__init__()
         self._live = cast("LiveRuntime", self.runtime)
         self._here = self._live.here
+        self._live.live_clock = self
 
     @property
     def wall(self) -> WallTime | None:
@@ -99,7 +101,11 @@ class LiveClock(ClockActor):
     def advance(self) -> bool:
         """Move simulated time to the next timer and fire it. False when there is none left."""
         with self.changed:
-            return super().advance()
+            self._here.outside = TIMER
+            try:
+                return super().advance()
+            finally:
+                self._here.outside = OUTSIDE
 
     def mark(self, until: int, reached: Any) -> None:
         """Call `reached` when simulated time comes to `until` and all that is due there has fired."""
@@ -116,9 +122,11 @@ class LiveClock(ClockActor):
             if wall is None:
                 return 1e9
             now = wall.now()
+            self._here.outside = TIMER
             while timers and timers[0][0] <= now:
                 _, _, _, put, port, message = heapq.heappop(timers)
                 put((port, message))
+            self._here.outside = OUTSIDE
             if not timers:
                 return 1e9
             return (timers[0][0] - now) / wall.speed / SECOND_NS

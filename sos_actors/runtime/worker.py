@@ -31,10 +31,19 @@ class ControlPort(Port):
     __slots__ = ()
 
 
+#: Instead of a delivery's serial number, the cause of what came from a thread that is no actor's, and of a timer.
+OUTSIDE, TIMER = -1, -2
+#: A delivery as a recorder hears of it: its serial number among those of all groups (from 0, without gaps), group,
+#: port, message, the clock's now, which the handler will see, and the message's cause: the serial number of the
+#: delivery that sent it, or OUTSIDE or TIMER.
+Heard = tuple[int, str, Port, Any, int, int]
+
+
 class Here(threading.local):
-    """Which worker the present thread is, if any."""
+    """Which worker the present thread is, if any; and if none, the cause of what it sends."""
 
     worker: Worker | None = None
+    outside: int = OUTSIDE
 
 
 class Worker:
@@ -44,7 +53,19 @@ class Worker:
     as long as `delivered` stands still and the mailbox does not become empty.
     """
 
-    __slots__ = ("_now", "_stamp", "_timed", "delivered", "entry", "group", "live", "origin", "runtime", "thread")
+    __slots__ = (
+        "_now",
+        "_stamp",
+        "_timed",
+        "delivered",
+        "entry",
+        "group",
+        "live",
+        "origin",
+        "runtime",
+        "serial",
+        "thread",
+    )
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -54,6 +75,8 @@ class Worker:
         self.entry: Any = None
         #: When (monotonic ns) that came in from outside which led to the message now handled.
         self.origin = 0
+        #: Number of the present delivery among those of all groups, where a recorder wants to know.
+        self.serial = OUTSIDE
         self._stamp = -1
         self._now = 0
         self._timed = self._timing()
@@ -88,34 +111,40 @@ class Worker:
         take = self.group.queue.get
         deliver = self._timed
         while self.live:
-            self.entry = port, message, put_at, origin = take()
+            self.entry = port, message, put_at, origin, cause = take()
             if type(port) is ControlPort:
                 self.origin = origin
                 port.handle(message)
             else:
-                deliver(port, message, put_at, origin)
+                deliver(port, message, put_at, origin, cause)
             self.delivered += 1
 
-    def _timing(self) -> Callable[[Port, Any, int, int], None]:
+    def _timing(self) -> Callable[[Port, Any, int, int, int], None]:
         """Make the function that delivers one message and takes its time: with all it needs at hand."""
         runtime, group = self.runtime, self.group
         monotonic, recorder = runtime.monotonic, runtime.recorder
-        find = group.figures.get
+        find, serials, name = group.figures.get, runtime.serials, group.name
 
-        def deliver(port: Port, message: Any, put_at: int, origin: int) -> None:
+        def deliver(port: Port, message: Any, put_at: int, origin: int, cause: int) -> None:
             began = monotonic()
             figures = find(port)
             if figures is None:
                 figures = group.figures_of(port, type(message))
-            if type(message) is Tick and message.ts_recv > 0:
-                wall = runtime.wall
-                if wall is not None:
-                    origin = wall.instant_of(message.ts_recv)
+            clock = runtime.live_clock
+            wall = clock.wall
+            if wall is not None and type(message) is Tick and message.ts_recv > 0:
+                origin = wall.instant_of(message.ts_recv)
             self.origin = origin
             if figures.stage is not None:
                 figures.stage.add(began - origin)
             if recorder is not None:
-                recorder(group.name, group.carried + self.delivered, port, message, runtime.clock.now)
+                serial = self.serial = next(serials)
+                if wall is None:
+                    now = clock.now
+                else:  # the time at which the delivery began is the handler's too
+                    now = self._now = wall.at(began)
+                    self._stamp = self.delivered
+                recorder((serial, name, port, message, now, cause))
             port.handled += 1
             handle = port.handle
             try:
@@ -134,9 +163,9 @@ class Worker:
         entry = self.entry
         self.delivered += 1
         if self.group.measured:
-            _, _, put_at, origin = entry
-            self.entry = (port, message, put_at, origin)
-            self._timed(port, message, put_at, origin)
+            _, _, put_at, origin, _ = entry
+            self.entry = (port, message, put_at, origin, OUTSIDE)  # a merged tick is nobody's: as if from outside
+            self._timed(port, message, put_at, origin, OUTSIDE)
             return
         self.entry = (port, message)
         port.handled += 1

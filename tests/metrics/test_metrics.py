@@ -16,6 +16,7 @@ from sos_actors.metrics.exporter import BOUNDS, DaemonCollector, serve_metrics
 from sos_actors.metrics.settings import MetricsSettings
 from sos_actors.runtime import Actor, LiveRuntime, handles
 from sos_actors.runtime.figures import Histogram, spread
+from sos_actors.runtime.journal.recording import Recording, RecordingSettings
 from sos_actors.runtime.settings import RuntimeSettings
 
 
@@ -41,11 +42,11 @@ def runtime():
     made.close()
 
 
-def scraped(runtime):
+def scraped(runtime, recording=None):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    stop = serve_metrics(MetricsSettings(port=port), DaemonCollector(runtime, lambda: STATUS))
+    stop = serve_metrics(MetricsSettings(port=port), DaemonCollector(runtime, lambda: STATUS, recording))
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
@@ -77,6 +78,20 @@ def test_a_scrape_has_what_the_cast_did(runtime):
     assert found["sos_equity",] == 1000.5
     assert found["sos_signals_total",] == 7
     assert ("sos_realised",) not in found
+
+
+def test_a_scrape_says_how_far_the_journal_lags(runtime, tmp_path):
+    recording = Recording(tmp_path / "s", session="s", settings=RecordingSettings(flush_s=60.0))
+    try:
+        recording.note((1, "g", runtime.actor("a").ports[MinuteClosed], MinuteClosed(1), 5, -1))
+        found = scraped(runtime, recording)
+        assert found["sos_journal_waiting",] == 1
+        assert found["sos_journal_deliveries_total",] == 0
+        assert found["sos_journal_failed",] == 0
+    finally:
+        recording.close()
+    assert scraped(runtime, recording)["sos_journal_failed",] == 1  # its first delivery never came
+    assert ("sos_journal_waiting",) not in scraped(runtime)
 
 
 def test_durations_fall_into_the_bucket_of_their_size():

@@ -84,9 +84,7 @@ def test_a_mistake_in_inspect_harms_nobody(runtime):
 
 def test_observing_is_no_message(runtime):
     recorded: list = []
-    watched = LiveRuntime(
-        QUICK, recorder=lambda group, number, port, message, now: recorded.append((port.actor.path, message))
-    )
+    watched = LiveRuntime(QUICK, recorder=lambda heard: recorded.append((heard[2].actor.path, heard[3])))
     try:
         watched.spawn(Diary, "diary", [])
         watched.settle()
@@ -107,8 +105,8 @@ def test_the_recorder_hears_every_delivery_in_order_before_it_is_made():
     lines: list = []
     runtime = LiveRuntime(
         QUICK,
-        recorder=lambda group, number, port, message, now: recorded.append(
-            (group, number, port.actor.path, type(message).__name__, now, len(lines))
+        recorder=lambda heard: recorded.append(
+            (heard[1], heard[0], heard[2].actor.path, type(heard[3]).__name__, heard[4], len(lines))
         ),
     )
     try:

@@ -93,7 +93,7 @@ class JournalReader:
                 _check_version(header, path)
                 return header
             break
-        raise JournalError(f"{path}: has no header: the session was cut off before it began")
+        raise JournalError(f"{path} at {len(MAGIC)}: has no header: the session was cut off before it began")
 
     def _check_header(self, header: SegmentHeader, number: int, count: int, path: Path) -> None:
         _check_version(header, path)

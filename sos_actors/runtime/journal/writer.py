@@ -137,7 +137,8 @@ class JournalWriter:
 
     def _open_next(self) -> None:
         self._number += 1
-        self._file = segment_path(self._folder, self._number).open("xb")
+        path = segment_path(self._folder, self._number)
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self._file.write(MAGIC)
         self._size = len(MAGIC)
         header = SegmentHeader(

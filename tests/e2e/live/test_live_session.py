@@ -130,3 +130,11 @@ def test_a_start_before_the_open(stand):
     assert one.books.orders() == ()
     one.trades(4)
     assert min(order.placed_ts for order in one.books.orders()) > one.instant("09:16")
+
+
+def test_a_start_in_the_first_minute(stand):
+    """None of the day's minutes can be played then, and yet it is told that the day has begun."""
+    one = stand("2026-11-20T09:15:05", 20.0, sides=("CALL",))
+    one.start()
+    one.trades(1)
+    assert one.end() == 0

@@ -1,0 +1,93 @@
+"""The sessions that were recorded: what there is, and which are old enough to go."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sos_actors.errors import InputError
+from sos_actors.runtime.journal.format import JournalError, SegmentHeader, SessionEnd, segments
+from sos_actors.runtime.journal.reader import JournalReader
+
+_DAY_NS = 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSession:
+    """One session as its folder has it. `problem` says why it cannot be read, '' when it can."""
+
+    name: str
+    folder: Path
+    bytes: int
+    segments: int
+    header: SegmentHeader | None = None
+    end: SessionEnd | None = None
+    problem: str = ""
+
+
+def listed(folder: Path) -> list[RecordedSession]:
+    """Give the sessions under a folder, by name. Every record is read, so that damage shows here."""
+    if not folder.is_dir():
+        return []
+    return [_session(one) for one in sorted(folder.iterdir()) if segments(one)]
+
+
+def _session(folder: Path) -> RecordedSession:
+    files = segments(folder)
+    size = sum(path.stat().st_size for _, path in files)
+    try:
+        reader = JournalReader(folder)
+        for _ in reader:
+            pass
+    except JournalError as error:
+        return RecordedSession(folder.name, folder, size, len(files), problem=str(error))
+    return RecordedSession(folder.name, folder, size, len(files), reader.header, reader.end)
+
+
+def session_folder(folder: Path, name: str) -> Path:
+    """Give the folder of a session; raises InputError naming those there are."""
+    found = folder / name
+    if name and found.parent == folder and segments(found):
+        return found
+    known = [one.name for one in sorted(folder.iterdir()) if segments(one)] if folder.is_dir() else []
+    raise InputError(f"no session '{name}' in {folder}; there are {', '.join(known[-10:]) or 'none'}")
+
+
+def latest(folder: Path) -> str:
+    """Give the name of the session written last; '' without one."""
+    found = [one for one in folder.iterdir() if segments(one)] if folder.is_dir() else []
+    return max(found, key=lambda one: max(path.stat().st_mtime_ns for _, path in segments(one))).name if found else ""
+
+
+def free_name(folder: Path, name: str) -> str:
+    """Give a name no session has: this one, or with a number behind it."""
+    number, found = 1, name
+    while (folder / found).exists():
+        number += 1
+        found = f"{name}-{number}"
+    return found
+
+
+def retire(folder: Path, now: int, keep_days: int, keep_mb: int, spare: str = "") -> Sequence[str]:
+    """Delete sessions last written more than `keep_days` before `now` (UTC ns), then the oldest until `keep_mb` hold.
+
+    0 is no limit; `spare` is never deleted. Gives the names of those deleted. Ages are those of the files, so that a
+    damaged session goes too.
+    """
+    if not folder.is_dir():
+        return ()
+    found = [(max(path.stat().st_mtime_ns for _, path in files), one, files) for one in folder.iterdir()
+             if (files := segments(one))]  # fmt: skip
+    sizes = {one: sum(path.stat().st_size for _, path in files) for _, one, files in found}
+    total, gone = sum(sizes.values()), []
+    for at, one, _ in sorted(found, key=lambda entry: (entry[0], entry[1])):
+        if one.name == spare:
+            continue
+        too_old = keep_days > 0 and now - at > keep_days * _DAY_NS
+        if too_old or (keep_mb > 0 and total > keep_mb * 1_000_000):
+            shutil.rmtree(one)
+            total -= sizes[one]
+            gone.append(one.name)
+    return gone

@@ -1,0 +1,199 @@
+"""The daemon's record: killed at any instant, its session runs again without a difference."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from live_stand import ROOT, Stand, exchange
+
+from sos_actors.market.clocktime import ist_text
+from sos_actors.runtime.journal.deliveries import load
+from sos_actors.runtime.journal.format import FRAME, HEADER, MAGIC, SegmentHeader, frame
+
+#: House strategies besides the two that trade all the time; each has a thread of the strategies' group.
+HOUSE = ("ema_cross_long", "brf_short", "bb_mean_reversion_long")
+
+
+def add_strategies(stand: Stand) -> None:
+    for name in HOUSE:
+        shutil.copy(ROOT / "strategies" / f"{name}.json", stand.folder / "playbook")
+
+
+def command(stand: Stand, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on the stand's home."""
+    line = [sys.executable, str(ROOT / "run_actors.py"), *words, "--home", str(stand.home)]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+
+
+def sessions(stand: Stand) -> list[str]:
+    return sorted(path.name for path in (stand.home / "sessions").iterdir())
+
+
+def recorded(stand: Stand, kind: str, text: bytes) -> bool:
+    """Say whether the record of the running daemon has such a message by now."""
+    (name,) = sessions(stand)
+    return any(one.kind == kind and text in one.body for one in load(stand.home / "sessions" / name).rows)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Two lives of one day on the sandbox exchange with orders at it: the first killed, the second ended in order."""
+    with exchange("2026-11-20T09:16:00", 60.0) as sandbox:
+        stand = Stand(sandbox, tmp_path_factory.mktemp("journal"))
+        add_strategies(stand)
+        stand.start()
+        stand.until(lambda: recorded(stand, "TradeClosed", b"steady_put"), "a trade is in the record", 60.0)
+        stand.kill()
+        stand.start()
+        stand.trades(1)
+        assert stand.end() == 0
+        yield stand
+
+
+def test_each_life_is_a_session(killed):
+    first, second = sessions(killed)
+    listed = command(killed, "sessions").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == [first, second]
+    assert "was cut off or still runs" in listed[0]
+    assert re.search(r"ended 2026-11-20T.* stopped", listed[1])
+
+
+def test_a_killed_life_replays_without_a_difference(killed):
+    first, second = sessions(killed)
+    done = command(killed, "replay", first, "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    counted = re.match(r"(\d+) deliveries, (\d+) messages compared, no difference\n", done.stdout)
+    assert re.search(r"^run_hash [0-9a-f]{32}$", done.stdout, re.MULTILINE)
+    assert counted
+    assert int(counted[1]) > 2000
+    assert int(counted[2]) > 300
+    assert "equal as far as the record goes, but it is not whole: it was cut off" in done.stdout
+    again = command(killed, "replay", second, "--check")  # it began with what the order store had of the first
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "not whole" not in again.stdout
+    # on the same record the same hash, in another process
+    assert command(killed, "replay", second).stdout == again.stdout
+
+
+def test_a_session_moved_elsewhere_replays(killed, tmp_path):
+    """All it needs is in it: no market data, no instrument file, no order store, no configuration."""
+    name = sessions(killed)[1]
+    shutil.copytree(killed.home / "sessions" / name, tmp_path / "sessions" / name)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run_actors.py"), "replay", name, "--check", "--home", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_strategy_that_was_another_is_found(killed, tmp_path):
+    """The check compares: with another stop in one strategy the replay parts from the record, and says where."""
+    name = sessions(killed)[0]
+    folder = tmp_path / "sessions" / name
+    shutil.copytree(killed.home / "sessions" / name, folder)
+    alter_strategy(folder)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run_actors.py"), "replay", name, "--check", "--home", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert re.search(r"the replay parts from the record at delivery \d+ \(strategy/NIFTY/steady_call\)", done.stderr)
+    assert "Signal differs in stop: recorded" in done.stderr
+    assert re.search(r"^\* stop: recorded [\d.]+, replayed [\d.]+$", done.stdout, re.MULTILINE)
+    assert re.search(r"^  strategy: recorded steady_call, replayed steady_call$", done.stdout, re.MULTILINE)
+
+
+def alter_strategy(folder: Path) -> None:
+    """Write a session's first segment anew with another strategy in its header."""
+    segment = folder / "00001.journal"
+    data = segment.read_bytes()
+    length, _, _ = FRAME.unpack_from(data, len(MAGIC))
+    start = len(MAGIC) + FRAME.size
+    header = msgspec.msgpack.decode(data[start : start + length], type=SegmentHeader)
+    live = header.facts["live"].replace('"close - 5"', '"close - 6"', 1)
+    assert live != header.facts["live"]
+    changed = msgspec.structs.replace(header, facts={"live": live})
+    rest = data[start + length :]
+    segment.write_bytes(MAGIC + frame(HEADER, msgspec.msgpack.encode(changed)) + rest)
+
+
+def test_no_secret_is_in_a_session(killed):
+    for name in sessions(killed):
+        for segment in (killed.home / "sessions" / name).iterdir():
+            assert segment.stat().st_mode & 0o077 == 0, "nobody else may read it"
+            held = b"".join(one.body for one in load(segment.parent).rows) + segment.read_bytes()
+            tokens = [json.loads(path.read_text()) for path in (killed.home / "tokens").glob("*.json")]
+            secrets = [value for one in tokens for value in one.values() if isinstance(value, str) and len(value) > 20]
+            assert secrets
+            assert not any(secret.encode() in held for secret in secrets)
+
+
+def test_why_an_order_was_sent(killed):
+    name = sessions(killed)[0]
+    run = load(killed.home / "sessions" / name)
+    submitted = next(one for one in run.rows if one.kind == "SubmitOrder")
+    order_id = msgspec.msgpack.decode(submitted.body)[1]
+    told = command(killed, "why", order_id, "--session", name).stdout
+    kinds = [line.split()[-1] for line in told.splitlines() if "  #" in line]
+    wanted = ["Tick", "Bar", "Studies", "PhaseAdvanced", "Signal", "TradePlan", "OrderIntent", "SubmitOrder", "Fill"]
+    places = [kinds.index(kind) for kind in wanted]
+    assert places == sorted(places), kinds
+    assert "strategy=steady_" in told
+    unknown = command(killed, "why", "no-such", "--session", name)
+    assert unknown.returncode == 2
+    assert "no order 'no-such' in this session; the last are" in unknown.stderr
+
+
+def test_an_actor_at_an_instant(killed):
+    name = sessions(killed)[0]
+    rows = load(killed.home / "sessions" / name).rows
+    fill = next(one for one in rows if one.kind == "Fill" and one.path == "orders")
+    at = ist_text(fill.now)[11:23]
+    before = command(killed, "inspect", "orders", "--at", at, "--session", name)
+    assert before.returncode == 0, before.stderr
+    assert "last in:" in before.stdout
+    assert "mailbox: " in before.stdout
+    followed = command(killed, "inspect", "orders", "--at", at, "--session", name, "--follow")
+    assert len(followed.stdout) > len(before.stdout)
+    nobody = command(killed, "inspect", "nobody", "--at", at, "--session", name)
+    assert (nobody.returncode, "no actor 'nobody' at that instant" in nobody.stderr) == (2, True)
+
+
+def test_the_sessions_market_with_other_strategies(killed, tmp_path):
+    name = sessions(killed)[0]
+    out = tmp_path / "what_if.json"
+    done = command(killed, "replay", name, "--strategies", "steady_put", "--json", str(out))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(out.read_text())
+    assert result["source"] == "session"
+    assert {trade["strategy"] for trade in result["trades"]} <= {"steady_put"}
+    assert result["summary"]["trades"] >= 1
+    assert command(killed, "replay", name, "--strategies", "steady_put", "--check").returncode == 2
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(10))
+def test_a_hundred_thousand_deliveries_replay(tmp_path, number):
+    """Five strategies, real orders at the sandbox exchange, a chain of 42 contracts, killed at whatever instant."""
+    with exchange("2026-11-20T09:16:00", 60.0) as sandbox:
+        stand = Stand(sandbox, tmp_path / "s", config={"follow": {"NIFTY": {"strikes": 20}}})
+        add_strategies(stand)
+        stand.start()
+        stand.until(lambda: handled(stand) > 104_000 + 131 * number, "a hundred thousand deliveries", 300.0)
+        stand.kill()
+    (name,) = sessions(stand)
+    done = command(stand, "replay", name, "--check")
+    print(f"run {number}: {done.stdout}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout.split()[0]) >= 100_000
+
+
+def handled(stand: Stand) -> int:
+    return sum(one["handled"] for one in stand.ask("tree")["actors"])
