@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from loguru import logger
@@ -33,11 +34,12 @@ from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.errors import InputError, SosError
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.charges import ChargeSchedule
-from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_text, minute_of_day
+from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
 from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import EscalatedError, LiveRuntime, Session, WallTime
+from sos_actors.runtime.clock import NEVER
 from sos_actors.runtime.tuning import tune_for_latency
 from sos_actors.sources.source import DatabaseSource
 from sos_actors.sources.warm_start import WarmStart
@@ -49,6 +51,8 @@ from sos_actors.upstox.tokens import Token
 _LEVELS = {AlertLevel.INFO: "INFO", AlertLevel.WARNING: "WARNING", AlertLevel.CRITICAL: "CRITICAL"}
 #: Real seconds between two looks at health, day and watchdog.
 _BEAT_S = 1.0
+#: How often the minutes are played that ended while those before were.
+_CATCH_UPS = 5
 #: Minute of the day (IST) from which a new trading day's instruments are fetched.
 _MORNING = 8 * 60 + 30
 #: Real seconds an actor of the order path may take to answer before the watchdog goes hungry.
@@ -166,12 +170,13 @@ class Daemon:
         now = self.now()
         with MarketStore(edges.market_db) as store:
             warm = self._warm(store, now)
-            live = self._cast(owner, cash, now)
+            live = self._cast(owner, cash)
             live.think(warm.load_day)
             self._play(warm, now)
+            warm, now = self._catch_up(store, live, warm, now)
         exchange = EXCHANGE_OF[request.symbols[0]]
         played = phases_until(exchange, now) if ist_date(now) in warm.days else []
-        live.trade(played)
+        live.trade(played, now)
         self._runtime.start_wall(self._wall, step_ns=round(request.config.clock.step_s * SECOND_NS))
         self._live = True
         tune_for_latency()
@@ -187,6 +192,19 @@ class Daemon:
             bringers=[edges.history(store, patience)], fill_gaps=edges.gap_filler(patience),
         )  # fmt: skip
 
+    def _catch_up(self, store: MarketStore, live: LiveCast, warm: WarmStart, now: int) -> tuple[WarmStart, int]:
+        """Play the minutes that ended while history was played; gives what was played last, and up to when."""
+        for _ in range(_CATCH_UPS):
+            later = self.now()
+            if later // MINUTE_NS == now // MINUTE_NS:
+                break
+            warm = self._warm(store, later)
+            if ist_date(now) == ist_date(later) and ist_date(later) in warm.days:
+                live.play_on(partial(warm.load_day, since=now), ist_date(later), now)
+            self._runtime.run(until=later)
+            now = later
+        return warm, now
+
     def _account(self) -> tuple[str, int]:
         """Make sure whose account it is; gives its owner and its free cash in paise."""
         owner = self._edges.account.profile().user_id
@@ -197,19 +215,20 @@ class Daemon:
         logger.info("account {}, {:,.2f} rupees free", owner, funds.available)
         return owner, round(funds.available * 100)
 
-    def _cast(self, owner: str, cash_paise: int, now: int) -> LiveCast:
+    def _cast(self, owner: str, cash_paise: int) -> LiveCast:
         request, edges = self._request, self._edges
         past = DatabaseSource(MarketStore(edges.market_db))
         cast = assembly.Cast(
             config=request.config, playbook=request.playbook,
             underlyings=[assembly.Underlying(name, chain=True) for name in request.symbols],
-            charges=ChargeSchedule(request.config.charges), previous_day=past.day_stats, trade_from=now,
+            charges=ChargeSchedule(request.config.charges), previous_day=past.day_stats,
+            trade_from=NEVER,  # until history is played
             groups=request.config.runtime.groups,
         )  # fmt: skip
         parts = LiveParts(
             table=edges.listed.table, table_of=edges.listed.of, stream=edges.market_feed(),
             market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=self._tell,
-            orders_folder=request.home / "orders" / owner, tag_prefix=_prefix(now), cash_paise=cash_paise,
+            orders_folder=request.home / "orders" / owner, tag_prefix=_prefix(self.now()), cash_paise=cash_paise,
             speed=self._wall.speed, spawn_link=edges.spawn_link if request.real else None,
         )  # fmt: skip
         return LiveCast(self._runtime, cast, parts)
