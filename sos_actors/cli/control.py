@@ -26,14 +26,19 @@ def status(home: options.HomeOption = None, json: JsonFlag = False, follow: Foll
 
 
 def inspect(
-    actor: Annotated[str, typer.Argument(help="Path of an actor, e.g. strategy/NIFTY/brf_short; none: all")] = "",
+    actor: Annotated[str, typer.Argument(help="Path of an actor, e.g. strategy/NIFTY/brf_short, or dead-letters; none: all")] = "",
     home: options.HomeOption = None,
     json: JsonFlag = False,
     follow: FollowFlag = False,
 ) -> None:
-    """Look into the running daemon: the tree of its actors, or what one of them holds."""
+    """Look into the running daemon: the tree of its actors, or what one of them holds.
+
+    dead-letters shows the last messages that failed their actor, with the traceback, or that nobody handled.
+    """
     with _daemon(home) as daemon:
-        if actor:
+        if actor == "dead-letters":
+            _show(lambda: daemon.ask("dead_letters"), "inspect", json=True, follow=follow)
+        elif actor:
             _show(lambda: daemon.ask("inspect", path=actor), "inspect", json=True, follow=follow)
         else:
             _show(lambda: daemon.ask("actors"), "actors", json=json, follow=follow)

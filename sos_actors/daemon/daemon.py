@@ -132,7 +132,7 @@ class Daemon:
         undo.callback(
             show_dashboard(
                 request.config, self._runtime, operations, cast.book, home=request.home, symbols=request.symbols,
-                title=f"SOS Actors, {self.mode}", real=request.mode == REAL_MONEY, secrets=self._secrets,
+                title=f"SOS Actors, {self.mode}", real=request.mode == REAL_MONEY, secrets=self.secrets,
             )
         )  # fmt: skip
         self._systemd.status("trading")
@@ -304,7 +304,7 @@ class Daemon:
 
     # -- stopping ----------------------------------------------------------------------------------------------
 
-    def _secrets(self) -> list[str]:
+    def secrets(self) -> list[str]:
         """Give what must leave through no answer."""
         token = self._tokens.token
         return [*self._request.config.alerts.addresses(), *([] if token is None else [token.secret])]
