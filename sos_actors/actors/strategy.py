@@ -45,7 +45,8 @@ class StrategyActor(Actor):
         self._name = strategy.id
         self._underlying = underlying
         self._trade_from = trade_from
-        self._keeps = False
+        #: What was kept last; None before there is anything to keep.
+        self._kept: Standing | None = None
         self._timeframe = strategy.timeframe
         self._reads_chain = "chain" in reads
         self._chain_awaited = False
@@ -79,9 +80,9 @@ class StrategyActor(Actor):
     def on_played(self, message: HistoryPlayed) -> None:
         """Act from now on, and go on from what was done in an earlier life of the process."""
         self._trade_from = message.ts
-        self._keeps = True
         if message.state:
             self._machine.take_up(msgspec.msgpack.decode(message.state, type=Standing))
+        self._kept = self._machine.standing()
 
     @handles(DayLoaded)
     def on_day(self, message: DayLoaded) -> None:
@@ -134,12 +135,12 @@ class StrategyActor(Actor):
 
         A bar that ended just when history did was played with it.
         """
-        if ts < self._trade_from or (self._keeps and ts == self._trade_from):
+        if ts < self._trade_from or (self._kept is not None and ts == self._trade_from):
             self._machine.disown()
             return
-        if self._keeps:
-            standing = msgspec.msgpack.encode(self._machine.standing())
-            self.publish(StateChanged(self.clock.now, self.path, standing))
+        if self._kept is not None and self._kept != (standing := self._machine.standing()):
+            self._kept = standing
+            self.publish(StateChanged(self.clock.now, self.path, msgspec.msgpack.encode(standing)))
         name, underlying = self._name, self._underlying
         if isinstance(setup, Setup):
             signal = Signal(
@@ -168,7 +169,7 @@ class StrategyActor(Actor):
         return {
             "machine": self._machine.state(),
             "trade_from": self._trade_from,
-            "keeps": self._keeps,
+            "kept": self._kept,
             "chain_awaited": self._chain_awaited,
             "studies": self._studies,
             "snapshot": self._snapshot,
@@ -179,7 +180,7 @@ class StrategyActor(Actor):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where the life before failed, but for the message it failed on."""
         self._machine.restore(state["machine"])
-        self._trade_from, self._keeps = state["trade_from"], state["keeps"]
+        self._trade_from, self._kept = state["trade_from"], state["kept"]
         self._chain_awaited = state["chain_awaited"]
         self._studies, self._confirm = state["studies"], state["confirm"]
         self._snapshot, self._structure = state["snapshot"], state["structure"]

@@ -26,7 +26,9 @@ def status(home: options.HomeOption = None, json: JsonFlag = False, follow: Foll
 
 
 def inspect(
-    actor: Annotated[str, typer.Argument(help="Path of an actor, e.g. strategy/NIFTY/brf_short, or dead-letters; none: all")] = "",
+    actor: Annotated[
+        str, typer.Argument(help="Path of an actor, e.g. strategy/NIFTY/brf_short, or dead-letters; none: all")
+    ] = "",
     home: options.HomeOption = None,
     json: JsonFlag = False,
     follow: FollowFlag = False,

@@ -187,6 +187,9 @@ def test_cut_at_a_moment(broker, tmp_path):
     assert between(day, 0, OPEN + MINUTE_NS - 1) is None
     assert len(between(day, 0, OPEN + MINUTE_NS).index.start) == 1
     assert len(between(day, 0, CLOSE).chains[0].start) == 3
+    later = between(day, OPEN + MINUTE_NS, OPEN + 2 * MINUTE_NS)
+    assert later.index.start.tolist() == later.chains[0].start.tolist() == [OPEN + MINUTE_NS]
+    assert between(day, CLOSE, CLOSE) is None
 
 
 # --- upkeep ---------------------------------------------------------------------------------------------
