@@ -155,11 +155,15 @@ class RiskActor(Actor):
 
     @handles(ActorBenched)
     def on_benched(self, message: ActorBenched) -> None:
-        """A benched strategy enters nothing more; what it has open is closed."""
+        """A benched strategy enters nothing more, in no later start either, until an operator resumes it.
+
+        What it has open is closed.
+        """
         kind, _, rest = message.path.partition("/")
         underlying, _, name = rest.partition("/")
         if kind == "strategy":
             self._book.on_state(SetTradingState(TradingState.REDUCING, message.reason, name, underlying))
+            self._keep(message.ts)
             self.publish(Flatten(message.ts, "FLATTEN", name))
 
     def inspect(self) -> dict[str, Any]:

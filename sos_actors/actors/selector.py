@@ -13,12 +13,14 @@ from sos_actors.messages import (
     AccountMarked,
     Bar,
     ChainSnapshot,
+    HistoryPlayed,
     Phase,
     PositionChanged,
     RefusalReason,
     Refused,
     SessionPhase,
     Signal,
+    StateChanged,
     TradePlan,
 )
 from sos_actors.runtime import Actor, handles
@@ -53,6 +55,7 @@ class SelectorActor(Actor):
         self._selection = selection
         self._sizing = sizing
         self._debounce = Debounce(debounce)
+        self._keeps = False
         self._lots_of = lots_of
         self._future: Bar | None = None
         self._snapshot: ChainSnapshot | None = None
@@ -62,6 +65,7 @@ class SelectorActor(Actor):
         self._plans = self.topic(TradePlan)
         self._refused = self.topic(Refused)
         self.subscribe(SessionPhase)
+        self.subscribe(HistoryPlayed)
         self.subscribe(Signal, underlying)
         self.subscribe(ChainSnapshot, underlying)
         self.subscribe(AccountMarked)
@@ -75,6 +79,13 @@ class SelectorActor(Actor):
             self._day = message.day
             self._snapshot = None
             self._future = None
+
+    @handles(HistoryPlayed)
+    def on_played(self, message: HistoryPlayed) -> None:
+        """Remember the last signals of an earlier life of the process, and keep those to come."""
+        self._keeps = True
+        if message.state:
+            self._debounce.take_up(message.state)
 
     @handles(ChainSnapshot)
     def on_snapshot(self, message: ChainSnapshot) -> None:
@@ -104,6 +115,8 @@ class SelectorActor(Actor):
         if refusal is not None:
             self._refuse(message, refusal.reason, refusal.detail)
             return
+        if self._keeps:
+            self.publish(StateChanged(self.clock.now, self.path, self._debounce.state()))
         future = None if self._future is None else (self._future.instrument, self._future.close)
         choice = select(message, self._snapshot, self._selection, future=future)
         if isinstance(choice, Choice):

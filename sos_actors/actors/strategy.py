@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from sos_actors.messages import (
     ChainSnapshot,
     DayLoaded,
     Flatten,
+    HistoryPlayed,
     MarketStructure,
     Phase,
     Refused,
     SessionPhase,
     Signal,
+    StateChanged,
     Studies,
 )
 from sos_actors.playbook.compiler import CompiledStrategy
-from sos_actors.playbook.machine import StrategyMachine
+from sos_actors.playbook.machine import Standing, StrategyMachine
 from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Leave, Outcome, Setup
 from sos_actors.runtime import Actor, handles
 
@@ -28,7 +32,10 @@ class StrategyActor(Actor):
 
     It waits until everything the strategy reads of one minute is in, so that the order in which studies, snapshot and
     levels arrive does not matter; on a day without a chain, what it reads of the chain is unknown to it. Before
-    `trade_from` (UTC ns) it only warms up.
+    `trade_from` (UTC ns) it only warms up: what it comes to is neither sent nor counted.
+
+    Live, phases come from the day's bars, played again after a restart; what the strategy *did* (setups of the day,
+    cooldown, stance) from what it had kept, which was on record before the signal left.
     """
 
     def __init__(self, strategy: CompiledStrategy, underlying: str, *, trade_from: int = 0) -> None:
@@ -38,6 +45,8 @@ class StrategyActor(Actor):
         self._name = strategy.id
         self._underlying = underlying
         self._trade_from = trade_from
+        #: What was kept last; None before there is anything to keep.
+        self._kept: Standing | None = None
         self._timeframe = strategy.timeframe
         self._reads_chain = "chain" in reads
         self._chain_awaited = False
@@ -50,6 +59,7 @@ class StrategyActor(Actor):
         self._flatten = self.topic(Flatten)
         self._refused = self.topic(Refused)
         self.subscribe(SessionPhase)
+        self.subscribe(HistoryPlayed)
         if self._reads_chain:
             self.subscribe(DayLoaded, underlying)
             self.subscribe(ChainSnapshot, underlying)
@@ -65,6 +75,14 @@ class StrategyActor(Actor):
         if message.phase is Phase.PRE_OPEN:
             self._studies, self._snapshot, self._structure = None, NO_CHAIN, NO_STRUCTURE
             self._machine.new_day(message.day)
+
+    @handles(HistoryPlayed)
+    def on_played(self, message: HistoryPlayed) -> None:
+        """Act from now on, and go on from what was done in an earlier life of the process."""
+        self._trade_from = message.ts
+        if message.state:
+            self._machine.take_up(msgspec.msgpack.decode(message.state, type=Standing))
+        self._kept = self._machine.standing()
 
     @handles(DayLoaded)
     def on_day(self, message: DayLoaded) -> None:
@@ -113,10 +131,16 @@ class StrategyActor(Actor):
             self._conclude(outcome, ts)
 
     def _conclude(self, setup: Outcome, ts: int) -> None:
-        """Send what the machine came to; while warming up, let it forget that."""
-        if ts < self._trade_from:
-            self._machine.reset()
+        """Send what the machine came to, once that is kept; of history nobody acts on it.
+
+        A bar that ended just when history did was played with it.
+        """
+        if ts < self._trade_from or (self._kept is not None and ts == self._trade_from):
+            self._machine.disown()
             return
+        if self._kept is not None and self._kept != (standing := self._machine.standing()):
+            self._kept = standing
+            self.publish(StateChanged(self.clock.now, self.path, msgspec.msgpack.encode(standing)))
         name, underlying = self._name, self._underlying
         if isinstance(setup, Setup):
             signal = Signal(
@@ -143,6 +167,27 @@ class StrategyActor(Actor):
     def seen(self, phase_number: int) -> dict[str, dict[str, Any]]:
         """Give the conditions of a phase (from 1) with the values they saw on the last bar."""
         return self._machine.seen(phase_number)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Give all it holds; the message that failed has left no trace in the machine."""
+        return {
+            "machine": self._machine.state(),
+            "trade_from": self._trade_from,
+            "kept": self._kept,
+            "chain_awaited": self._chain_awaited,
+            "studies": self._studies,
+            "snapshot": self._snapshot,
+            "structure": self._structure,
+            "confirm": self._confirm,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where the life before failed, but for the message it failed on."""
+        self._machine.restore(state["machine"])
+        self._trade_from, self._kept = state["trade_from"], state["kept"]
+        self._chain_awaited = state["chain_awaited"]
+        self._studies, self._confirm = state["studies"], state["confirm"]
+        self._snapshot, self._structure = state["snapshot"], state["structure"]
 
     def inspect(self) -> dict[str, Any]:
         """Say which phase the strategy is in and what it waits for."""

@@ -19,7 +19,7 @@ MINUTE_S = 60
 class _Frame:
     """One time frame: its indicators, and what makes its bars out of shorter ones (nothing, for one minute)."""
 
-    __slots__ = ("previous", "resampler", "seconds", "seen", "take", "topic", "underlying", "update", "warmup")
+    __slots__ = ("last", "previous", "resampler", "seconds", "seen", "take", "topic", "underlying", "update", "warmup")
 
     def __init__(self, underlying: str, seconds: int, book: StudyBook, topic: Topic) -> None:
         self.underlying = underlying
@@ -31,6 +31,7 @@ class _Frame:
         self.take: Callable[[Bar], None] = self.study if self.resampler is None else self.resample
         self.topic = topic
         self.previous: Bar | None = None
+        self.last: Studies | None = None
         self.seen = 0
 
     def resample(self, bar: Bar) -> None:
@@ -45,7 +46,10 @@ class _Frame:
         previous = self.previous or bar
         self.previous = bar
         update, publish = self.update, self.topic.publish  # variables: half the price of calling attributes
-        publish(Studies(self.underlying, self.seconds, bar.end, bar, previous, update(bar), seen > self.warmup))
+        self.last = studies = Studies(
+            self.underlying, self.seconds, bar.end, bar, previous, update(bar), seen > self.warmup
+        )
+        publish(studies)
 
 
 class StudyActor(Actor):
@@ -155,6 +159,11 @@ class StudyActor(Actor):
             frame.take(bar)
 
     def inspect(self) -> dict[str, Any]:
-        """Say how many bars each time frame has seen, and where volume comes from."""
+        """Say how many bars each time frame has seen, where volume comes from, and the last bar's studies."""
+        frames: dict[int, dict[str, Any]] = {}
+        for frame in self._frames:
+            if frame.last is not None:
+                specs = map(str, self._books[frame.seconds].specs)
+                frames[frame.seconds] = {"ts": frame.last.ts, **dict(zip(specs, frame.last.values, strict=True))}
         bars = {frame.seconds: frame.seen for frame in self._frames}
-        return {"underlying": self._underlying, "bars": bars, "volume": self._source.value}
+        return {"underlying": self._underlying, "bars": bars, "volume": self._source.value, "studies": frames}

@@ -26,7 +26,9 @@ def status(home: options.HomeOption = None, json: JsonFlag = False, follow: Foll
 
 
 def inspect(
-    actor: Annotated[str, typer.Argument(help="Path of an actor, e.g. strategy/NIFTY/brf_short; none: all")] = "",
+    actor: Annotated[
+        str, typer.Argument(help="Path of an actor, e.g. strategy/NIFTY/brf_short, or dead-letters; none: all")
+    ] = "",
     home: options.HomeOption = None,
     json: JsonFlag = False,
     follow: FollowFlag = False,
@@ -36,14 +38,19 @@ def inspect(
         bool, typer.Option("--other-code", help="With --at: go ahead though other code recorded the session")
     ] = False,
 ) -> None:
-    """Look into the running daemon: the tree of its actors, or what one holds; with --at into a recorded session."""
+    """Look into the running daemon: the tree of its actors, or what one holds; with --at into a recorded session.
+
+    dead-letters shows the last messages that failed their actor, with the traceback, or that nobody handled.
+    """
     if at:
         from sos_actors.cli.sessions import inspect_at  # noqa: PLC0415
 
         inspect_at(actor, at, session, home, follow=follow, other_code=other_code)
         return
     with _daemon(home) as daemon:
-        if actor:
+        if actor == "dead-letters":
+            _show(lambda: daemon.ask("dead_letters"), "inspect", json=True, follow=follow)
+        elif actor:
             _show(lambda: daemon.ask("inspect", path=actor), "inspect", json=True, follow=follow)
         else:
             _show(lambda: daemon.ask("actors"), "actors", json=json, follow=follow)

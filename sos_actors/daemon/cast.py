@@ -33,7 +33,16 @@ from sos_actors.market.day import DayStats, MarketDay
 from sos_actors.market.following import FollowSettings
 from sos_actors.market.ids import index_id
 from sos_actors.market.instruments import Instrument, InstrumentTable
-from sos_actors.messages import GapsFilled, GapsSuspected, OrderStatus, OrderUpdate, Phase, SessionPhase, Tick
+from sos_actors.messages import (
+    GapsFilled,
+    GapsSuspected,
+    HistoryPlayed,
+    OrderStatus,
+    OrderUpdate,
+    Phase,
+    SessionPhase,
+    Tick,
+)
 from sos_actors.runtime import LiveRuntime, RestartPolicy, Runtime
 from sos_actors.runtime.journal.answers import Ask, plainly
 from sos_actors.runtime.supervision import VITAL, Directive
@@ -137,8 +146,17 @@ class LiveCast:
         """Spawn all that turns data into signals."""
         assembly.spawn_thinking(self._runtime, self._cast)
 
-    def trade(self, played: Sequence[SessionPhase]) -> None:
-        """Put the live feed in history's place and spawn all that trades. `played`: today's phases so far."""
+    def play_on(self, load_day: Callable[[dt.date], Sequence[MarketDay]], day: dt.date, now: int) -> None:
+        """Have what came into storage since played after what was: `load_day` gives just that. `now` in UTC ns."""
+        self._runtime.ref("feed").stop(block=True)
+        self._runtime.spawn(FeedActor, "feed", load_day, group=self._cast.group("feed"), policy=VITAL)
+        self._runtime.tell("feed", SessionPhase(now, day, Phase.PRE_OPEN))
+
+    def trade(self, played: Sequence[SessionPhase], now: int) -> None:
+        """Put the live feed in history's place and spawn all that trades.
+
+        `played`: today's phases so far. `now` (UTC ns): up to when history was played.
+        """
         runtime = self._runtime
         assert isinstance(runtime, LiveRuntime)
         runtime.ref("feed").stop(block=True)
@@ -152,6 +170,16 @@ class LiveCast:
                 runtime.tell("orders", OrderUpdate(order_id, runtime.clock.now, OrderStatus.CANCELLED, note))
         for path in [path for path in runtime if path not in before]:
             self._tell(path, played)
+        self._history_played(now)
+
+    def _history_played(self, now: int) -> None:
+        """Let strategies act from now on, and give them and the selectors what they had kept."""
+        assert self.store is not None
+        states = self.store.recovery.states
+        for path in list(self._runtime):
+            if HistoryPlayed in self._runtime.actor(path).ports:
+                kept = states.get(path)
+                self._runtime.tell(path, HistoryPlayed(now, b"" if kept is None else kept[-1].state))
 
     def spawn_trading(self) -> Collection[str]:
         """Spawn all that trades, and what feeds it; gives the orders that worked."""

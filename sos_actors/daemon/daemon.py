@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from loguru import logger
@@ -41,7 +42,7 @@ from sos_actors.daemon.sessions import (
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.errors import InputError, SosError
 from sos_actors.market.calendar import INDIA
-from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_text, minute_of_day
+from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
 from sos_actors.playbook.loader import Playbook
@@ -60,6 +61,8 @@ from sos_actors.upstox.tokens import Token
 _LEVELS = {AlertLevel.INFO: "INFO", AlertLevel.WARNING: "WARNING", AlertLevel.CRITICAL: "CRITICAL"}
 #: Real seconds between two looks at health, day and watchdog.
 _BEAT_S = 1.0
+#: How often the minutes are played that ended while those before were.
+_CATCH_UPS = 5
 #: Minute of the day (IST) from which a new trading day's instruments are fetched.
 _MORNING = 8 * 60 + 30
 #: Real seconds an actor of the order path may take to answer before the watchdog goes hungry.
@@ -154,7 +157,7 @@ class Daemon:
         undo.callback(
             show_dashboard(
                 request.config, self._runtime, operations, cast.book, home=request.home, symbols=request.symbols,
-                title=f"SOS Actors, {self.mode}", real=request.mode == REAL_MONEY, secrets=self._secrets,
+                title=f"SOS Actors, {self.mode}", real=request.mode == REAL_MONEY, secrets=self.secrets,
             )
         )  # fmt: skip
         self._systemd.status("trading")
@@ -192,15 +195,16 @@ class Daemon:
         now = self.now()
         with MarketStore(edges.market_db) as store:
             warm = self._warm(store, now)
-            live = self._cast(owner, cash, now)
+            live = self._cast(owner, cash)
             live.think(warm.load_day)
             self._play(warm, now)
+            warm, now = self._catch_up(store, live, warm, now)
         exchange = EXCHANGE_OF[request.symbols[0]]
         today = INDIA.sessions(exchange, ist_date(now))
         # A day that has begun is told, also where none of its minutes could be played: a start in the first of them.
         told = ist_date(now) in warm.days or (today and today[-1].close_ns > now)
         played = phases_until(exchange, now) if told else []
-        live.trade(played)
+        live.trade(played, now)
         self._runtime.start_wall(self._wall, step_ns=round(request.config.clock.step_s * SECOND_NS))
         self._live = True
         tune_for_latency()
@@ -216,6 +220,19 @@ class Daemon:
             bringers=[edges.history(store, patience)], fill_gaps=edges.gap_filler(patience),
         )  # fmt: skip
 
+    def _catch_up(self, store: MarketStore, live: LiveCast, warm: WarmStart, now: int) -> tuple[WarmStart, int]:
+        """Play the minutes that ended while history was played; gives what was played last, and up to when."""
+        for _ in range(_CATCH_UPS):
+            later = self.now()
+            if later // MINUTE_NS == now // MINUTE_NS:
+                break
+            warm = self._warm(store, later)
+            if ist_date(now) == ist_date(later) and ist_date(later) in warm.days:
+                live.play_on(partial(warm.load_day, since=now), ist_date(later), now)
+            self._runtime.run(until=later)
+            now = later
+        return warm, now
+
     def _account(self) -> tuple[str, int]:
         """Make sure whose account it is; gives its owner and its free cash in paise."""
         owner = self._edges.account.profile().user_id
@@ -226,11 +243,11 @@ class Daemon:
         logger.info("account {}, {:,.2f} rupees free", owner, funds.available)
         return owner, round(funds.available * 100)
 
-    def _cast(self, owner: str, cash_paise: int, now: int) -> LiveCast:
-        request, edges = self._request, self._edges
+    def _cast(self, owner: str, cash_paise: int) -> LiveCast:
+        request, edges, now = self._request, self._edges, self.now()
         past = DatabaseSource(MarketStore(edges.market_db))
         ask = plainly if self._recording is None else self._recording.asker(self._runtime)
-        began = ask(BEGINNING, Beginning, lambda: beginning(now, cash_paise))()
+        ask(BEGINNING, Beginning, lambda: beginning(now, cash_paise))()  # a replay will ask
         parts = LiveParts(
             table=edges.listed.table, table_of=edges.listed.of,
             open_store=lambda: OrderStore(request.home / "orders" / owner), tag_prefix=tag_prefix(now),
@@ -240,7 +257,7 @@ class Daemon:
                 spawn_link=edges.spawn_link if request.real else None,
             ),
         )  # fmt: skip
-        return live_cast(self._runtime, self._facts, began, past.day_stats, parts)
+        return live_cast(self._runtime, self._facts, past.day_stats, parts)
 
     def _play(self, warm: WarmStart, now: int) -> None:
         """Play history up to now; the sessions to come are told to the clock as well."""
@@ -324,7 +341,7 @@ class Daemon:
 
     # -- stopping ----------------------------------------------------------------------------------------------
 
-    def _secrets(self) -> list[str]:
+    def secrets(self) -> list[str]:
         """Give what must leave through no answer."""
         token = self._tokens.token
         return [*self._request.config.alerts.addresses(), *([] if token is None else [token.secret])]

@@ -12,6 +12,7 @@ from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_text
 from sos_actors.messages import Flatten, SetTradingState, TradingState
 from sos_actors.runtime import LiveRuntime
+from sos_actors.web.letters import letters_of
 
 #: Seconds an actor may take to answer: between two of its messages.
 _ANSWER_S = 2.0
@@ -33,6 +34,9 @@ class Facts(Protocol):
     def token_until(self) -> str:
         """Until when the access token lives; '' without one."""
 
+    def secrets(self) -> list[str]:
+        """Give what must leave through no answer."""
+
 
 class Operations:
     """Commands of the control socket. They run on its threads and only read snapshots or send control messages."""
@@ -42,7 +46,7 @@ class Operations:
 
     def commands(self) -> dict[str, Callable[..., Any]]:
         """Give every command by the name it is asked for."""
-        names = ("status", "actors", "inspect", "tree", "kill", "flatten", "pause", "resume")
+        names = ("status", "actors", "inspect", "dead_letters", "tree", "kill", "flatten", "pause", "resume")
         return {name: getattr(self, name) for name in names}
 
     # -- questions ---------------------------------------------------------------------------------------------
@@ -67,6 +71,10 @@ class Operations:
             raise InputError(f"there is no actor '{path}'{hint}") from None
         except TimeoutError as error:
             raise InputError(str(error)) from None
+
+    def dead_letters(self, path: str = "") -> list[dict[str, Any]]:
+        """Give the last messages nobody handled or that failed their actor (of all, or one), the newest first."""
+        return letters_of(self._runtime.dead_letters, self._facts.secrets(), path=path)
 
     def status(self) -> DaemonStatus:
         """Give the daemon at a glance."""
@@ -126,6 +134,9 @@ class Operations:
         """Undo a pause or a kill."""
         self._known(strategy)
         self._publish(SetTradingState(TradingState.ACTIVE, "resumed by the operator", strategy))
+        benched = [one.path for one in self._runtime.stats() if one.benched and one.path.endswith(f"/{strategy}")]
+        if strategy and benched:
+            return f"{strategy} may enter again from the next start on: {', '.join(benched)} is benched until then"
         return f"{strategy or 'the account'} may enter again"
 
     def _publish(self, message: Any) -> None:

@@ -98,6 +98,10 @@ class Rehearsal:
         """There is no token, as there is no broker."""
         return ""
 
+    def secrets(self) -> list[str]:
+        """There is nothing secret."""
+        return []
+
     def close(self) -> None:
         """End it."""
         self.runtime.close()

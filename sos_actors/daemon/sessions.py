@@ -24,6 +24,7 @@ from sos_actors.messages.codec import decode
 from sos_actors.playbook.loader import Playbook, build_playbook
 from sos_actors.playbook.schema import StrategyFile
 from sos_actors.runtime import Runtime
+from sos_actors.runtime.clock import NEVER
 from sos_actors.runtime.journal.answers import Ask, replaying
 from sos_actors.runtime.journal.deliveries import RecordedRun
 from sos_actors.runtime.journal.recording import Recording, RecordingSettings
@@ -114,12 +115,13 @@ def beginning(now: int, cash_paise: int) -> Beginning:
     return Beginning(now=now, cash_paise=cash_paise, calendar=calendar, years=INDIA.years)
 
 
-def live_cast(runtime: Runtime, facts: LiveFacts, began: Beginning, past: Any, parts: LiveParts) -> LiveCast:
+def live_cast(runtime: Runtime, facts: LiveFacts, past: Any, parts: LiveParts) -> LiveCast:
     """Give the cast of a daemon; `past` is (underlying, day) -> the day before."""
     cast = assembly.Cast(
         config=facts.config, playbook=build_playbook(facts.playbook),
         underlyings=[assembly.Underlying(name, chain=True) for name in facts.symbols],
-        charges=ChargeSchedule(facts.config.charges), previous_day=past, trade_from=began.now,
+        charges=ChargeSchedule(facts.config.charges), previous_day=past,
+        trade_from=NEVER,  # until history is played
         groups=facts.config.runtime.groups,
     )  # fmt: skip
     return LiveCast(runtime, cast, parts)
@@ -134,7 +136,7 @@ def replay_runtime(run: RecordedRun) -> ReplayRuntime:
         ask = replaying(run.answers, lambda: runtime.serial)
         began = began_of(run)
         adopt(began)
-        made.append(live_cast(runtime, facts, began, unknown, _parts(facts, began, ask)))
+        made.append(live_cast(runtime, facts, unknown, _parts(facts, began, ask)))
         made[0].spawn_thinking()
 
     return ReplayRuntime([think, lambda _: made[0].spawn_trading()], edges=EDGES, orders={"link": ORDERS})

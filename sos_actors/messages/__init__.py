@@ -23,7 +23,7 @@ from sos_actors.messages.broker import (
     SendPlace,
     TradesRead,
 )
-from sos_actors.messages.clock import Advance, MinuteClosed, Phase, SessionPhase, Settle, Stage
+from sos_actors.messages.clock import Advance, HistoryPlayed, MinuteClosed, Phase, SessionPhase, Settle, Stage
 from sos_actors.messages.codec import decode, encode, encode_all
 from sos_actors.messages.data import GapsFilled, GapsSuspected
 from sos_actors.messages.decision import (
@@ -115,6 +115,7 @@ __all__ = [
     "FundsRead",
     "GapsFilled",
     "GapsSuspected",
+    "HistoryPlayed",
     "MarketStructure",
     "Message",
     "MinuteClosed",

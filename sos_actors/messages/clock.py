@@ -48,6 +48,17 @@ class SessionPhase(Message, frozen=True, gc=False):
     phase: Phase
 
 
+class HistoryPlayed(Message, frozen=True, gc=False):
+    """What ended by `ts` was played from storage; what comes later is acted on. Daemon -> StrategyActor, SelectorActor.
+
+    `state` is what the actor had kept (`StateChanged`) in an earlier life of the process, empty without one. From now
+    on it keeps what it does.
+    """
+
+    ts: int
+    state: bytes = b""
+
+
 class Advance(Message, frozen=True, gc=False):
     """Give out the data due at `ts`: to the exchange or, at MARKET_DATA, to all.
 

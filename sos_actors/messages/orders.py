@@ -173,9 +173,10 @@ class AccountMarked(Message, frozen=True, gc=False):
 
 
 class StateChanged(Message, frozen=True, gc=False):
-    """An actor's state, kept before what it says next. OrderActor, RiskActor -> GatewayActor.
+    """An actor's state, kept before what it says next.
 
-    `part` names whose it is ('desk', 'risk'), `working` the orders the desk counts as working. It goes to the gateway
+    OrderActor, RiskActor, StrategyActor, SelectorActor -> GatewayActor or StateKeeperActor. `part` names whose it is
+    ('desk', 'risk', else the actor's path), `working` the orders the desk counts as working. It goes to the gateway
     ahead of the orders that follow from it, so that after a restart no order is found of which the desk knows nothing.
     `whole` false: only what changed since the state before; to be kept with it.
     """

@@ -14,6 +14,8 @@ import datetime as dt
 import math
 from typing import Any
 
+import msgspec
+
 from sos_actors.messages import (
     NAN,
     ChainSnapshot,
@@ -31,11 +33,27 @@ _MINUTE_NS = 60_000_000_000
 _IST_MINUTES = 330  # Asia/Kolkata is UTC + 5:30, without summer time
 
 
+class Standing(msgspec.Struct, frozen=True, tag="standing-1", kw_only=True):
+    """What a strategy has done, and no bar can tell: for a restart. A later layout has another tag.
+
+    `today` counts the setups of `day`, `last_setup` is the end of the last one's bar (UTC ns, 0: none), `held` the
+    stance taken (1, 0, -1), `refused` the one whose refusal was told.
+    """
+
+    day: dt.date | None = None
+    today: int = 0
+    last_setup: int = 0
+    held: int = 0
+    refused: int = 0
+
+
 class StrategyMachine:
     """The progress of one strategy on one underlying."""
 
     __slots__ = (
         "_at",
+        "_before",
+        "_day",
         "_held",
         "_last",
         "_last_setup",
@@ -59,27 +77,49 @@ class StrategyMachine:
         self._stance = strategy.stance
         self._values: list[Any] = []
         self._last: tuple[Any, ...] = ()
+        self._day: dt.date | None = None
         self._today = 0
         self._last_setup = 0
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget progress, stance, cooldown and the day's count, as at the start; a stance is announced anew.
-
-        For use when entries are switched on after a warm-up.
-        """
-        self._start_over()
         self._held = 0
         self._refused = 0
-        self._today = 0
-        self._last_setup = 0
+        self._start_over()
+        #: Everything as it was before the bar that last changed more than a wait: what is taken back is set to this.
+        self._before = self._mark()
 
-    def new_day(self, day: dt.date) -> None:  # noqa: ARG002 - the day itself does not matter, only that it is new
+    def disown(self) -> None:
+        """Nobody acts on the last outcome: it counts neither for the day nor for the cooldown, and no stance is held.
+
+        The pattern has started over all the same, as after any outcome.
+        """
+        *_, self._held, self._refused, self._today, self._last_setup = self._before
+
+    def standing(self) -> Standing:
+        """Give what was done, for a restart: the rest follows from the bars."""
+        return Standing(
+            day=self._day, today=self._today, last_setup=self._last_setup, held=self._held, refused=self._refused
+        )
+
+    def take_up(self, standing: Standing) -> None:
+        """Go on from what was done before a restart, in a machine that has been given the bars since.
+
+        What was counted on another day, or was squared off with it, no longer stands.
+        """
+        self._last_setup = standing.last_setup
+        same = standing.day == self._day
+        self._today = standing.today if same else 0
+        self._refused = standing.refused if same else 0
+        self._held = standing.held if same or self._outlives_the_day() else 0
+
+    def _outlives_the_day(self) -> bool:
+        return self.strategy.definition.exits.square_off == "off"
+
+    def new_day(self, day: dt.date) -> None:
         """Begin a trading day: patterns do not outlive the night, nor does a stance that is squared off."""
+        self._day = day
         self._start_over()
         self._today = 0
         self._refused = 0
-        if self.strategy.definition.exits.square_off != "off":
+        if not self._outlives_the_day():
             self._held = 0
 
     def on_studies(
@@ -92,12 +132,13 @@ class StrategyMachine:
         """Take one closed bar with all that is known at its end.
 
         `confirm` is the latest closed bar of the confirming time frame. What is missing is unknown: NaN, or '' for
-        texts.
+        texts. Should an expression raise what no arithmetic does, everything is left as it was before the bar.
         """
         strategy, stance = self.strategy, self._stance
         values, bar, previous = studies.values, studies.bar, studies.previous
         rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
         minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
+        changing = False
         try:
             if stance is not None:
                 # Written out rather than stance(*given): on most bars nothing follows, and this costs half of it.
@@ -105,18 +146,25 @@ class StrategyMachine:
                 if want is None or want == self._held or want != want:
                     return None
                 self._last = values, bar, previous, self._values, chain, structure, rule, confirm, minute
+                changing, self._before = True, self._mark()
                 return self._take_stance(want)
             given = self._last = values, bar, previous, self._values, chain, structure, rule, confirm, minute
             phase = self._phases[self._at]
             if phase.test(*given):
+                changing, self._before = True, self._mark()
                 for place, expression in phase.captures:
                     self._values[place] = expression(*given)
                 self._waited = 0
                 self._at += 1
                 return None if self._at < len(self._phases) else self._complete()
         except ArithmeticError as error:  # overflow, which no sane expression meets: say so and start over
+            self._before = self._mark()
             self._start_over()
             return self._decline(RefusalReason.BAD_LEVELS, f"arithmetic: {error}")
+        except Exception:
+            if changing:
+                self._take_back()
+            raise
         if phase.timeout:
             self._waited += 1
             if self._waited >= phase.timeout:
@@ -128,6 +176,17 @@ class StrategyMachine:
         self._at = 0
         self._waited = 0
         self._values = [NAN] * (len(strategy.names) + 4)
+
+    def _mark(self) -> tuple[Any, ...]:
+        return (
+            self._at, self._waited, list(self._values), self._held, self._refused, self._today, self._last_setup,
+        )  # fmt: skip
+
+    def _take_back(self) -> None:
+        """Set everything to what it was before this bar."""
+        at, waited, values, held, refused, today, last_setup = self._before
+        self._at, self._waited, self._values = at, waited, values
+        self._held, self._refused, self._today, self._last_setup = held, refused, today, last_setup
 
     def _complete(self) -> Outcome:
         """After the last phase."""
@@ -253,25 +312,22 @@ class StrategyMachine:
         return {name: self._values[place] for place, name in enumerate(self.strategy.names) if place in places}
 
     def state(self) -> dict[str, Any]:
-        """Give all that a later bar depends on, as plain values, for a checkpoint."""
+        """Give all that a later bar depends on, for the machine that takes this one's place."""
         return {
             "phase": self._at,
             "waited": self._waited,
             "values": list(self._values),
-            "held": self._held,
-            "refused": self._refused,
-            "today": self._today,
-            "last_setup": self._last_setup,
-            "declined": {reason.value: count for reason, count in self.declined.items()},
+            "standing": self.standing(),
+            "declined": dict(self.declined),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state()` gave for the same strategy."""
         self._at, self._waited = state["phase"], state["waited"]
-        self._held, self._refused = state["held"], state["refused"]
         self._values = list(state["values"])
-        self._today, self._last_setup = state["today"], state["last_setup"]
-        self.declined = {RefusalReason(reason): count for reason, count in state["declined"].items()}
+        self._day = state["standing"].day
+        self.take_up(state["standing"])
+        self.declined = dict(state["declined"])
 
 
 def _fault(sign: int, entry: float, stop: float | None, target: float | None) -> str:

@@ -96,6 +96,11 @@ class StudySpec(NamedTuple):
     period: int = 0
     k: float = 0.0
 
+    def __str__(self) -> str:
+        """Write it as a strategy file does: kind(source, period)."""
+        more = [str(number) for number in (self.period, self.k) if number]
+        return f"{self.kind}({', '.join([str(self.source), *more])})"
+
     @property
     def needs(self) -> tuple[StudySpec, ...]:
         """The studies this one is put together from."""

@@ -151,6 +151,13 @@ class Actor(pykka.Actor):
         """Say what the actor holds, as plain data for observers. Called between messages only."""
         return {}
 
+    def checkpoint(self) -> Any:
+        """Give what a restart in place must not lose, asked after a handler raised; None where all comes anew."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Take up, in a fresh instance and before its start, what `checkpoint` gave (never None)."""
+
     def receive_envelope(self, envelope: Envelope[Any]) -> None:
         """Handle one of Pykka's envelopes: stop, proxy call, ask. Errors of an ask go to the asker."""
         try:

@@ -247,12 +247,16 @@ class Runtime:
     def _restart(self, member: _Member, old: Actor) -> None:
         """Put a fresh instance in the old one's place: same path, same mailbox, same subscriptions.
 
-        It starts at once, before the mail that waits. A constructor that raises benches the path.
+        It takes up what the old one held, and starts at once, before the mail that waits. Where that raises the path
+        is benched.
         """
         try:
             fresh = construct(member.kind, self, old.path, member.dispatcher, member.args, member.kwargs, old.ports)
+            state = old.checkpoint()
+            if state is not None:
+                fresh.restore(state)
         except Exception as error:  # noqa: BLE001 - the cast's own code
-            self._bench(member, old, f"its constructor raised {error!r}")
+            self._bench(member, old, f"it could not be made again: {error!r}")
             return
         member.actor = fresh
         member.restarts += 1

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sos_actors.errors import InputError, SosError
 from sos_actors.market.calendar import INDIA, TradingCalendar
@@ -50,10 +51,10 @@ class WarmStart:
         #: The days to play, oldest first.
         self.days: tuple[dt.date, ...] = tuple(sorted({day for days in have.values() for day in days}))
 
-    def load_day(self, day: dt.date) -> list[MarketDay]:
-        """Give what is known of a day, of each underlying that has anything."""
+    def load_day(self, day: dt.date, *, since: int = 0) -> list[MarketDay]:
+        """Give what is known of a day, of each underlying that has anything; only what ended after `since` (UTC ns)."""
         found = (self._store.load_day(symbol, day, "front") for symbol in self._symbols)
-        return [cut for one in found if one is not None and (cut := before(one, self._now)) is not None]
+        return [cut for one in found if one is not None and (cut := between(one, since, self._now)) is not None]
 
     def _wanted(self, symbol: str, count: int) -> list[dt.date]:
         """Give the last trading days before today, and today once its session has begun; oldest first."""
@@ -90,10 +91,10 @@ class WarmStart:
             log.warning("warm-up of %s goes on with what is stored: %s", symbol, error)
 
 
-def before(day: MarketDay, now: int) -> MarketDay | None:
-    """Give of a day what had ended by `now` (UTC ns); None when nothing had."""
-    index, future = _bars(day.index, now), _bars(day.future, now)
-    chains = tuple(_chain(chain, now) for chain in day.chains)
+def between(day: MarketDay, since: int, now: int) -> MarketDay | None:
+    """Give of a day what ended after `since` and by `now` (UTC ns); None when nothing did."""
+    index, future = _bars(day.index, since, now), _bars(day.future, since, now)
+    chains = tuple(_chain(chain, since, now) for chain in day.chains)
     kept = tuple(chain for chain in chains if len(chain.start))
     return replace(day, index=index, future=future, chains=kept) if _any(index, future, kept) else None
 
@@ -102,14 +103,21 @@ def _any(*parts: object) -> bool:
     return any(bool(part) if isinstance(part, tuple) else part is not None for part in parts)
 
 
-def _bars(bars: BarColumns | None, now: int) -> BarColumns | None:
+def _bars(bars: BarColumns | None, since: int, now: int) -> BarColumns | None:
     if bars is None:
         return None
-    end = int(np.searchsorted(bars.start, now - bars.interval_s * SECOND_NS, side="right"))
+    kept = _ended(bars.start, bars.interval_s, since, now)
     names: Iterable[str] = ("start", "open", "high", "low", "close", "volume", "oi")
-    return replace(bars, **{name: getattr(bars, name)[:end] for name in names}) if end else None
+    cut = replace(bars, **{name: getattr(bars, name)[kept] for name in names})
+    return cut if len(cut.start) else None
 
 
-def _chain(chain: ChainColumns, now: int) -> ChainColumns:
-    end = int(np.searchsorted(chain.start, now - chain.interval_s * SECOND_NS, side="right"))
-    return replace(chain, start=chain.start[:end], values=chain.values[:end])
+def _chain(chain: ChainColumns, since: int, now: int) -> ChainColumns:
+    kept = _ended(chain.start, chain.interval_s, since, now)
+    return replace(chain, start=chain.start[kept], values=chain.values[kept])
+
+
+def _ended(starts: NDArray[np.int64], interval_s: int, since: int, now: int) -> slice:
+    """Give the places of the intervals that ended after `since` and by `now`."""
+    first, end = np.searchsorted(starts, [since - interval_s * SECOND_NS, now - interval_s * SECOND_NS], side="right")
+    return slice(int(first), int(end))

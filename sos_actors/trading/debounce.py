@@ -31,6 +31,15 @@ class Debounce:
         self._gap = round(settings.seconds[0 if settings.mode == "scalp" else 1] * SECOND_NS)
         self._last: dict[tuple[str, str, str], int] = {}
 
+    def state(self) -> bytes:
+        """Give the last signal of each side, for a restart."""
+        return msgspec.msgpack.encode([(*key, ts) for key, ts in self._last.items()])
+
+    def take_up(self, state: bytes) -> None:
+        """Go on, in a fresh one, from where `state` was given."""
+        rows = msgspec.msgpack.decode(state, type=list[tuple[str, str, str, int]])
+        self._last = {(strategy, underlying, direction): ts for strategy, underlying, direction, ts in rows}
+
     def check(self, signal: Signal) -> Refusal | None:
         """None lets the signal through and starts its gap; a refused signal does not prolong the gap."""
         if not self._gap:

@@ -204,10 +204,16 @@ class RiskBook:
             self._dead_feeds[status.underlying] = status.detail or "feed not live"
 
     def on_state(self, change: SetTradingState) -> None:
-        """Change what may be done, for the account, a strategy, an underlying, or one strategy on one underlying."""
+        """Change what may be done, for the account, a strategy, an underlying, or one strategy on one underlying.
+
+        A strategy that becomes ACTIVE does so on every underlying.
+        """
         scope = (change.strategy, change.underlying)
         if change.state is TradingState.ACTIVE:
-            self._states.pop(scope, None)
+            everywhere = bool(change.strategy) and not change.underlying
+            for known in list(self._states):
+                if known == scope or (everywhere and known[0] == change.strategy):
+                    del self._states[known]
         else:
             self._states[scope] = change.state
 

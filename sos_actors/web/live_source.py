@@ -10,14 +10,13 @@ from typing import Any, Protocol
 from sos_actors.control.status import DaemonStatus
 from sos_actors.errors import InputError
 from sos_actors.runtime import LiveRuntime
-from sos_actors.runtime.dead_letters import DeadLetter
 from sos_actors.runtime.tree import hearers
 from sos_actors.web.archive import Archive
 from sos_actors.web.daybook import DayBook
+from sos_actors.web.letters import letters_of
 from sos_actors.web.redact import redacted
 from sos_actors.web.schema import About, ActorState, ActorTree, Edge, StrategyView
 from sos_actors.web.source import ORDERS
-from sos_actors.web.views import clock
 
 #: Dead letters listed, of all and of one actor.
 _LETTERS = 50
@@ -182,16 +181,4 @@ class LiveSource:
         return done
 
     def _letters(self, path: str = "") -> list[dict[str, Any]]:
-        found: list[DeadLetter] = [one for one in self._parts.runtime.dead_letters if path in {"", one.path}]
-        letters = [
-            {
-                "at": clock(one.ts),
-                "actor": one.path,
-                "message": type(one.message).__name__,
-                "reason": one.reason,
-                "traceback": one.traceback,
-            }
-            for one in reversed(found[-_LETTERS:])
-        ]
-        clean: list[dict[str, Any]] = redacted(letters, self._parts.secrets())
-        return clean
+        return letters_of(self._parts.runtime.dead_letters, self._parts.secrets(), path=path, most=_LETTERS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-import json
 import math
 
 import pytest
@@ -11,6 +11,7 @@ from playbook_helpers import MINUTE, OPEN, Runner, bars, chain, compiled
 
 from sos_actors.messages import NAN, Bar, Direction, MarketStructure, RefusalReason, Regime, Studies
 from sos_actors.playbook import Declined, Leave, Setup, StrategyError
+from sos_actors.playbook.machine import Standing
 from sos_actors.playbook.regimes import rules_by_regime
 from sos_actors.playbook.schema import RegimeRule
 
@@ -228,8 +229,54 @@ def test_a_stance_is_announced_anew_each_day_unless_it_is_carried_over_night(squ
     runner.run(closes(102))
     runner.machine.new_day(dt.date(2026, 1, 6))
     assert type(runner.feed(closes(103)[0])) is expected
-    runner.machine.reset()
-    assert type(runner.feed(closes(103)[0])) is Setup
+
+
+def test_a_disowned_stance_is_announced_anew():
+    runner = Runner(compiled(STANCE)[0])
+    for _ in range(3):
+        assert type(runner.feed(closes(102)[0])) is Setup
+        runner.machine.disown()
+    assert runner.machine.standing() == Standing()
+    assert type(runner.feed(closes(102)[0])) is Setup
+    assert runner.feed(closes(103)[0]) is None
+
+
+def test_what_a_disowned_setup_counted_is_taken_back_and_the_pattern_starts_over():
+    playbook, _ = compiled(phases=TWO, cooldown=30, max_trades_per_day=1)
+    runner = Runner(playbook)
+    assert [type(one) for _, one in runner.run(bars([UP, DOWN]))] == [Setup]
+    runner.machine.disown()
+    assert runner.machine.standing() == Standing()
+    assert runner.machine.explain()["phase"] == "A"
+    assert [type(one) for _, one in runner.run(bars([UP, DOWN, UP, DOWN]))] == [Setup, Declined]
+
+
+def _fails(*_):
+    raise LookupError("planted")
+
+
+@pytest.mark.parametrize("where", ["test", "capture", "level"])
+def test_what_raises_leaves_the_machine_as_it_was_before_the_bar(where):
+    """The expression is checked, so only a mistake of ours can raise: it must not leave half a bar behind."""
+    captured = [TWO[0], TWO[1] | {"capture": {"low_": "low"}}]
+    runner = Runner(compiled(phases=captured)[0])
+    up, down = bars([UP, DOWN])
+    runner.feed(up)
+    machine = runner.machine
+    before = machine.state()
+    strategy, phases = machine.strategy, machine._phases
+    phase = phases[1]
+    if where == "level":
+        machine.strategy = dataclasses.replace(strategy, levels=((strategy.levels[0][0], _fails),))
+    elif where == "test":
+        machine._phases = (phases[0], dataclasses.replace(phase, test=_fails))
+    else:
+        machine._phases = (phases[0], dataclasses.replace(phase, captures=(*phase.captures, (0, _fails))))
+    with pytest.raises(LookupError):
+        runner.feed(down)
+    machine.strategy, machine._phases = strategy, phases
+    assert repr(machine.state()) == repr(before)
+    assert type(runner.feed(down)) is Setup
 
 
 def test_a_pattern_does_not_outlive_the_night():
@@ -266,7 +313,7 @@ def test_a_restored_machine_goes_on_where_the_other_stopped():
     for cut in range(len(rows)):
         one, two = Runner(playbook), Runner(playbook)
         first = one.run(bars(rows)[:cut])
-        two.machine.restore(json.loads(json.dumps(one.machine.state())))
+        two.machine.restore(one.machine.state())
         two.previous = one.previous
         second = [
             (at, outcome) for at, bar in enumerate(bars(rows)[cut:], cut) if (outcome := two.feed(bar)) is not None

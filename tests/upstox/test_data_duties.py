@@ -18,7 +18,7 @@ from sos_actors.sources.data_settings import DataSettings
 from sos_actors.sources.gap_filler import GapFiller
 from sos_actors.sources.upstox_fetch import World
 from sos_actors.sources.upstox_source import UpstoxSource, minutes_of
-from sos_actors.sources.warm_start import WarmStart, before
+from sos_actors.sources.warm_start import WarmStart, between
 from sos_actors.storage.day_states import DayState, DayStates
 from sos_actors.storage.market_store import MarketStore
 from sos_actors.storage.recorded_days import RecordedDays
@@ -184,9 +184,12 @@ def test_cut_at_a_moment(broker, tmp_path):
     record(tmp_path, range(3))
     with MarketStore(tmp_path / "market.db") as store:
         day = store.load_day("NIFTY", TODAY)
-    assert before(day, OPEN + MINUTE_NS - 1) is None
-    assert len(before(day, OPEN + MINUTE_NS).index.start) == 1
-    assert len(before(day, CLOSE).chains[0].start) == 3
+    assert between(day, 0, OPEN + MINUTE_NS - 1) is None
+    assert len(between(day, 0, OPEN + MINUTE_NS).index.start) == 1
+    assert len(between(day, 0, CLOSE).chains[0].start) == 3
+    later = between(day, OPEN + MINUTE_NS, OPEN + 2 * MINUTE_NS)
+    assert later.index.start.tolist() == later.chains[0].start.tolist() == [OPEN + MINUTE_NS]
+    assert between(day, CLOSE, CLOSE) is None
 
 
 # --- upkeep ---------------------------------------------------------------------------------------------

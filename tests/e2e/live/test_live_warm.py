@@ -1,0 +1,61 @@
+"""kill -9 and restart: strategy, studies and chain hold what they held."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+#: Through two phases at once, then it waits: for ever, so that nothing is traded.
+WAITING = {
+    "pattern_id": "waiting",
+    "phases": [
+        {"id": "OPENED", "conditions": ["close > 0"], "capture": {"first": "close"}},
+        {"id": "MEAN", "conditions": ["chain.pcr > 0"], "capture": {"mean": "ema(history, 3, 'close')"}},
+        {"id": "NEVER", "conditions": ["close < 0"]},
+    ],
+}  # fmt: skip
+STRATEGY, STUDY, CHAIN, LEVELS = "strategy/NIFTY/waiting", "study/NIFTY", "chain/NIFTY", "structure/NIFTY"
+#: What the chain says of a minute and its day; quotes (and so the forward) are not in history, where it fills in.
+OF_THE_CHAIN = (
+    "ts", "spot", "expiry", "atm_strike", "regime", "smart_trend", "max_pain", "oi_wall_above", "oi_wall_below", "pcr",
+    "pcr_oi_change", "pcr_velocity", "ce_oi", "pe_oi", "ce_oi_change", "pe_oi_change", "proxy_oi",
+)  # fmt: skip
+
+
+def held(one):
+    """What strategy, study and chain hold, all of one minute."""
+
+    def of_one_minute():
+        found = {path: one.ask("inspect", path=path) for path in (STRATEGY, STUDY, CHAIN)}
+        studies = found[STUDY].get("studies", {}).get("60")
+        same = studies and found[CHAIN].get("ts") == studies["ts"] and found[STUDY] == one.ask("inspect", path=STUDY)
+        return found if same else None
+
+    return one.until(of_one_minute, "a minute is whole")
+
+
+def test_killed_and_back_in_the_same_phase(stand):
+    one = stand("2026-11-20T09:40:00", 10.0, sides=("CALL",), strategy=WAITING)
+    one.start()
+    first = held(one)[STUDY]["studies"]["60"]["ts"]
+    one.until(lambda: held(one)[STUDY]["studies"]["60"]["ts"] >= first + 120 * 10**9, "two minutes were live")
+    for _ in range(4):  # until a restart takes less than what is left of a minute
+        before = held(one)
+        one.kill()
+        one.start()
+        after = held(one)
+        if after[CHAIN]["ts"] == before[CHAIN]["ts"]:
+            break
+    assert after[CHAIN]["ts"] == before[CHAIN]["ts"]
+    was, now = before[STRATEGY], after[STRATEGY]
+    assert was["phase"] == now["phase"] == "NEVER"
+    assert was["captured"] == pytest.approx(now["captured"], abs=1e-9)
+    assert was["bars_waited"] == now["bars_waited"]
+    was, now = before[STUDY]["studies"]["60"], after[STUDY]["studies"]["60"]
+    assert was.keys() == now.keys()
+    assert all(math.isclose(was[name], now[name], abs_tol=1e-9) for name in was)
+    assert len(was) > 1
+    assert before[STUDY]["bars"] == after[STUDY]["bars"]
+    for name in OF_THE_CHAIN:
+        assert repr(before[CHAIN][name]) == repr(after[CHAIN][name]), name
