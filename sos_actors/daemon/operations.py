@@ -168,13 +168,15 @@ def _broker(state: dict[str, Any]) -> str:
 def _feeds(state: dict[str, Any], now: int) -> list[FeedView]:
     views = []
     for name, verdict in state.get("verdicts", {}).items():
-        at = state.get("index", {}).get(name, 0)
+        index = state.get("index", {}).get(name, {})
+        at = index.get("at", 0)
         views.append(
             FeedView(
                 underlying=name,
                 live=verdict == "live",
                 detail="" if verdict == "live" else verdict,
                 contracts=state.get("chosen", {}).get(name, 0),
+                price=_number(index.get("price")),
                 age_s=(now - at) / 1e9 if at else None,
             )
         )

@@ -113,14 +113,15 @@ class OrderDesk:
         self.prices[tick.instrument] = price
         for trade in tuple(flow.by_instrument.get(tick.instrument, ())):
             exits = trade.exits
-            if exits is not None and (
-                price > exits.highest or price < exits.lowest or exits.watch_stop or exits.watch_target
-            ):
+            if exits is None:
+                continue
+            high, low = tick.range_since(exits.opened_ts)
+            if high > exits.highest or low < exits.lowest or exits.watch_stop or exits.watch_target:
                 flow.changed[trade.intent_id] = trade
-                flow.act(trade, exits.on_price(price, price, price), tick.ts)
+                flow.act(trade, exits.on_price(high, low, price), tick.ts)
         for trade in tuple(flow.by_index.get(tick.instrument, ())):
             if trade.exits is not None:
-                flow.act(trade, trade.exits.on_index_price(price, price), tick.ts)
+                flow.act(trade, trade.exits.on_index_price(*tick.range_since(trade.exits.opened_ts)), tick.ts)
         return flow.drain() if flow.out else []
 
     def on_minute(self, ts: int) -> list[Message]:
