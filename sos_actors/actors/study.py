@@ -67,11 +67,13 @@ class StudyActor(Actor):
         self._waits_for_volume = with_volume
         self._source = VolumeSource.NONE
         self._books = dict(books)
+        self._study: Callable[[Bar], None]
+        self._take: Callable[[Bar], None]
         self._frames = [
             _Frame(underlying, seconds, book, self.topic(Studies, f"{underlying}/{seconds}"))
             for seconds, book in sorted(books.items(), reverse=True)
         ]
-        self._running = self._frames
+        self._choose(self._frames)
         self._waiting: Bar | None = None
         self._volume: tuple[int, float] = (0, NAN)
         self._options_total = NAN
@@ -100,7 +102,7 @@ class StudyActor(Actor):
     def on_day(self, message: DayLoaded) -> None:
         """Choose where today's volume comes from, and which time frames today's bars are fine enough for."""
         # Five-minute bars say nothing of one minute.
-        self._running = [frame for frame in self._frames if frame.seconds >= message.interval_s]
+        self._choose([frame for frame in self._frames if frame.seconds >= message.interval_s])
         if not self._waits_for_volume:
             return
         if message.index_volume:
@@ -113,11 +115,14 @@ class StudyActor(Actor):
     @handles(Bar)
     def on_bar(self, message: Bar) -> None:
         """Take the index's bar, or the future's volume."""
-        if self._waits_for_volume:
-            self._await_volume(message)
-            return
-        for frame in self._running:
-            frame.take(message)
+        take = self._take
+        take(message)
+
+    def _choose(self, frames: list[_Frame]) -> None:
+        """Let these frames see the bars. What a bar is given to is settled here, for it comes every minute."""
+        self._running = frames
+        self._study = frames[0].take if len(frames) == 1 else self._study_all
+        self._take = self._await_volume if self._waits_for_volume else self._study
 
     def _await_volume(self, message: Bar) -> None:
         """Study the index's bar once its volume is known."""
@@ -154,7 +159,7 @@ class StudyActor(Actor):
     def _filled(self, bar: Bar) -> Bar:
         return msgspec.structs.replace(bar, volume=self._volume[1], volume_source=self._source)
 
-    def _study(self, bar: Bar) -> None:
+    def _study_all(self, bar: Bar) -> None:
         for frame in self._running:
             frame.take(bar)
 
