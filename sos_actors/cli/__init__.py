@@ -19,6 +19,7 @@ from sos_actors.cli import (
     runs,
     sandbox,
     simulate,
+    top,
 )
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
@@ -43,6 +44,7 @@ app.command()(live.live)
 app.command()(sandbox.sandbox)
 app.command()(dashboard.dashboard)
 app.command()(simulate.simulate)
+app.command()(top.top)
 app.command()(login.login)
 app.command()(login.logout)
 for command in (control.status, control.inspect, control.kill, control.flatten, control.pause, control.resume):

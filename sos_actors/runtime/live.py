@@ -139,6 +139,12 @@ class LiveRuntime(Runtime):
         """Give path and entry of the whole cast, in the order of spawning."""
         return list(self._cast.items())
 
+    def with_ports(self, path: str, change: Callable[[Port], None]) -> None:
+        """Call `change` with every port of an actor while nobody restarts it; raises KeyError without one."""
+        with self._lock:
+            for port in self._cast[path].actor.ports.values():
+                change(port)
+
     def topics(self) -> list[Topic]:
         """Give every topic there is."""
         return list(self._topics.values())
