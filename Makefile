@@ -2,7 +2,7 @@
 #   make demo          a backtest on the built-in simulated market
 #   make test lint     what a change must pass
 #   make bench-peers   environments of the libraries we measure ourselves against; then make bench
-#   make bench-live    the live daemon under load, on the local exchange
+#   make bench-live    the live daemon under load: on the local exchange, and from a tick to its order
 #   make PYTHON=python3.12 test   another interpreter (after `make clean`)
 
 PYTHON ?= python3
@@ -44,8 +44,9 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 demo: venv
 	$(PY) run_actors.py demo
 
+# Twice as many processes as cores: much of what is tested waits for a socket.
 test: venv
-	$(PY) -m pytest -n 2 -m "not soak"
+	$(PY) -m pytest -n 4 --dist worksteal -m "not soak"
 
 lint: venv
 	$(PY) -m ruff check .
@@ -61,6 +62,7 @@ bench: venv
 
 bench-live: venv
 	$(PY) bench/live.py
+	$(PY) bench/tick_to_order.py
 
 bench-peers: $(PEERS:%=$(PEERS_VENVS)/%/.installed)
 

@@ -1,6 +1,6 @@
 """Every figure of the README in one go: ours and the peers that are installed, by turns, each process on one core.
 
-    python bench/run.py [--rounds 5] [--only w1,w2,runtime,iv,load,start] [--json F]
+    python bench/run.py [--rounds 5] [--only w1,w2,runtime,iv,load,start,live] [--json F]
 
 Peers are looked for under $PEERS_VENVS (default peers-venvs/, made by `make bench-peers`); one that is not there is
 left out and said so. Inputs are made once under $PEERS_DATA (default peers-data/). Compare ratios, not seconds:
@@ -110,12 +110,12 @@ def engines(work: str, rounds: int) -> dict:
     return {"seconds": seconds, "ratios": {label: value / ours for label, value in seconds.items()}}
 
 
-def script_with_json(name: str, rounds: int) -> dict:
+def script_with_json(name: str, *options: str) -> dict:
     """Run a bench of its own and keep the figures it writes."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         subprocess.run(
-            [sys.executable, str(BENCH / name), "--rounds", str(rounds), "--json", str(out)],
+            [sys.executable, str(BENCH / name), *options, "--json", str(out)],
             check=True,
             env={**os.environ, "PEERS_VENVS": str(VENVS)},
         )
@@ -171,7 +171,7 @@ def start(rounds: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="runtime,w1,w2,iv,load,start")
+    parser.add_argument("--only", default="runtime,w1,w2,iv,load,start,live")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if not (DATA / "w2_bars.npy").exists():
@@ -182,13 +182,16 @@ def main() -> None:
             figures[name] = engines(name, args.rounds)
         elif name in {"runtime", "iv"}:
             print(f"\n{name}:")
-            figures[name] = script_with_json(f"{name}.py", args.rounds)
+            figures[name] = script_with_json(f"{name}.py", "--rounds", str(args.rounds))
         elif name == "load":
             figures[name] = load(args.rounds)
         elif name == "start":
             figures[name] = start(args.rounds)
+        elif name == "live":
+            print("\nlive, in short (make bench-live measures it in full):")
+            figures[name] = script_with_json("tick_to_order.py", "--seconds", "15")
         else:
-            raise SystemExit(f"--only {name}: there is runtime, w1, w2, iv, load, start")
+            raise SystemExit(f"--only {name}: there is runtime, w1, w2, iv, load, start, live")
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2))
 

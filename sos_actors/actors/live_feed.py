@@ -94,6 +94,7 @@ class LiveFeedActor(Actor):
         self._underlyings = tuple(underlyings)
         self._reasons: dict[str, Counter[str]] = {}
         self._chosen: dict[str, ContractsChosen] = {}
+        self._wanted: dict[str, None] = {}
         self._left_out: dict[str, str] = {}
         self._routes: dict[str, _Route] = {}
         self._pulses = {(name, kind): _Pulse() for name in underlyings for kind in ("INDEX", "OPT")}
@@ -167,13 +168,20 @@ class LiveFeedActor(Actor):
         self._load_day(message.underlying)
         self._say(message.underlying, anew=True)
 
-    def _want(self) -> None:
-        """Tell the stream what is wanted: what is held or asked for by name first, then indices, then the chains."""
+    def _want(self, *, new_day: bool = False) -> None:
+        """Tell the stream what is wanted: what is held or asked for by name first, then indices, then the chains.
+
+        The same instruments in another order are no news while all of them are followed: every trade asks by name for
+        what is followed anyway, just when its orders go out.
+        """
         wanted = dict.fromkeys(self._reasons)
         for chosen in self._chosen.values():
             wanted.update(dict.fromkeys(chosen.others))
         for chosen in self._chosen.values():
             wanted.update(dict.fromkeys(chosen.instruments))
+        if not new_day and not self._left_out and wanted.keys() == self._wanted.keys():
+            return
+        self._wanted = wanted
         self._left_out = self._stream.want(wanted)
 
     # -- whether it can be trusted -----------------------------------------------------------------------------
@@ -203,7 +211,7 @@ class LiveFeedActor(Actor):
         self._stream.session(market_open=market_open)
         if self._phase is None or message.day != self._phase.day:
             self._phase = message
-            self._want()  # the instruments' keys may be others today
+            self._want(new_day=True)  # the instruments' keys may be others today
             for name in self._underlyings:
                 self._load_day(name)
         self._check()

@@ -50,6 +50,7 @@ class FeedDecoder:
 
     def decode(self, data: Any) -> None:
         """Read one frame. Never raises on what a server may send."""
+        now = self._now()  # before it is read: reading it is part of what a tick waits for
         try:
             response = FeedResponse.FromString(data)
         except Exception as error:  # noqa: BLE001 - protobuf raises DecodeError, text frames a TypeError
@@ -57,7 +58,6 @@ class FeedDecoder:
             if self.malformed % 1_000 == 1:
                 logger.warning("market feed: a frame of {} bytes cannot be read ({})", len(data), type(error).__name__)
             return
-        now = self._now()
         if response.type == _MARKET_INFO:
             self._on_market(market_info(response, now))
         feeds = response.feeds

@@ -94,6 +94,39 @@ def test_what_is_held_comes_first_and_stays_when_the_choice_moves():
     assert stage.stream.wants[-1] == [NIFTY, FUTURE, CALL]
 
 
+def test_asking_by_name_for_what_is_followed_anyway_is_no_news_to_the_stream():
+    stage = Stage()
+    stage.runtime.drain()
+    stage.send(chosen(CALL, PUT), "NIFTY")
+    told = len(stage.stream.wants)
+    stage.send(Subscribe(PUT, "held"))
+    stage.send(Unsubscribe(PUT, "held"))
+    assert len(stage.stream.wants) == told
+    stage.send(Subscribe(PUT, "held"))
+    stage.send(chosen(CALL), "NIFTY")  # still wanted by name: nothing to say
+    assert len(stage.stream.wants) == told
+    stage.send(Unsubscribe(PUT, "held"))
+    assert stage.stream.wants[told:] == [[NIFTY, FUTURE, CALL]]
+
+
+def test_what_is_held_goes_ahead_where_not_everything_is_followed():
+    stage = Stage(left_out={PUT: "does not fit"})
+    stage.runtime.drain()
+    stage.send(chosen(CALL, PUT), "NIFTY")
+    stage.send(Subscribe(PUT, "held"))
+    assert stage.stream.wants[-1] == [PUT, NIFTY, FUTURE, CALL]
+
+
+def test_a_new_day_asks_for_the_same_again():
+    stage = Stage()
+    stage.runtime.drain()
+    stage.send(chosen(CALL), "NIFTY")
+    told = len(stage.stream.wants)
+    stage.send(SessionPhase(BEFORE, DAY, Phase.PRE_OPEN))
+    stage.send(SessionPhase(BEFORE, DAY + dt.timedelta(days=1), Phase.PRE_OPEN))
+    assert stage.stream.wants[told:] == [[NIFTY, FUTURE, CALL]] * 2
+
+
 def test_the_exchange_sees_a_tick_first():
     stage = Stage((Tick, exchange_key(CALL)), (Tick, CALL))
     stage.runtime.drain()

@@ -113,6 +113,26 @@ def test_a_frame_cut_short_is_counted_or_read_never_raised(response, data):
     assert len(ticks) <= len(response.feeds)
 
 
+def test_a_tick_is_stamped_before_its_frame_is_read(monkeypatch):
+    clock = [5]
+
+    class Slow:
+        @staticmethod
+        def FromString(data):  # noqa: N802 - protobuf's name
+            clock[0] += 1_000
+            return FeedResponse.FromString(data)
+
+    monkeypatch.setattr("sos_actors.upstox.decode.FeedResponse", Slow)
+    ticks: list[Tick] = []
+    made = FeedDecoder(lambda: clock[0], lambda: 77, ticks.append, lambda _: None)
+    made.instruments = {"NSE_FO|1": "X"}
+    response = FeedResponse(type=1)
+    response.feeds["NSE_FO|1"].ltpc.ltp = 100.0
+    response.feeds["NSE_FO|1"].ltpc.ltt = 1
+    made.decode(response.SerializeToString())
+    assert [tick.ts_recv for tick in ticks] == [5]
+
+
 def test_prices_that_are_none():
     for price in (0.0, -1.0, float("nan"), float("inf")):
         response = FeedResponse(type=1)

@@ -40,6 +40,7 @@ def test_the_stop_strikes_while_nobody_watches(stand):
     one = stand("2026-11-20T09:16:00", 30.0, sides=("CALL", "PUT"), strategy={"exits": {"time_stop": 0}})
     one.start()
     one.until(lambda: len(one.books.net()) == 2, "both are held")
+    one.protected()
     one.kill()
     one.until_dead(lambda: len(one.books.net()) < 2, "a stop strikes", 120.0)
     entered = one.books.entries()
