@@ -49,7 +49,7 @@ from sos_actors.upstox.errors import TokenDeadError
 from sos_actors.upstox.settings import UpstoxSettings
 from sos_actors.upstox.tokens import Token
 from sos_actors.web.observer import Observed
-from sos_actors.web.remote import COMMAND, StageCommand
+from sos_actors.web.remote import COMMAND, StageCommand, breathe
 from sos_actors.web.stage import LocalStage
 from sos_actors.web.start_log import StartLog
 
@@ -126,7 +126,7 @@ class Daemon:
         request, listed = self._request, self._edges.listed
         stage = LocalStage(
             self._runtime, operations, seen.book, find=lambda text: matching(listed.table(), text),
-            start_log=self._start_log.lines,
+            start_log=self._start_log.lines, breathe=breathe,
         )  # fmt: skip
         self._commands[COMMAND] = StageCommand(stage, seen, self._secrets)
         brief = Brief(

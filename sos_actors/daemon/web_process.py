@@ -57,6 +57,8 @@ class WebProcess:
         self._brief = brief
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        #: Where it listens; '' while it does not.
+        self.address = ""
         self._thread = threading.Thread(target=self._keep, name="sos-web-process", daemon=True)
 
     def start(self) -> None:
@@ -75,11 +77,13 @@ class WebProcess:
         while not self._stopping.is_set():
             line = self._begin()
             if line.startswith("http"):
+                self.address = line
                 where = Path(self._brief.home) / "tokens" / "web"
                 logger.info("dashboard at {}; orders need the token in {}", line, where)
                 wait = _AGAIN_S
             assert self._process is not None
             status = self._process.wait()
+            self.address = ""
             if self._stopping.wait(wait):
                 return
             logger.error("{}; started again", line if status == 1 else f"web: the process ended with status {status}")

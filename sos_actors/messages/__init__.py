@@ -33,6 +33,7 @@ from sos_actors.messages.decision import (
     Refused,
     SetTradingState,
     Signal,
+    SignalExplained,
     TradePlan,
     TradingState,
 )
@@ -147,6 +148,7 @@ __all__ = [
     "Settle",
     "Side",
     "Signal",
+    "SignalExplained",
     "Stage",
     "StateChanged",
     "StreamChanged",

@@ -29,7 +29,7 @@ from sos_actors.runtime.live_clock import LiveClock
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.supervision import Directive
 from sos_actors.runtime.topics import Port, Topic
-from sos_actors.runtime.tree import tree
+from sos_actors.runtime.tree import at_once, tree
 from sos_actors.runtime.walltime import WallTime
 from sos_actors.runtime.worker import Here, Worker
 
@@ -315,6 +315,6 @@ class LiveRuntime(Runtime):
         if worker is not None and self.measured and worker.live:
             worker.group.stage(stage).add(self.monotonic() - worker.origin)
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self, breathe: Callable[[], None] = at_once) -> dict[str, Any]:
         """Say how groups, actors and stages are doing, as plain data; see runtime/tree.py."""
-        return tree(self)
+        return tree(self, breathe)

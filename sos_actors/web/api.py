@@ -66,6 +66,8 @@ class Api:
             Route("/positions", "What is held", list[PositionView], lambda _: source.status().positions, {}),
             Route("/orders", "Orders at work", list[OrderView], lambda _: source.status().orders, {}),
             Route("/trades", "Round trips", list[s.TradeRow], lambda q: views.trade_rows(self.book(q)), _DAY),
+            Route("/why", "Why a trade was made: phases, conditions with their values, plan, orders, fills", s.Why,
+                  self.why, _DAY | {"trade": "its id, as /trades gives it"}),
             Route("/signals", "Signals, and refusals with reasons", list[s.SignalRow],
                   lambda q: views.signal_rows(self.book(q)), _DAY),
             Route("/performance", "What trading came to", s.Performance,
@@ -160,6 +162,19 @@ class Api:
         book = self.book(query)
         today = "day" not in query and "run" not in query
         return views.candles(name, book.bars.get(name, []), self._source.forming(name) if today else None)
+
+    def why(self, query: Query) -> s.Why:
+        """Say why a trade was made: what a run's result says of it, or what was seen of the day."""
+        book, trade_id, run = self.book(query), _given(query, "trade"), query.get("run", "")
+        trade = next((one for one in list(book.trades) if one.trade_id == trade_id), None)
+        if trade is None:
+            raise InputError(f"there is no trade '{trade_id}' on {book.day}")
+        row = views.trade_row(book, trade)
+        if run:
+            found = self._source.run_result(run).decisions.get(trade.intent_id)
+        else:
+            found = views.decision(book, trade.intent_id)
+        return s.Why(trade=row, decision=found)
 
     def structure(self, query: Query) -> dict[str, Any]:
         """Give the levels of an underlying."""

@@ -18,6 +18,7 @@ from sos_actors.messages import (
     AlertRaised,
     Bar,
     ChainSnapshot,
+    Fill,
     MarketStructure,
     OrderIntent,
     Phase,
@@ -25,6 +26,8 @@ from sos_actors.messages import (
     SessionPhase,
     SetTradingState,
     Signal,
+    SignalExplained,
+    SubmitOrder,
     TradeClosed,
     TradePlan,
 )
@@ -40,6 +43,9 @@ class DayBook:
         self.structures: dict[str, MarketStructure] = {}
         self.plans: dict[str, TradePlan] = {}
         self.signals: list[Signal] = []
+        self.explained: list[SignalExplained] = []
+        self.orders: list[SubmitOrder] = []
+        self.fills: list[Fill] = []
         self.refusals: list[Refused] = []
         self.trades: list[TradeClosed] = []
         self.marks: list[AccountMarked] = []
@@ -117,6 +123,9 @@ _PLACES: dict[type, Callable[[Diary, int, Any], None]] = {
     ChainSnapshot: lambda diary, _, one: diary.book.add_chain(one),
     OrderIntent: lambda diary, _, one: diary.book.add_intent(one),
     Signal: lambda diary, _, one: diary.book.signals.append(one),
+    SignalExplained: lambda diary, _, one: diary.book.explained.append(one),
+    SubmitOrder: lambda diary, _, one: diary.book.orders.append(one),
+    Fill: lambda diary, _, one: diary.book.fills.append(one),
     Refused: lambda diary, _, one: diary.book.refusals.append(one),
     TradeClosed: lambda diary, _, one: diary.book.trades.append(one),
     AccountMarked: lambda diary, _, one: diary.book.marks.append(one),

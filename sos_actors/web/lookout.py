@@ -15,12 +15,13 @@ from typing import Any
 from sos_actors.runtime import LiveRuntime
 from sos_actors.runtime.actor import Start
 from sos_actors.runtime.topics import Handler, Port, Topic
+from sos_actors.runtime.tree import at_once
 
 #: Messages kept of an actor, and actors that are looked at at once: the one asked for last longest ago is let go.
 KEPT = 40
 _ACTORS = 8
 #: Real seconds after the last question at which a look ends.
-LEASE_S = 10.0
+LEASE_S = 5.0
 #: Publishes of a topic after which its senders are known: a busy topic is not counted for longer.
 _ENOUGH = 200
 #: Who sent what came from a thread that is no actor's: a socket, the clock's thread, the operator.
@@ -51,13 +52,14 @@ class Lookout:
             self._sweep_later()
         return list(tail.heard)
 
-    def senders(self) -> dict[Topic, Counter[str]]:
+    def senders(self, breathe: Callable[[], None] = at_once) -> dict[Topic, Counter[str]]:
         """Give who published on which topic and how often, since somebody looks and up to some 200 times."""
         with self._lock:
             if not self._said_until:
                 self._said = {}
             self._said_until = self._monotonic() + LEASE_S
             for topic in self._runtime.topics():
+                breathe()
                 said = self._said.get(topic)
                 if said is None:
                     said = self._said[topic] = _Senders(self._runtime, topic)

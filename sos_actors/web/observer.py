@@ -9,7 +9,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from sos_actors.market.ids import index_id
-from sos_actors.messages import Bar, ChainSnapshot, ContractsChosen, MarketStructure, OrderIntent, Signal
+from sos_actors.messages import (
+    Bar,
+    ChainSnapshot,
+    ContractsChosen,
+    MarketStructure,
+    OrderIntent,
+    Signal,
+    SignalExplained,
+)
 from sos_actors.runtime import Actor, Runtime, handles
 from sos_actors.web.daybook import WRITTEN, DayBook, Diary
 
@@ -55,7 +63,7 @@ class ObserverActor(Actor):
         super().__init__()
         self._seen = seen
         self._options: set[str] = set()
-        keyed: tuple[type, ...] = (ChainSnapshot, MarketStructure, Signal, ContractsChosen)
+        keyed: tuple[type, ...] = (ChainSnapshot, MarketStructure, Signal, SignalExplained, ContractsChosen)
         for name in underlyings:
             self.subscribe(Bar, index_id(name))
             for kind in keyed:

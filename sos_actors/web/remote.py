@@ -33,8 +33,8 @@ _ASKED = frozenset({"tree", "hearers", "letters", "snapshots", "tail", "find", "
 _MOST = 1_000
 #: Seconds an answer is good for: many pages ask for the same.
 _FRESH_S = {"status": 0.2, "book": 0.2, "snapshots": 0.2, "tree": 0.9, "hearers": 0.9}
-#: Seconds between two helpings of a day that is fetched from its beginning.
-_PAUSE_S = 0.01
+#: Of an answer's working out so many nanoseconds at a time, then a pause of so many seconds.
+_BREATH_NS, _PAUSE_S = 200_000, 0.002
 _ANY_MESSAGE: Any = functools.reduce(operator.or_, WRITTEN)
 
 
@@ -50,7 +50,7 @@ class StageCommand:
             return self._since(**args)
         if what not in _ASKED:
             raise InputError(f"stage: there is no question '{what}'")
-        answer = msgspec.json.encode(getattr(self._stage, what)(**args), enc_hook=_plain)
+        answer = _encoded(getattr(self._stage, what)(**args))
         for secret in self._secrets():
             answer = answer.replace(secret.encode(), HIDDEN.encode())
         return msgspec.Raw(answer)
@@ -58,7 +58,49 @@ class StageCommand:
     def _since(self, number: int) -> msgspec.Raw:
         """Give what was seen of the day from a number on: [first number, [[UTC ns, message], ...]]."""
         first, heard = self._seen.since(number, _MOST)
-        return msgspec.Raw(msgspec.json.encode((first, [(now, encode(message)) for now, message in heard])))
+        rows = []
+        for now, message in heard:
+            rows.append(msgspec.Raw(msgspec.json.encode((now, encode(message)))))
+            breathe()
+        return msgspec.Raw(msgspec.json.encode((first, rows)))
+
+
+class _Breath:
+    """Lets the trading threads have the interpreter: a pause after each so many nanoseconds of a thread's work."""
+
+    def __init__(self) -> None:
+        self._here = threading.local()
+
+    def __call__(self) -> None:
+        """Pause, if it is time."""
+        now = time.monotonic_ns()
+        if now - getattr(self._here, "since", 0) > _BREATH_NS:
+            time.sleep(_PAUSE_S)
+            now = time.monotonic_ns()
+            self._here.since = now
+
+
+#: For the daemon's end: a tick waits for a slice of an answer, never for a whole one.
+breathe = _Breath()
+
+
+def _encoded(answer: Any) -> bytes:
+    """Encode an answer a part at a time, each of them whole."""
+    if isinstance(answer, dict) and "actors" in answer:
+        return msgspec.json.encode(answer | {"actors": _rows(answer["actors"])}, enc_hook=_plain)
+    if isinstance(answer, list):
+        return msgspec.json.encode(_rows(answer))
+    if isinstance(answer, dict):
+        return msgspec.json.encode(dict(zip(answer, _rows(answer.values()), strict=True)))
+    return msgspec.json.encode(answer, enc_hook=_plain)
+
+
+def _rows(values: Iterable[Any]) -> list[msgspec.Raw]:
+    found = []
+    for value in values:
+        found.append(msgspec.Raw(msgspec.json.encode(value, enc_hook=_plain)))
+        breathe()
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.reports.decisions import Decision
+
 Number = float | None
 
 
@@ -131,6 +133,13 @@ class TradeRow(msgspec.Struct, frozen=True, kw_only=True):
     target: Number = None
     mae: Number = None
     mfe: Number = None
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """A trade and the decision behind it; null where nothing of it was recorded."""
+
+    trade: TradeRow
+    decision: Decision | None = None
 
 
 class OpenRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from sos_actors.errors import InputError
 from sos_actors.market.instruments import Instrument
 from sos_actors.runtime import LiveRuntime
 from sos_actors.runtime.dead_letters import DeadLetter
-from sos_actors.runtime.tree import hearers
+from sos_actors.runtime.tree import at_once, hearers
 from sos_actors.web.daybook import DayBook
 from sos_actors.web.lookout import Lookout
 from sos_actors.web.views import clock
@@ -80,10 +80,11 @@ class LocalStage:
         *,
         find: Callable[[str], Sequence[Instrument]] | None = None,
         start_log: Callable[[], list[str]] = list,
+        breathe: Callable[[], None] = at_once,
     ) -> None:
-        """`find` gives what a text means among the instruments listed today."""
+        """`find` looks a text up among today's instruments; `breathe` is called within long answers."""
         self._runtime, self._operations, self._book = runtime, operations, book
-        self._find, self.start_log = find, start_log
+        self._find, self.start_log, self._breathe = find, start_log, breathe
         self.lookout = Lookout(runtime)
 
     def status(self) -> DaemonStatus:
@@ -96,19 +97,19 @@ class LocalStage:
 
     def tree(self) -> dict[str, Any]:
         """Give what the runtime counts."""
-        return self._runtime.tree()
+        return self._runtime.tree(self._breathe)
 
     def hearers(self) -> list[dict[str, Any]]:
         """Say who hears which message and who sends it."""
         senders: dict[tuple[str, str], dict[str, int]] = {}
-        for topic, counts in self.lookout.senders().items():
+        for topic, counts in self.lookout.senders(self._breathe).items():
             for _, port in topic.targets if counts else ():
                 said = senders.setdefault((topic.kind.__name__, port.actor.path), {})
                 for path, count in counts.items():
                     said[path] = said.get(path, 0) + count
         return [
             one | {"senders": _gathered(senders.get((one["message"], one["actor"]), {}))}
-            for one in hearers(self._runtime)
+            for one in hearers(self._runtime, self._breathe)
         ]
 
     def letters(self, path: str = "") -> list[dict[str, Any]]:
