@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sos_actors.errors import DataError, InputError
-from sos_actors.market.clocktime import SECOND_NS, ist_date
+from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date
 from sos_actors.market.day import BarColumns, ChainColumns, MarketDay
-from sos_actors.market.ids import option_id
+from sos_actors.market.ids import index_id, option_id
 from sos_actors.messages import (
     CHAIN_FIELDS,
     AccountMarked,
@@ -115,6 +115,8 @@ class Archive:
                     _add(book, bars)
             for snapshot in self._snapshots(name, day):
                 book.add_chain(snapshot)
+            if stored.index is None:
+                _add(book, index_bars(name, book.chains.get(name, [])))
         if not book.bars:
             raise InputError(f"{day}: nothing is stored of this day; `ingest` brings days")
         return book
@@ -133,6 +135,14 @@ def bars_of(columns: BarColumns) -> list[Bar]:
         columns.close.tolist(), columns.volume.tolist(), columns.oi.tolist(), strict=True,
     )  # fmt: skip
     return [Bar(columns.instrument, start, start + step, o, h, lo, c, v, oi) for start, o, h, lo, c, v, oi in rows]
+
+
+def index_bars(underlying: str, chains: Iterable[ChainSnapshot]) -> list[Bar]:
+    """Give the index's minutes from its chain where no bars of it are stored: one price each."""
+    known = [one for one in chains if math.isfinite(one.spot)]
+    return [
+        Bar(index_id(underlying), one.ts - MINUTE_NS, one.ts, *(one.spot,) * 4, math.nan, math.nan) for one in known
+    ]
 
 
 def option_bars(chain: ChainColumns) -> Iterable[list[Bar]]:

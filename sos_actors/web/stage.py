@@ -20,6 +20,8 @@ from sos_actors.web.views import clock
 
 #: Dead letters listed, of all and of one actor.
 _LETTERS = 50
+#: Fields that hold a moment, UTC ns.
+_MOMENTS = frozenset({"ts", "ts_recv", "ts_event", "start", "end", "since", "entry_ts", "exit_ts"})
 #: Senders of one kind of message to one actor that are named one by one.
 _SENDERS = 6
 #: Signs of one value of a message that are shown.
@@ -171,10 +173,12 @@ def _gathered(senders: dict[str, int]) -> dict[str, int]:
 def _values(message: Any) -> dict[str, str]:
     """Give a message's fields in words; arrays by their shape."""
     names = getattr(message, "__struct_fields__", ())
-    return {name: _word(getattr(message, name)) for name in names}
+    return {name: _word(getattr(message, name), name) for name in names if name != "ts"}
 
 
-def _word(value: Any) -> str:
+def _word(value: Any, name: str) -> str:
+    if type(value) is int and name in _MOMENTS and value:
+        return clock(value)
     if isinstance(value, np.ndarray):
         return f"{value.dtype} {list(value.shape)}"
     text = value if isinstance(value, str) else repr(value)
