@@ -101,5 +101,5 @@ class Window:
     def end(self):
         """Close it; nothing may have gone wrong, and nothing may have been fetched from anywhere else."""
         self.context.close()
-        assert not self.faults
+        assert not self.faults, self.faults
         assert self.asked <= {self.address, "data:"}
