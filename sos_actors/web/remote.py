@@ -169,6 +169,13 @@ class RemoteStage:
         """Pass an order on."""
         return str(self._ask(name, **args))
 
+    def close(self) -> None:
+        """Leave."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
     def _stage(self, what: str, **args: str) -> Any:
         return self._fresh(what, lambda: self._ask(COMMAND, what=what, **args), **args)
 
@@ -192,8 +199,7 @@ class RemoteStage:
                 return self._client.ask(command, **args)
             except ControlError as error:
                 if error.of_the_line:
-                    self._client.close()
-                    self._client = None
+                    self.close()
                 raise
 
     def _caught_up(self) -> DayBook:
