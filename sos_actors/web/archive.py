@@ -115,7 +115,7 @@ class Archive:
                     _add(book, bars)
             for snapshot in self._snapshots(name, day):
                 book.add_chain(snapshot)
-            if stored.index is None:
+            if index_id(name) not in book.bars:
                 _add(book, index_bars(name, book.chains.get(name, [])))
         if not book.bars:
             raise InputError(f"{day}: nothing is stored of this day; `ingest` brings days")

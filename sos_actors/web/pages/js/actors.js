@@ -1,8 +1,10 @@
 // Actors: the cast as it works: who waits, who is busy, who failed, who hears whom.
-import { NOTHING, age, micro, number, short, sign, whole } from "./format.js";
+import { NOTHING, age, contract, micro, number, short, sign, whole } from "./format.js";
 import { get } from "./net.js";
 import { card, el, empty, fill, notice, pill, table, tile } from "./ui.js";
 
+// bar/NSE|OPT|NIFTY|2025-09-02|24500|CE as a trader says it.
+const named = (path) => path.startsWith("bar/") && path.includes("|") ? `bar/${contract(path.slice(4))}` : path;
 // Messages waiting in a group that fill its meter.
 const FULL = 1000;
 const KEPT = 60;
@@ -67,7 +69,7 @@ export function open(page, frame) {
           el("td", { class: "text", colSpan: 8 }, el("span", { class: "soft" }, `mailbox ${whole(group.depth)}`), el("span", { class: `meter ${group.depth > FULL ? "full" : ""}` }, el("i", { share: group.depth / FULL })),
             group.handling ? el("span", { class: "warn" }, ` busy with ${group.handling} for ${age(group.handling_s)}`) : "", group.threads_given_up ? el("span", { class: "bad" }, ` ${group.threads_given_up} threads given up`) : ""));
       }
-      const values = [[el("span", { class: "branch" }, last ? "└" : "├"), one.path], [el("i", { class: `dot ${one.state}`, title: one.state }), one.state === "waiting" ? "" : one.state], number(one.rate, one.rate < 10 ? 1 : 0), spark(rates.get(one.path) ?? []), short(one.handled),
+      const values = [[el("span", { class: "branch" }, last ? "└" : "├"), named(one.path)], [el("i", { class: `dot ${one.state}`, title: one.state }), one.state === "waiting" ? "" : one.state], number(one.rate, one.rate < 10 ? 1 : 0), spark(rates.get(one.path) ?? []), short(one.handled),
         micro(us(one.handle_p50_ns)), micro(us(one.handle_p99_ns)), age(one.age_s), whole(one.restarts), whole(one.failures), whole(one.dead_letters)];
       return el("tr", { class: "pick", "data-path": one.path, "data-key": one.path, tabIndex: 0, "aria-selected": String(one.path === chosen), onclick: () => pick(one.path), onkeydown: (event) => { if (event.key === "Enter") pick(one.path); } },
         values.map((value, place) => el("td", { class: `${kinds[place]} ${place >= 8 && one[["restarts", "failures", "dead_letters"][place - 8]] ? "bad" : place >= 8 ? "soft" : ""}` }, value)));
@@ -116,9 +118,9 @@ export function open(page, frame) {
   }
   function drawEdges() {
     const rows = edges.filter((one) => !search || one.actor.toLowerCase().includes(search) || one.message.toLowerCase().includes(search)).slice(0, 150);
-    const from = (one) => Object.entries(one.senders).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([path]) => path).join(", ") || NOTHING;
+    const from = (one) => Object.entries(one.senders).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([path]) => named(path)).join(", ") || NOTHING;
     const rate = (one) => { const actor = tree?.actors.find(({ path }) => path === one.actor); return actor?.handled ? (actor.rate ?? 0) * one.handled / actor.handled : null; };
-    fill(edgeBox, rows.length ? table([["message", (one) => one.message, "text"], ["told by", from, "text soft clip"], ["heard by", (one) => one.actor, "text clip"], ["topics", (one) => one.topics.length > 1 ? `${one.topics.length} topics` : one.topics.filter(Boolean).join(", ") || NOTHING, "text soft clip"], ["handled", (one) => whole(one.handled)], ["a minute", (one) => { const now = rate(one); return now === null ? NOTHING : number(60 * now, now < 1 ? 1 : 0); }]], rows, { row: (one) => ({ class: "pick", "data-key": `${one.message} ${one.actor}`, onclick: () => pick(one.actor) }) }) : empty("Nothing was heard yet."));
+    fill(edgeBox, rows.length ? table([["message", (one) => one.message, "text"], ["told by", from, "text soft clip"], ["heard by", (one) => named(one.actor), "text clip"], ["topics", (one) => one.topics.length > 1 ? `${one.topics.length} topics` : one.topics.filter(Boolean).map((key) => key.includes("|") ? contract(key) : key).join(", ") || NOTHING, "text soft clip"], ["handled", (one) => whole(one.handled)], ["a minute", (one) => { const now = rate(one); return now === null ? NOTHING : number(60 * now, now < 1 ? 1 : 0); }]], rows, { row: (one) => ({ class: "pick", "data-key": `${one.message} ${one.actor}`, onclick: () => pick(one.actor) }) }) : empty("Nothing was heard yet."));
   }
   function drawLetters() {
     fill(letters, tree.dead_letters.length ? table([["time", (one) => one.at.slice(11), "text"], ["actor", (one) => one.actor, "text"], ["message", (one) => one.message, "text"], ["why", (one) => one.reason, "text"], ["", (one) => one.traceback ? el("details", {}, el("summary", {}, one.traceback.trim().split("\n").at(-1)), el("pre", {}, one.traceback)) : "", "text wrap"]], tree.dead_letters) : empty("None: every message was handled."));

@@ -90,12 +90,12 @@ export function open(page, frame) {
     const load = (row, side) => el("span", {}, el("i", { share: (row.oi ?? 0) / most }), short(row.oi));
     const mark = (row) => { const [text, kind] = BUILDUP[row.buildup] ?? ["", ""]; return el("b", { class: kind, title: row.buildup }, text); };
     const greek = (name, digits) => [name[0], (row) => number(row[name[1]], digits)];
-    const columns = [["", mark], ["OI", (row, side) => load(row, side), "load"], ["ΔOI", (row) => short(row.oi_change), (row) => sign(row.oi_change)], ["Volume", (row) => short(row.volume), "wide-only"],
-      ["IV", (row) => percent(row.iv)], greek(["Δ", "delta"], 2), [...greek(["Γ", "gamma"], 4), "wide-only"], [...greek(["Θ/day", "theta"], 1), "wide-only"], [...greek(["Vega", "vega"], 1), "wide-only"], ["Price", (row) => number(row.price)]];
+    const columns = [["", mark, "wide-only"], ["OI", (row, side) => load(row, side), "load"], ["ΔOI", (row) => short(row.oi_change), (row) => sign(row.oi_change)], ["Volume", (row) => short(row.volume), "wide-only"],
+      ["IV", (row) => percent(row.iv), "wide-only"], [...greek(["Δ", "delta"], 2), "wide-only"], [...greek(["Γ", "gamma"], 4), "wide-only"], [...greek(["Θ/day", "theta"], 1), "wide-only"], [...greek(["Vega", "vega"], 1), "wide-only"], ["Price", (row) => number(row.price)]];
     const heads = (list) => list.map(([name, , kind]) => el("th", { class: typeof kind === "string" ? kind : "" }, name));
     const cells = (list, row, side, itm) => list.map(([name, cell, kind]) => el("td", { class: `${side} ${itm ? "itm" : ""} ${typeof kind === "function" ? kind(row) : kind ?? ""} ${name === "Price" ? "strong" : ""}` }, cell(row, side)));
     const mirrored = [...columns].reverse();
-    const span = columns.length;
+    const span = innerWidth <= 760 ? columns.filter(([, , kind]) => kind !== "wide-only").length : columns.length;
     const note = (strike) => [[f.max_pain, "MP"], [f.oi_wall_above, "CW"], [f.oi_wall_below, "PW"]].filter(([at]) => at === strike).map(([, text]) => el("span", { class: "mark", title: { MP: "max pain", CW: "call wall", PW: "put wall" }[text] }, text));
     const body = places.map((place) => {
       const strike = chain.strikes[place];

@@ -89,7 +89,7 @@ export function open(page, frame) {
     fill(list, rows.length ? table([
       ["in", (one) => clock(one.entry_ts, true), "text"], ["out", (one) => clock(one.exit_ts, true), "text"], ["held", (one) => span((one.exit_ts - one.entry_ts) / 6e10)], ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["regime", (one) => words(one.regime), "text"],
       ["units", (one) => whole(one.quantity)], ["entry", (one) => number(one.entry_price)], ["exit", (one) => number(one.exit_price)], ["stop", (one) => number(one.stop)], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)], ["R", (one) => signed(one.r_multiple), "", (one) => sign(one.r_multiple)], ["left by", (one) => words(one.exit_reason), "text"],
-    ], rows, { row: (one) => ({ class: "pick", tabIndex: 0, "aria-selected": String(one === chosen), "data-trade": one.trade_id, "data-key": one.trade_id, onclick: () => pick(one), onkeydown: (event) => keys(event, rows) }) }) : empty(trades.length ? "No trade fits." : run ? "No trade on this day." : "No run is shown: give one with --result."));
+    ], rows, { row: (one) => ({ class: "pick", tabIndex: 0, "aria-selected": String(one === chosen), "data-trade": one.trade_id, "data-key": one.trade_id, onclick: () => pick(one), onkeydown: (event) => keys(event, rows) }) }) : empty(trades.length ? "No trade fits." : run ? "No trade on this day." : frame.about.kind === "result" ? "No run is shown: give one with --result." : "No trade was closed on this day since this daemon started; a backtest's trades are shown by `dashboard --result`."));
   }
   function keys(event, rows) {
     const by = { ArrowDown: 1, ArrowUp: -1, Enter: 0 }[event.key];
