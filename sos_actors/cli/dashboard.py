@@ -105,6 +105,7 @@ def _stored(config: Config, symbols: tuple[str, ...], home: Path | None, results
         history.load_day,
         lambda name, day: chain_snapshots(history, name, [day], config),
         runs,
+        rate=config.chain.rate,
     )
     archive.last_day()  # with nothing to show the command says so now, not the page later
     data = config.data

@@ -129,6 +129,7 @@ def serve(brief: Brief) -> WebServer:
         lambda: {day for name in brief.symbols for day in store.days(name)},
         history.load_day,
         lambda name, day: chain_snapshots(history, name, [day], config),
+        rate=config.chain.rate,
     )
     data = config.data
     keeper = DatabaseKeeper(

@@ -60,7 +60,7 @@ export function open(page, frame) {
     const curve = parts.performance?.equity ?? [];
     const today = curve.length ? (status?.equity ?? last(curve)) - curve[0] : null;
     fill(tiles,
-      tile(frame.underlying, number(at), sign(move), move === null ? "" : `${signed(move, 1)} (${signed(100 * move / first)}%)`, "last price; change from the day's open"),
+      tile(frame.underlying, number(at), sign(move), move === null ? "" : `${signed(move, Math.abs(move) < 100 ? 1 : 0)}, ${signed(100 * move / first)}%`, "last price; change from the day's open"),
       tile("Day's result", signed(today, 0), sign(today), today === null ? "no mark yet" : `${signed(100 * today / curve[0])}%`, "with what is open marked to market; part of the day's first equity"),
       tile("Open result", signed(unrealised, 0), sign(unrealised), `${status?.positions.length ?? 0} held`),
       tile("Closed, net", signed(result.net, 0), sign(result.net), result.trades ? `${result.trades}, ${percent(result.win_rate, 0)} won` : "no trades yet"),
