@@ -14,6 +14,7 @@ from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date
 from sos_actors.market.freshness import FreshnessJudge, FreshnessSettings, Verdict
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import (
+    NAN,
     CheckFeed,
     ContractsChosen,
     DayLoaded,
@@ -55,12 +56,16 @@ class MarketStream(Protocol):
 
 
 class _Pulse:
-    """When a tick of some kind last arrived (UTC ns), 0: never. Written by the stream's threads, read by the actor."""
+    """When a tick of some kind last arrived (UTC ns), 0: never, and its price in rupees.
 
-    __slots__ = ("at",)
+    Written by the stream's threads, read by the actor.
+    """
+
+    __slots__ = ("at", "price")
 
     def __init__(self) -> None:
         self.at = 0
+        self.price = NAN
 
 
 class _Route:
@@ -124,7 +129,8 @@ class LiveFeedActor(Actor):
     def _publish_tick(self, tick: Tick) -> None:
         """Give a tick out: to the exchange first if it waits for one, then to everybody."""
         route = self._routes.get(tick.instrument) or self._route(tick.instrument)
-        route.pulse.at = tick.ts_recv
+        pulse = route.pulse
+        pulse.at, pulse.price = tick.ts_recv, tick.price
         if route.exchange.targets:
             route.exchange.publish(tick)
         route.everybody.publish(tick)
@@ -296,8 +302,12 @@ class LiveFeedActor(Actor):
         return {
             "asked_for": {name: dict(reasons) for name, reasons in self._reasons.items()},
             "chosen": {name: len(chosen.instruments) + len(chosen.others) for name, chosen in self._chosen.items()},
-            "index": {name: self._pulses[name, "INDEX"].at for name in self._underlyings},
+            "index": {name: self._index(name) for name in self._underlyings},
             "verdicts": {name: verdict.detail or "live" for name, verdict in self._verdicts.items()},
             "left_out": dict(self._left_out),
             "stream": self._stream.status(),
         }
+
+    def _index(self, underlying: str) -> dict[str, float]:
+        pulse = self._pulses[underlying, "INDEX"]
+        return {"at": pulse.at, "price": pulse.price}

@@ -19,7 +19,6 @@ from sos_actors.control.status import (
 )
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_text
-from sos_actors.market.ids import index_id
 from sos_actors.messages import Flatten, SetTradingState, TradingState
 from sos_actors.runtime import LiveRuntime
 
@@ -87,9 +86,7 @@ class Operations:
         not_ready = facts.not_ready()
         if broker.get("entries_held"):
             not_ready.append(str(broker["entries_held"]))
-        last = {name: (seen.get(f"bar/{index_id(name)}", {}).get("forming") or (None,) * 5)[4] for name in
-                feed.get("verdicts", {})}  # fmt: skip
-        feeds = _feeds(feed, facts.now(), last)
+        feeds = _feeds(feed, facts.now())
         not_ready += [f"{one.underlying}: market data {one.detail}" for one in feeds if not one.live]
         prices = desk.get("prices", {})
         trades = desk.get("trades", [])
@@ -201,17 +198,18 @@ def _broker(state: dict[str, Any]) -> str:
     return f"{stream}, {len(state.get('orders', ()))} orders" + (f", {doubt} IN DOUBT" if doubt else "")
 
 
-def _feeds(state: dict[str, Any], now: int, prices: dict[str, float | None]) -> list[FeedView]:
+def _feeds(state: dict[str, Any], now: int) -> list[FeedView]:
     views = []
     for name, verdict in state.get("verdicts", {}).items():
-        at = state.get("index", {}).get(name, 0)
+        index = state.get("index", {}).get(name, {})
+        at = index.get("at", 0)
         views.append(
             FeedView(
                 underlying=name,
                 live=verdict == "live",
                 detail="" if verdict == "live" else verdict,
                 contracts=state.get("chosen", {}).get(name, 0),
-                price=prices.get(name),
+                price=_number(index.get("price")),
                 age_s=(now - at) / 1e9 if at else None,
             )
         )

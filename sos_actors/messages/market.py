@@ -11,6 +11,7 @@ from sos_actors.messages.base import Message, Regime, VolumeSource
 from sos_actors.messages.clock import Stage
 
 NAN = float("nan")
+_MINUTE_NS = 60_000_000_000
 
 #: Rows of `ChainFrame.values`, in order.
 CHAIN_FIELDS = ("open", "high", "low", "close", "volume", "oi", "bid", "ask")
@@ -37,6 +38,16 @@ class Tick(Message, frozen=True, gc=False):
     high: float = NAN
     low: float = NAN
     merged: int = 0
+
+    def range_since(self, since: int) -> tuple[float, float]:
+        """Highest and lowest price, rupees, that can matter to an order or position that has stood since `since`, ns.
+
+        Ticks become one within a minute alone. What stands since before it has seen all of them; for what is younger
+        the extremes may be from before its time, and only the last price is sure.
+        """
+        if not self.merged or since > self.ts - self.ts % _MINUTE_NS:
+            return self.price, self.price
+        return self.high, self.low
 
 
 class Bar(Message, frozen=True, gc=False):

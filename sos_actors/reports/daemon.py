@@ -68,7 +68,7 @@ def _tables(status: DaemonStatus) -> list[tuple[str, Any]]:
 def print_actors(data: Any, file: TextIO) -> None:
     """Print what `actors` answered: a row an actor, by group."""
     actors: Sequence[ActorView] = msgspec.convert(data, list[ActorView])
-    with console_on(file) as console:
+    with console_on(file, pipe_width=200) as console:  # a line an actor, for grep
         table = new_table(
             "actor", "group", "state", "handled", "a second", "age s", "waiting", "merged", "restarts", "p50 us",
             "p99 us", left=3, fold="actor",

@@ -34,12 +34,12 @@ _RULED = box.Box("    \n    \n -  \n" + "    \n" * 5, ascii=True)
 
 
 @contextmanager
-def console_on(file: TextIO) -> Iterator[Console]:
-    """Lend a console whose text goes to `file` at the end, without trailing blanks.
+def console_on(file: TextIO, pipe_width: int = PIPE_WIDTH) -> Iterator[Console]:
+    """Lend a console whose text goes to `file` at the end, without trailing blanks; `pipe_width` off a terminal.
 
     Text is written as it is: no markup, no guessing at numbers to colour. What the file's encoding lacks becomes '?'.
     """
-    width = None if file.isatty() else PIPE_WIDTH
+    width = None if file.isatty() else pipe_width
     console = Console(file=file, width=width, markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
         yield console

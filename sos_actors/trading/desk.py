@@ -112,10 +112,11 @@ class OrderDesk:
         self.prices[tick.instrument] = price
         for trade in tuple(flow.by_instrument.get(tick.instrument, ())):
             if trade.exits is not None:
-                flow.act(trade, trade.exits.on_price(price, price, price), tick.ts)
+                high, low = tick.range_since(trade.exits.opened_ts)
+                flow.act(trade, trade.exits.on_price(high, low, price), tick.ts)
         for trade in tuple(flow.by_index.get(tick.instrument, ())):
             if trade.exits is not None:
-                flow.act(trade, trade.exits.on_index_price(price, price), tick.ts)
+                flow.act(trade, trade.exits.on_index_price(*tick.range_since(trade.exits.opened_ts)), tick.ts)
         return flow.drain() if flow.out else []
 
     def on_minute(self, ts: int) -> list[Message]:

@@ -203,20 +203,24 @@ class PaperExchange:
             if tick.ts < order.live_from or order.order_id not in self._orders:
                 continue
             buy = order.buy
+            high, low = tick.range_since(order.live_from)
             if order.order_type is LIMIT:
                 if (
-                    (price <= order.price - self._through or tick.ask <= order.price)
+                    (low <= order.price - self._through or tick.ask <= order.price)
                     if buy
-                    else (price >= order.price + self._through or tick.bid >= order.price)
+                    else (high >= order.price + self._through or tick.bid >= order.price)
                 ):
                     self._fill(order, order.price, tick.ts, events)
                 continue
+            far = ask if buy else bid
             if order.order_type is STOP:
-                if price < order.trigger if buy else price > order.trigger:
+                if high < order.trigger if buy else low > order.trigger:
                     continue
+                if tick.merged:  # the price may have come back since: then it got the trigger, not what is quoted now
+                    far = max(far, order.trigger) if buy else min(far, order.trigger)
                 order.order_type = MARKET
                 self._cancel_siblings(order, tick.ts, events)
-            self._fill(order, self._slipped(ask if buy else bid, buy), tick.ts, events)
+            self._fill(order, self._slipped(far, buy), tick.ts, events)
         return events
 
     def end_of_day(self, ts: int) -> list[ExchangeEvent]:

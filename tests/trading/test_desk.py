@@ -187,6 +187,17 @@ def test_ticks_watch_index_and_premium():
     assert desk.on_fill(fill("f2", Side.SELL, 75, 119.0, order_id="i-x1"))[-1].exit_reason is ExitReason.TARGET
 
 
+def test_a_touch_within_a_merged_tick_is_seen_unless_it_may_be_older_than_the_trade():
+    for after, seen in ((5, False), (MINUTE, True)):
+        for instrument, low, high in ((CALL, 119.0, 120.0), (INDEX, 24479.0, 24490.0)):
+            desk = desk_of(rest_target=False)
+            desk.on_intent(intent(index_stop=24480.0))
+            desk.on_fill(fill("f1", Side.BUY, 75, 100.0, order_id="i-e", ts=OPEN_TS + 1))
+            ts = OPEN_TS + after
+            got = desk.on_tick(Tick(instrument, ts, ts, high - 0.5, high=high, low=low, merged=2))
+            assert bool(sent(got, CancelOrder)) is seen
+
+
 def test_a_flip_in_one_instrument_is_one_order_of_both_quantities():
     world = floor()
     future = "NSE|FUT|NIFTY|2025-09-30"

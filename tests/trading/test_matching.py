@@ -279,6 +279,24 @@ def test_ticks_trigger_stops_and_reach_limits():
     assert only_fill(paper.tick(tick(89.95))).price == 90.0
 
 
+def merged_tick(price, low, high, ts):
+    return Tick(CALL, ts, ts, price, low=low, high=high, merged=3)
+
+
+def test_a_merged_tick_brings_its_extremes_to_orders_that_stood_before_its_minute():
+    later = OPEN_TS + MINUTE + 5
+    paper = exchange()
+    paper.submit(order("s", SELL, kind=STOP, trigger=90.0))
+    assert paper.tick(merged_tick(95.0, 90.05, 96.0, later)) == []
+    assert only_fill(paper.tick(merged_tick(95.0, 89.0, 96.0, later))).price == 90.0, "not the price it came back to"
+    paper.submit(order("gone", SELL, kind=STOP, trigger=90.0))
+    assert only_fill(paper.tick(merged_tick(88.0, 87.0, 96.0, later))).price == 88.0
+    paper.submit(order("t", SELL, kind=LIMIT, price=110.0))
+    assert only_fill(paper.tick(merged_tick(95.0, 94.0, 110.05, later))).price == 110.0
+    paper.submit(order("young", SELL, kind=STOP, trigger=90.0, ts=OPEN_TS + MINUTE + 1))
+    assert paper.tick(merged_tick(95.0, 89.0, 96.0, later)) == [], "that low may be from before the order"
+
+
 def test_negative_settings_are_refused():
     with pytest.raises(ValueError, match=r"paper\.slippage_ticks"):
         PaperSettings(slippage_ticks=-1.0)

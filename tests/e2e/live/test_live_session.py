@@ -67,6 +67,9 @@ def _operate(one: Stand) -> list[float]:
         one.ask("inspect", path=path)
         took.append(time.monotonic() - began)
     one.trades(2)
+    (feed,) = one.status()["feeds"]
+    assert feed["live"]
+    assert feed["price"] > 1000.0, "the index's last price"
     one.ask("pause")
     one.until(lambda: one.status()["trading"] == "REDUCING", "paused")
     one.ask("flatten")
