@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -79,6 +81,7 @@ def main() -> int:
         print(f"{name:8s} {three(found[name])} ms p50 / p99 / max ({found[name]['count']:,})")
         print(f"{'':8s} p99 by turn: {' '.join(f'{one:.3f}' for one in found[name]['p99_by_turn'])}")
     print(f"the clients took {found['clients']}")
+    print(f"answering the dashboard took {found['asked_ms_per_s']:.1f} ms of the daemon's processor time a second")
     if given.json:
         given.json.write_text(json.dumps(found, indent=2) + "\n")
     return 0
@@ -136,19 +139,31 @@ def by_turns(stand: Stand, sender: subprocess.Popen[str], folder: Path, given: a
         wait_for(lambda: time.monotonic_ns() > begin + QUIET_S * 1e9 and bool(server.address), "the beginning", 60)
         web_port = int(server.address.rpartition(":")[2])
         turns: dict[str, list[list[float]]] = {"without": [], "with": []}
-        told = []
+        told, asked = [], 0.0
         for _ in range(given.turns):
             turns["without"].append(exits_of(stand, given.seconds, WENT_S))
             clients = subprocess.Popen(
                 [sys.executable, str(BENCH / "web_clients.py"), str(web_port), str(given.clients)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
+            before, since = asking_s(), time.monotonic()
             turns["with"].append(exits_of(stand, given.seconds, CAME_S))
+            asked += (asking_s() - before) / (time.monotonic() - since) / given.turns
             told.append(json.loads(clients.communicate()[0]))
-        return {name: figures(one) for name, one in turns.items()} | {"clients": told}
+        return {name: figures(one) for name, one in turns.items()} | {"clients": told, "asked_ms_per_s": 1e3 * asked}
     finally:
         server.stop()
         control.close()
+
+
+def asking_s() -> float:
+    """Processor time of this process's threads that answer the dashboard: what looking takes from the interpreter."""
+    total = 0
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            fields = Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def exits_of(stand: Stand, seconds: float, settle_s: float) -> list[float]:

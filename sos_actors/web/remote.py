@@ -32,7 +32,7 @@ _ASKED = frozenset({"tree", "hearers", "letters", "snapshots", "tail", "find", "
 #: Messages of the day given away at once: some milliseconds of the daemon's time.
 _MOST = 1_000
 #: Seconds an answer is good for: many pages ask for the same.
-_FRESH_S = {"status": 0.2, "book": 0.2, "snapshots": 0.2, "tree": 0.9, "hearers": 0.9}
+_FRESH_S = {"status": 0.2, "book": 0.2, "snapshots": 0.2, "tree": 0.9, "hearers": 2.9}
 #: Of an answer's working out so many nanoseconds at a time, then a pause of so many seconds.
 _BREATH_NS, _PAUSE_S = 200_000, 0.002
 _ANY_MESSAGE: Any = functools.reduce(operator.or_, WRITTEN)

@@ -99,7 +99,10 @@ class LocalStage:
 
     def tree(self) -> dict[str, Any]:
         """Give what the runtime counts."""
-        return self._runtime.tree(self._breathe)
+        tree = self._runtime.tree(self._breathe)
+        for one in tree["actors"]:
+            del one["messages"]  # `hearers` tells them, and better
+        return tree
 
     def hearers(self) -> list[dict[str, Any]]:
         """Say who hears which message and who sends it."""
