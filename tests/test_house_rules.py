@@ -49,7 +49,7 @@ FLOORS: dict[str, set[str]] = {
     "assembly": BELOW_EDGES | {"config"},
     "snapshots": BELOW_EDGES | {"sources", "config", "assembly"},
     "backtest": BELOW_EDGES | {"sources", "reports", "config", "assembly"},
-    "daemon": BELOW_EDGES | EDGES | {"config", "assembly", "logs"},
+    "daemon": BELOW_EDGES | EDGES | {"config", "assembly", "logs", "snapshots"},
     "storm": BELOW_EDGES | {"storage", "sandbox", "upstox", "config", "assembly", "daemon"},
     "cli": BELOW_EDGES | EDGES | {"config", "assembly", "backtest", "snapshots", "daemon", "logs", "storm"},
 }

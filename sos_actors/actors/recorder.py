@@ -18,6 +18,7 @@ from sos_actors.messages import (
     Refused,
     SessionPhase,
     Signal,
+    SignalExplained,
     SubmitOrder,
     TradeClosed,
     TradePlan,
@@ -39,6 +40,10 @@ class RecorderActor(Actor):
         self._on_trade = on_trade
         self._heard: list[Message] = []
         self.signals: list[Signal] = []
+        #: What is not decided or done but said of it stays out of the hash.
+        self.explained: list[SignalExplained] = []
+        self.plans: list[TradePlan] = []
+        self.orders: list[SubmitOrder] = []
         self.refusals: list[Refused] = []
         self.fills: list[Fill] = []
         self.trades: list[TradeClosed] = []
@@ -47,8 +52,9 @@ class RecorderActor(Actor):
         self.benched: list[ActorBenched] = []
         for underlying in underlyings:
             self.subscribe(Signal, underlying)
+            self.subscribe(SignalExplained, underlying)
         for kind in type(self).handler_names:
-            if kind is not Signal:
+            if kind not in {Signal, SignalExplained}:
                 self.subscribe(kind)
 
     @property
@@ -62,10 +68,27 @@ class RecorderActor(Actor):
         self._hash.update(encode_all(self._heard))
         self._heard.clear()
 
-    @handles(TradePlan, SubmitOrder, ModifyOrder, CancelOrder)
+    @handles(ModifyOrder, CancelOrder)
     def on_step(self, message: Message) -> None:
         """Hash a step between signal and fill."""
         self._heard.append(message)
+
+    @handles(SignalExplained)
+    def on_explained(self, message: SignalExplained) -> None:
+        """Keep what a signal was made of."""
+        self.explained.append(message)
+
+    @handles(TradePlan)
+    def on_plan(self, message: TradePlan) -> None:
+        """Keep a plan."""
+        self._heard.append(message)
+        self.plans.append(message)
+
+    @handles(SubmitOrder)
+    def on_order(self, message: SubmitOrder) -> None:
+        """Keep an order."""
+        self._heard.append(message)
+        self.orders.append(message)
 
     @handles(Signal)
     def on_signal(self, message: Signal) -> None:

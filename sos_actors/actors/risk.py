@@ -172,6 +172,7 @@ class RiskActor(Actor):
         return {
             "phase": book.phase.value,
             "state": book.trading_state().value,
+            "restrictions": [(strategy, name, state.value) for strategy, name, state in book.restrictions()],
             "start_equity_paise": book.start_equity_paise,
             "equity_paise": book.equity_paise,
         }

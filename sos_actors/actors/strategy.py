@@ -16,6 +16,7 @@ from sos_actors.messages import (
     Refused,
     SessionPhase,
     Signal,
+    SignalExplained,
     StateChanged,
     Studies,
 )
@@ -56,6 +57,7 @@ class StrategyActor(Actor):
         self._structure = NO_STRUCTURE
         self._confirm = NO_STUDIES
         self._signals = self.topic(Signal, underlying)
+        self._explained = self.topic(SignalExplained, underlying)
         self._flatten = self.topic(Flatten)
         self._refused = self.topic(Refused)
         self.subscribe(SessionPhase)
@@ -159,6 +161,8 @@ class StrategyActor(Actor):
                 setup.captured,
             )
             self._signals.publish(signal)
+            if self._explained.targets:
+                self._explained.publish(SignalExplained(signal.signal_id, name, underlying, ts, self._machine.story()))
         elif isinstance(setup, Leave):
             self._flatten.publish(Flatten(ts, setup.reason, name))
         else:

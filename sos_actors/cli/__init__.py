@@ -20,6 +20,7 @@ from sos_actors.cli import (
     sandbox,
     sessions,
     simulate,
+    top,
 )
 from sos_actors.errors import SosError
 from sos_actors.runtime.base import EscalatedError
@@ -46,6 +47,7 @@ app.command()(dashboard.dashboard)
 for recorded in (sessions.sessions, sessions.replay, sessions.why):
     app.command()(recorded)
 app.command()(simulate.simulate)
+app.command()(top.top)
 app.command()(login.login)
 app.command()(login.logout)
 for command in (control.status, control.inspect, control.kill, control.flatten, control.pause, control.resume):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +13,13 @@ import msgspec
 import typer
 
 import sos_actors
-from sos_actors.cli import options
+from sos_actors.cli import backfill, options
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import ist_date
 
 if TYPE_CHECKING:
     from sos_actors.config import Config
+    from sos_actors.market.instruments import Instrument
     from sos_actors.web.source import Source
 
 
@@ -58,6 +61,7 @@ def _demo(config: Config, stack: ExitStack, until: str, speed: float) -> Source:
     from sos_actors.daemon.rehearsal import Rehearsal  # noqa: PLC0415
     from sos_actors.market.clocktime import clock_seconds  # noqa: PLC0415
     from sos_actors.web.live_source import LiveParts, LiveSource  # noqa: PLC0415
+    from sos_actors.web.stage import LocalStage  # noqa: PLC0415
 
     try:
         clock_seconds(until)
@@ -70,7 +74,7 @@ def _demo(config: Config, stack: ExitStack, until: str, speed: float) -> Source:
     rehearsal.play(speed)
     return LiveSource(
         LiveParts(
-            runtime=rehearsal.runtime, operations=rehearsal.operations, book=rehearsal.book,
+            stage=LocalStage(rehearsal.runtime, rehearsal.operations, rehearsal.seen.book),
             underlyings=rehearsal.underlyings, config=msgspec.to_builtins(config), kind="demo",
             title="SOS Actors", version=sos_actors.__version__,
         )
@@ -81,8 +85,10 @@ def _stored(config: Config, symbols: tuple[str, ...], home: Path | None, results
     from sos_actors.reports.run import from_json  # noqa: PLC0415
     from sos_actors.snapshots import chain_snapshots  # noqa: PLC0415
     from sos_actors.sources.source import DatabaseSource  # noqa: PLC0415
+    from sos_actors.storage.upkeep import Retention  # noqa: PLC0415
     from sos_actors.web.archive import Archive  # noqa: PLC0415
     from sos_actors.web.result_source import ResultSource  # noqa: PLC0415
+    from sos_actors.web.upkeep import DatabaseKeeper  # noqa: PLC0415
 
     runs = {}
     for path in results:
@@ -99,6 +105,23 @@ def _stored(config: Config, symbols: tuple[str, ...], home: Path | None, results
         history.load_day,
         lambda name, day: chain_snapshots(history, name, [day], config),
         runs,
+        rate=config.chain.rate,
     )
     archive.last_day()  # with nothing to show the command says so now, not the page later
-    return ResultSource(archive, names, msgspec.to_builtins(config), sos_actors.__version__)
+    data = config.data
+    kept = Retention(data.keep_tick_days, data.keep_bar_days, data.keep_chain_days)
+    return ResultSource(
+        archive, names, msgspec.to_builtins(config), sos_actors.__version__, find=_kept_instruments(home, config),
+        keeper=DatabaseKeeper(store.path, kept, lambda: ist_date(backfill.now_of(config))),
+    )  # fmt: skip
+
+
+def _kept_instruments(home: Path | None, config: Config) -> Callable[[str], list[Instrument]]:
+    """Give what finds instruments in the newest file that is kept; nothing is fetched."""
+    from sos_actors.market.lookup import matching  # noqa: PLC0415
+
+    def find(text: str) -> list[Instrument]:
+        masters = backfill.masters_of(options.home_folder(home), config)
+        return matching(masters.on(ist_date(backfill.now_of(config))).table, text)
+
+    return find

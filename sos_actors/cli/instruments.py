@@ -10,6 +10,7 @@ from sos_actors.cli import backfill, options
 from sos_actors.errors import DataError, InputError
 from sos_actors.market.clocktime import ist_date
 from sos_actors.market.instruments import Instrument, InstrumentTable
+from sos_actors.market.lookup import matching
 
 
 def instruments(
@@ -57,23 +58,6 @@ def instruments(
         )
     if len(found) > len(shown):
         typer.echo(f"{len(found) - len(shown)} more; --limit shows them", err=True)
-
-
-def matching(table: InstrumentTable, text: str) -> list[Instrument]:
-    """Give what a name, key or id means; else every instrument whose symbol, key or id has all words of the text."""
-    from sos_actors.market.symbols import SymbolMaster  # noqa: PLC0415
-
-    try:
-        one = table.by_id(SymbolMaster(table).parse(text))
-        if one is not None:
-            return [one]
-    except InputError:
-        pass
-    words = text.upper().split()
-    found = [
-        one for one in table if all(word in f"{one.trading_symbol} {one.upstox_key} {one.id}".upper() for word in words)
-    ]
-    return sorted(found, key=lambda one: (one.underlying, str(one.expiry or ""), one.strike or 0.0, one.id))
 
 
 def _of(table: InstrumentTable, underlying: str, expiry: str) -> list[Instrument]:

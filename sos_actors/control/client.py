@@ -45,7 +45,7 @@ class ControlClient:
             raise ControlError("the daemon closed the connection: it is stopping, or has stopped")
         reply = msgspec.json.decode(line, type=Reply)
         if reply.error:
-            raise ControlError(reply.error)
+            raise ControlError(reply.error, of_the_line=False)
         return reply.data
 
     def close(self) -> None:

@@ -19,7 +19,14 @@ LONGEST_REQUEST = 64 * 1024
 
 
 class ControlError(SosError):
-    """The daemon did not do what it was asked: it is not there, does not answer, or says why not."""
+    """The daemon did not do what it was asked: it is not there, does not answer, or says why not.
+
+    `of_the_line`: the connection is of no use any more; a new one may be.
+    """
+
+    def __init__(self, text: str, *, of_the_line: bool = True) -> None:
+        super().__init__(text)
+        self.of_the_line = of_the_line
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -43,6 +43,14 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     price: float | None = None
 
 
+class RestrictionView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may not do everything: REDUCING lets nothing be entered, HALTED nothing at all. Both names '': everybody."""
+
+    strategy: str
+    underlying: str
+    state: str
+
+
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
     """Something worth knowing that happened: a failure, an alert. `at` is Indian time."""
 
@@ -62,6 +70,7 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     not_ready: list[str] = []
     trading: str = ""
+    restrictions: list[RestrictionView] = []
     broker: str = ""
     token_until: str = ""
     equity: float | None = None

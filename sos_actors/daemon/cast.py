@@ -54,8 +54,7 @@ from sos_actors.trading.gateway.records import AnyRecord, DayBegun, StateSaved
 from sos_actors.trading.gateway.settings import Contract
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.risk_settings import RiskState
-from sos_actors.web.daybook import DayBook
-from sos_actors.web.observer import spawn_observer
+from sos_actors.web.observer import Observed, spawn_observer
 
 #: The edges to the market come back three times within five minutes; then the process starts over.
 EDGE_POLICY = RestartPolicy(restarts=3, period_s=300.0, exhausted=Directive.ESCALATE)
@@ -126,8 +125,8 @@ class LiveCast:
         self._lots_of = lots_of
         self._restored_on: dt.date | None = None
         self.store: Store | None = None
-        #: The day under way as the dashboard shows it; None where there is none.
-        self.book: Callable[[], DayBook] | None = None
+        #: What the dashboard shows of the day under way; None where there is none.
+        self.seen: Observed | None = None
         self.recorder: RecorderActor
 
     @property
@@ -138,7 +137,7 @@ class LiveCast:
     def think(self, load_day: Callable[[dt.date], Sequence[MarketDay]]) -> None:
         """Spawn the player of history and what thinks, and before them who watches for the web."""
         if self.config.web.enabled:
-            self.book = spawn_observer(self._runtime, self._cast.names)
+            self.seen = spawn_observer(self._runtime, self._cast.names)
         self._runtime.spawn(FeedActor, "feed", load_day, group=self._cast.group("feed"), policy=VITAL)
         self.spawn_thinking()
 

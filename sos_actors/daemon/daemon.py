@@ -10,11 +10,12 @@ import datetime as dt
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -28,7 +29,7 @@ from sos_actors.daemon.cast import LiveCast, LiveEdges, LiveParts, phases_until
 from sos_actors.daemon.edges import Edges
 from sos_actors.daemon.home_lock import HomeLock
 from sos_actors.daemon.operations import Operations
-from sos_actors.daemon.outlets import show_dashboard, show_metrics
+from sos_actors.daemon.outlets import Stop, show_dashboard, show_metrics
 from sos_actors.daemon.sessions import (
     BEGINNING,
     Beginning,
@@ -40,10 +41,12 @@ from sos_actors.daemon.sessions import (
     tidy,
 )
 from sos_actors.daemon.token_watch import TokenWatch
+from sos_actors.daemon.web_process import Brief
 from sos_actors.errors import InputError, SosError
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
+from sos_actors.market.lookup import matching
 from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
 from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import EscalatedError, LiveRuntime, Session, WallTime
@@ -57,6 +60,10 @@ from sos_actors.storage.order_store import OrderStore
 from sos_actors.upstox.errors import TokenDeadError
 from sos_actors.upstox.settings import UpstoxSettings
 from sos_actors.upstox.tokens import Token
+from sos_actors.web.observer import Observed
+from sos_actors.web.remote import COMMAND, StageCommand, breathe
+from sos_actors.web.stage import LocalStage
+from sos_actors.web.start_log import StartLog
 
 _LEVELS = {AlertLevel.INFO: "INFO", AlertLevel.WARNING: "WARNING", AlertLevel.CRITICAL: "CRITICAL"}
 #: Real seconds between two looks at health, day and watchdog.
@@ -107,6 +114,8 @@ class Daemon:
         )
         self._recording: Recording | None = None
         self._runtime: LiveRuntime
+        self._start_log = StartLog()
+        self._commands: dict[str, Callable[..., Any]] = {}
         self._edges = Edges.make(request.config, request.settings, request.home, self.now)
         self._alerts = self._alert_sender()
         self._tokens = TokenWatch(request.home, self.now, self._use)
@@ -128,13 +137,28 @@ class Daemon:
             self._runtime = LiveRuntime(self._request.config.runtime, recorder=noted)
             undo.callback(self._close_runtime)
             operations = Operations(self._runtime, self)
-            undo.callback(ControlServer(socket_path(self._request.home), operations.commands()).close)
+            self._commands = operations.commands()
+            undo.callback(ControlServer(socket_path(self._request.home), self._commands).close)
             undo.callback(show_metrics(self._request.config, self._runtime, operations, self._recording))
             undo.callback(self._tokens.stop)
             undo.callback(self._systemd.stopping, "stopping")
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self._stop.set())
             return self._run(operations, undo)
+
+    def _show(self, operations: Operations, seen: Observed) -> Stop:
+        """Let the dashboard's process ask what the stage shows, and start it."""
+        request, listed = self._request, self._edges.listed
+        stage = LocalStage(
+            self._runtime, operations, seen.book, find=lambda text: matching(listed.table(), text),
+            start_log=self._start_log.lines, breathe=breathe, secrets=self.secrets,
+        )  # fmt: skip
+        self._commands[COMMAND] = StageCommand(stage, seen, self.secrets)
+        brief = Brief(
+            home=str(request.home.absolute()), config=request.config, symbols=request.symbols,
+            title=f"SOS Actors, {self.mode}", real=request.mode == REAL_MONEY,
+        )  # fmt: skip
+        return show_dashboard(brief, stage)
 
     def _close_runtime(self) -> None:
         """End the actors of a daemon that never came to its orderly end."""
@@ -153,13 +177,9 @@ class Daemon:
         if found is None:
             return 0
         cast = self._start(*found)
-        request = self._request
-        undo.callback(
-            show_dashboard(
-                request.config, self._runtime, operations, cast.book, home=request.home, symbols=request.symbols,
-                title=f"SOS Actors, {self.mode}", real=request.mode == REAL_MONEY, secrets=self.secrets,
-            )
-        )  # fmt: skip
+        self._start_log.close()
+        if cast.seen is not None:
+            undo.callback(self._show(operations, cast.seen))
         self._systemd.status("trading")
         heart = threading.Thread(target=self._beat, name="sos-heart", daemon=True)
         heart.start()

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
-from sos_actors.control.status import ActorView, DaemonStatus, EventView, FeedView, OrderView, PositionView
+from sos_actors.control.status import (
+    ActorView,
+    DaemonStatus,
+    EventView,
+    FeedView,
+    OrderView,
+    PositionView,
+    RestrictionView,
+)
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_text
 from sos_actors.messages import Flatten, SetTradingState, TradingState
@@ -46,7 +55,10 @@ class Operations:
 
     def commands(self) -> dict[str, Callable[..., Any]]:
         """Give every command by the name it is asked for."""
-        names = ("status", "actors", "inspect", "dead_letters", "tree", "kill", "flatten", "pause", "resume")
+        names = (
+            "status", "actors", "inspect", "dead_letters", "tree",
+            "kill", "flatten", "pause", "resume", "stop", "start",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
     # -- questions ---------------------------------------------------------------------------------------------
@@ -85,7 +97,7 @@ class Operations:
         not_ready = facts.not_ready()
         if broker.get("entries_held"):
             not_ready.append(str(broker["entries_held"]))
-        feeds = _feeds(feed, runtime.clock.now)
+        feeds = _feeds(feed, facts.now())
         not_ready += [f"{one.underlying}: market data {one.detail}" for one in feeds if not one.live]
         prices = desk.get("prices", {})
         trades = desk.get("trades", [])
@@ -98,12 +110,16 @@ class Operations:
             ready=not not_ready,
             not_ready=not_ready,
             trading=str(risk.get("state", "")),
+            restrictions=[
+                RestrictionView(strategy=strategy, underlying=underlying, state=state)
+                for strategy, underlying, state in risk.get("restrictions", ())
+            ],
             broker=_broker(broker),
             token_until=facts.token_until(),
             equity=_rupees(risk.get("equity_paise")),
             cash=_rupees(desk.get("cash_paise")),
             realised=_rupees(desk.get("realised_paise")),
-            feeds=_feeds(feed, facts.now()),
+            feeds=feeds,
             positions=[_position(trade, prices) for trade in trades if trade.get("open")],
             orders=[_order(order, trade) for trade in trades for order in trade.get("orders", ())],
             differences=list(broker.get("differences", ())),
@@ -116,6 +132,7 @@ class Operations:
         """Stop trading now: nothing is entered any more, everything is closed."""
         self._publish(SetTradingState(TradingState.HALTED, reason))
         self._publish(Flatten(self._runtime.clock.now, reason))
+        self._look()
         return f"halted ({reason}); positions are being closed; `resume` lets trading go on"
 
     def flatten(self, strategy: str = "") -> str:
@@ -127,20 +144,39 @@ class Operations:
     def pause(self, strategy: str = "") -> str:
         """Let a strategy, or all, enter nothing more."""
         self._known(strategy)
-        self._publish(SetTradingState(TradingState.REDUCING, "paused by the operator", strategy))
+        self._set(TradingState.REDUCING, "paused by the operator", strategy)
         return f"{strategy or 'the account'} enters nothing more; what is open is managed to its end"
 
     def resume(self, strategy: str = "") -> str:
         """Undo a pause or a kill."""
         self._known(strategy)
-        self._publish(SetTradingState(TradingState.ACTIVE, "resumed by the operator", strategy))
+        self._set(TradingState.ACTIVE, "resumed by the operator", strategy)
         benched = [one.path for one in self._runtime.stats() if one.benched and one.path.endswith(f"/{strategy}")]
         if strategy and benched:
             return f"{strategy} may enter again from the next start on: {', '.join(benched)} is benched until then"
         return f"{strategy or 'the account'} may enter again"
 
+    def stop(self, strategy: str) -> str:
+        """Let a strategy enter nothing more and close what it holds."""
+        self.pause(strategy)
+        self.flatten(strategy)
+        return f"{strategy} is stopped: its positions are being closed; `start` or `resume` lets it enter again"
+
+    def start(self, strategy: str) -> str:
+        """Let a strategy that was stopped or paused enter again."""
+        return self.resume(strategy)
+
     def _publish(self, message: Any) -> None:
         self._runtime.publish(message)
+
+    def _set(self, state: TradingState, reason: str, strategy: str = "") -> None:
+        self._publish(SetTradingState(state, reason, strategy))
+        self._look()
+
+    def _look(self) -> None:
+        """Wait until the limits have taken what they were told, so that the next `status` tells it."""
+        with contextlib.suppress(KeyError, TimeoutError):
+            self._runtime.snapshots["risk"] = self._runtime.snapshot("risk", _ANSWER_S)
 
     def _known(self, strategy: str) -> None:
         names = sorted({path.rpartition("/")[2] for path in self._runtime if path.startswith("strategy/")})
@@ -212,5 +248,5 @@ def _order(order: Any, trade: dict[str, Any]) -> OrderView:
     order_id, role, side, status, filled, quantity = msgspec.convert(order, tuple[str, str, str, str, int, int])
     return OrderView(
         order_id=order_id, instrument=trade["instrument"], side=side, quantity=quantity, filled=filled, status=status,
-        role=role,
+        role=role, price=_number(trade.get({"STOP": "stop", "TARGET": "target"}.get(role, ""))),
     )  # fmt: skip

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
-import msgspec
-from loguru import logger
-
-import sos_actors
 from sos_actors.config import Config
 from sos_actors.daemon.operations import Operations
+from sos_actors.daemon.web_process import Brief, WebProcess
 from sos_actors.metrics.exporter import DaemonCollector, serve_metrics
 from sos_actors.runtime import LiveRuntime
 from sos_actors.runtime.journal.recording import Recording
-from sos_actors.web.access import web_token
-from sos_actors.web.daybook import DayBook
-from sos_actors.web.live_source import LiveParts, LiveSource
-from sos_actors.web.server import WebServer
+from sos_actors.web.stage import LocalStage
 
 Stop = Callable[[], object]
 
@@ -31,26 +24,13 @@ def show_metrics(
     return serve_metrics(config.metrics, DaemonCollector(runtime, operations.status, recording))
 
 
-def show_dashboard(
-    config: Config,
-    runtime: LiveRuntime,
-    operations: Operations,
-    book: Callable[[], DayBook] | None,
-    *,
-    home: Path,
-    symbols: Sequence[str],
-    title: str,
-    real: bool,
-    secrets: Callable[[], Sequence[str]],
-) -> Stop:
-    """Serve API and dashboard from a thread of its own; gives what ends it. It reads, and passes on orders."""
-    if book is None:
-        return lambda: None
-    parts = LiveParts(
-        runtime=runtime, operations=operations, book=book, underlyings=symbols, config=msgspec.to_builtins(config),
-        title=title, real=real, version=sos_actors.__version__, secrets=secrets,
-    )  # fmt: skip
-    server = WebServer(LiveSource(parts), config.web, web_token(home), sos_actors.__version__)
-    server.start()
-    logger.info("dashboard at {}; orders need the token in {}", server.address, home / "tokens" / "web")
-    return server.stop
+def show_dashboard(brief: Brief, stage: LocalStage) -> Stop:
+    """Serve API and dashboard from a process of its own; gives what ends it. It asks `stage`, and passes on orders."""
+    process = WebProcess(brief)
+    process.start()
+
+    def stop() -> None:
+        process.stop()
+        stage.lookout.close()
+
+    return stop

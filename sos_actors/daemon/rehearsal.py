@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
@@ -27,7 +26,6 @@ from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import LiveRuntime, Session, WallTime
 from sos_actors.sandbox.market import SimulatedMarket
 from sos_actors.sources.simulated import SimulatedHistory
-from sos_actors.web.daybook import DayBook
 from sos_actors.web.observer import spawn_observer
 
 #: Of the morning's ticks one in so many is played: bars and chains every minute, and no long wait for the first page.
@@ -61,7 +59,7 @@ class Rehearsal:
         self._spawn(quiet, playbook, thinned(ticks, self._until))
 
     def _spawn(self, config: Config, playbook: Playbook, ticks: TickColumns) -> None:
-        self.book: Callable[[], DayBook] = spawn_observer(
+        self.seen = spawn_observer(
             self.runtime, self.underlyings, [name for name in ticks.instruments if parse_id(name).kind == "OPT"]
         )
         spans = INDIA.sessions(EXCHANGE_OF[_SYMBOL], self._day)

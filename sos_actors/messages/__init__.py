@@ -33,6 +33,7 @@ from sos_actors.messages.decision import (
     Refused,
     SetTradingState,
     Signal,
+    SignalExplained,
     TradePlan,
     TradingState,
 )
@@ -148,6 +149,7 @@ __all__ = [
     "Settle",
     "Side",
     "Signal",
+    "SignalExplained",
     "Stage",
     "StateChanged",
     "StreamChanged",

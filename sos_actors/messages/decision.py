@@ -28,6 +28,28 @@ class Signal(Message, frozen=True, gc=False):
     captured: tuple[tuple[str, float | str], ...] = ()
 
 
+class SignalExplained(Message, frozen=True, gc=False):
+    """What a signal was made of. StrategyActor -> recorder, observers; only where somebody listens.
+
+    One entry a phase, in order: (id, end of the bar that passed it in UTC ns, its conditions, what it captured). A
+    condition is (text, values it saw by name); a value that is not known is NaN or ''.
+    """
+
+    signal_id: str
+    strategy: str
+    underlying: str
+    ts: int
+    phases: tuple[
+        tuple[
+            str,
+            int,
+            tuple[tuple[str, tuple[tuple[str, float | str | bool], ...]], ...],
+            tuple[tuple[str, float | str | bool], ...],
+        ],
+        ...,
+    ]
+
+
 class TradePlan(Message, frozen=True, gc=False):
     """Which contract, how much, at what prices. SelectorActor -> RiskActor.
 

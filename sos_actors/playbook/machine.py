@@ -57,6 +57,7 @@ class StrategyMachine:
         "_held",
         "_last",
         "_last_setup",
+        "_passed",
         "_phases",
         "_refused",
         "_stance",
@@ -78,6 +79,8 @@ class StrategyMachine:
         self._values: list[Any] = []
         self._last: tuple[Any, ...] = ()
         self._day: dt.date | None = None
+        #: By phase: all that was known at the bar that passed it.
+        self._passed: list[tuple[Any, ...]] = [()] * len(self._phases)
         self._today = 0
         self._last_setup = 0
         self._held = 0
@@ -155,6 +158,7 @@ class StrategyMachine:
                 for place, expression in phase.captures:
                     self._values[place] = expression(*given)
                 self._waited = 0
+                self._passed[self._at] = given
                 self._at += 1
                 return None if self._at < len(self._phases) else self._complete()
         except ArithmeticError as error:  # overflow, which no sane expression meets: say so and start over
@@ -306,6 +310,25 @@ class StrategyMachine:
             for condition in self._phases[number - 1].conditions
         }
 
+    def story(self) -> tuple[Any, ...]:
+        """Say what the setup just made was made of, as SignalExplained tells it; to be asked before the next bar."""
+        if self._stance is not None:
+            condition = self.strategy.definition.stance, (("stance", _plain(_safely(self._stance, self._last))),)
+            return (("STANCE", self._last[1].end, (condition,), ()),)
+        names = self.strategy.names
+        return tuple(
+            (
+                phase.id,
+                given[1].end,
+                tuple(
+                    (one.source, tuple((name, _plain(_safely(read, given))) for name, read in one.inputs))
+                    for one in phase.conditions
+                ),
+                tuple((names[place], _plain(given[3][place])) for place, _ in phase.captures),
+            )
+            for phase, given in zip(self._phases, self._passed, strict=True)
+        )
+
     def _captured(self) -> dict[str, float | str]:
         """Give what the phases passed so far have captured."""
         places = {place for phase in self._phases[: self._at] for place, _ in phase.captures}
@@ -317,6 +340,7 @@ class StrategyMachine:
             "phase": self._at,
             "waited": self._waited,
             "values": list(self._values),
+            "passed": list(self._passed),
             "standing": self.standing(),
             "declined": dict(self.declined),
         }
@@ -325,6 +349,7 @@ class StrategyMachine:
         """Take back what `state()` gave for the same strategy."""
         self._at, self._waited = state["phase"], state["waited"]
         self._values = list(state["values"])
+        self._passed = list(state["passed"])
         self._day = state["standing"].day
         self.take_up(state["standing"])
         self.declined = dict(state["declined"])
@@ -344,6 +369,11 @@ def _fault(sign: int, entry: float, stop: float | None, target: float | None) ->
     if target is not None and (target - entry) * sign <= 0:
         return f"the target {target:.2f} is on the wrong side of the entry {entry:.2f}"
     return ""
+
+
+def _plain(value: Any) -> float | str | bool:
+    """Give a value as a message may hold it."""
+    return value if isinstance(value, (str, bool, float)) else NAN if value is None else float(value)
 
 
 def _safely(expression: Any, given: tuple[Any, ...]) -> Any:

@@ -22,6 +22,10 @@ def print_status(data: Any, file: TextIO) -> None:
         if status.token_until:
             console.print(f"access token until {status.token_until}")
         console.print(f"equity {rupees(status.equity)}  cash {rupees(status.cash)}  realised {rupees(status.realised)}")
+        paused = [one for one in status.restrictions if one.strategy or one.underlying]
+        if paused:
+            said = (f"{one.strategy or 'all'} {one.underlying}".strip() + f" ({one.state})" for one in paused)
+            console.print("enters nothing: " + ", ".join(said))
         for difference in status.differences:
             console.print(f"DIFFERS FROM THE BROKER: {difference}", style="bold red")
         for title, table in _tables(status):

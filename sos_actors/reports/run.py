@@ -17,7 +17,19 @@ import msgspec
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_text
 from sos_actors.market.day import DataQuality
-from sos_actors.messages import AccountMarked, ActorBenched, ActorFailed, Fill, Refused, Signal, TradeClosed
+from sos_actors.messages import (
+    AccountMarked,
+    ActorBenched,
+    ActorFailed,
+    Fill,
+    Refused,
+    Signal,
+    SignalExplained,
+    SubmitOrder,
+    TradeClosed,
+    TradePlan,
+)
+from sos_actors.reports.decisions import Decision, decisions
 from sos_actors.reports.figures import (
     BREAKDOWNS,
     Session,
@@ -62,6 +74,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     trades: Sequence[TradeClosed] = ()
     refusals: Sequence[Refused] = ()
     signals: Sequence[Signal] = ()
+    explained: Sequence[SignalExplained] = ()
+    plans: Sequence[TradePlan] = ()
+    orders: Sequence[SubmitOrder] = ()
     marks: Sequence[AccountMarked] = ()
     fills: Sequence[Fill] = ()
     failed: Sequence[ActorFailed] = ()
@@ -72,7 +87,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a backtest's JSON holds, keys in this order. Money is rupees, times ISO text of India, no figure null."""
+    """What a backtest's JSON holds, keys in this order. Money is rupees, times ISO text of India, no figure null.
+
+    `decisions` says why each trade was made, by its intent_id.
+    """
 
     run_hash: str
     config_hash: str
@@ -87,6 +105,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     refusals: dict[str, int]
     data_quality: dict[str, Any]
     assumptions: dict[str, str]
+    decisions: dict[str, Decision] = {}
     timings: dict[str, float | None]
 
 
@@ -216,6 +235,14 @@ def run_result(record: RunRecord) -> RunResult:
         refusals=dict(sorted(reasons.items())),
         data_quality=_data_quality(record.quality),
         assumptions=dict(sorted(record.assumptions.items())),
+        decisions=decisions(
+            [trade.intent_id for trade in in_order(record.trades)],
+            record.signals,
+            record.explained,
+            record.plans,
+            record.orders,
+            record.fills,
+        ),
         timings={name: _number(seconds) for name, seconds in record.timings.items()},
     )
 

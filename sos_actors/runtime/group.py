@@ -229,6 +229,25 @@ class LiveTopic(Topic):
         with self._lock:
             super().remove(actor)
 
+    def overhear(self, note: Callable[[], bool]) -> None:
+        """Call `note()` at each publish from now on, until it says False or the subscribers change.
+
+        It must be quick and must not raise. What is published reaches who hears it as before.
+        """
+
+        def publish(message: Any) -> None:
+            if not note():
+                self.unhear()
+            self._made[1](message)
+
+        with self._lock:
+            self.publish = publish
+
+    def unhear(self) -> None:
+        """Publish as if nobody had overheard."""
+        with self._lock:
+            self.publish = self._made[1]
+
 
 def said_by(actor: Actor) -> dict[str, Any]:
     """Give what an actor says of itself; its mistake in saying so is not its death."""

@@ -29,8 +29,8 @@ from sos_actors.runtime.group import Group, LiveTopic, Look
 from sos_actors.runtime.live_clock import LiveClock
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.supervision import Directive
-from sos_actors.runtime.topics import Topic
-from sos_actors.runtime.tree import tree
+from sos_actors.runtime.topics import Port, Topic
+from sos_actors.runtime.tree import give_way, tree
 from sos_actors.runtime.walltime import WallTime
 from sos_actors.runtime.worker import OUTSIDE, Heard, Here, Worker
 
@@ -144,6 +144,12 @@ class LiveRuntime(Runtime):
     def members(self) -> list[tuple[str, Any]]:
         """Give path and entry of the whole cast, in the order of spawning."""
         return list(self._cast.items())
+
+    def with_ports(self, path: str, change: Callable[[Port], None]) -> None:
+        """Call `change` with every port of an actor while nobody restarts it; raises KeyError without one."""
+        with self._lock:
+            for port in self._cast[path].actor.ports.values():
+                change(port)
 
     def topics(self) -> list[Topic]:
         """Give every topic there is."""
@@ -315,6 +321,6 @@ class LiveRuntime(Runtime):
         if worker is not None and self.measured and worker.live:
             worker.group.stage(stage).add(self.monotonic() - worker.origin)
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self, breathe: Callable[[], None] = give_way) -> dict[str, Any]:
         """Say how groups, actors and stages are doing, as plain data; see runtime/tree.py."""
-        return tree(self)
+        return tree(self, breathe)

@@ -1,13 +1,13 @@
 """What the live stage says of itself, as plain data (numbers, strings, None) for whoever shows it.
 
-Nothing is asked of an actor: counters and histograms are read from outside while the groups work, a few actors at a
-time, so that a tick on its way does not wait for all of them.
+Nothing is asked of an actor: counters and histograms are read from outside while the groups work, actor by
+actor, so that a tick on its way does not wait for all of them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sos_actors.runtime.figures import Histogram, spread, summary
@@ -17,37 +17,46 @@ if TYPE_CHECKING:
     from sos_actors.runtime.group import Group
     from sos_actors.runtime.live import LiveRuntime
 
-#: So many actors are read at a time; then whoever waits for the interpreter has it.
-_AT_ONCE = 8
 #: How many instruments of a group are listed whose ticks were merged most.
 _TOP = 10
 
 
-def tree(runtime: LiveRuntime) -> dict[str, Any]:
+def give_way() -> None:
+    """Let whoever waits for the interpreter have it."""
+    time.sleep(0)
+
+
+def tree(runtime: LiveRuntime, breathe: Callable[[], None] = give_way) -> dict[str, Any]:
     """Give `now` (UTC ns), `groups`, `actors` (in the order of spawning), `stages` and `dead_letters`.
 
     Durations whose name ends in _ns are in nanoseconds, _s in seconds. An actor's `depth` is its group's: they share
     a mailbox. `age_s` is the real time since its last message, exact where times are taken, else to the second.
-    Latencies are None until something was measured.
+    Latencies are None until something was measured. `breathe` is called between any two actors: an observer that is in
+    no hurry can let the trading threads have the interpreter there.
     """
     busy = {group.name: _handling(runtime, group) for group in runtime.groups()}
     return {
         "now": runtime.clock.now,
         "groups": [_group(group, busy[group.name]) for group in runtime.groups()],
-        "actors": _actors(runtime, busy),
+        "actors": _actors(runtime, busy, breathe),
         "stages": _stages(runtime),
         "dead_letters": len(runtime.dead_letters),
     }
 
 
-def hearers(runtime: LiveRuntime) -> list[dict[str, Any]]:
-    """Say who hears which message, and how many of them came: `message`, `actor`, `topics` (keys), `handled`."""
+def hearers(runtime: LiveRuntime, breathe: Callable[[], None] = give_way) -> list[dict[str, Any]]:
+    """Say who hears which message, and how many of them came: `message`, `actor`, `topics` (keys), `handled`.
+
+    `breathe` is called between any two topics and actors.
+    """
     keys: dict[tuple[str, str], list[str]] = {}
     for topic in runtime.topics():
+        breathe()
         for _, port in topic.targets:
             keys.setdefault((port.actor.path, topic.kind.__name__), []).append(topic.key)
     found = []
     for path, member in runtime.members():
+        breathe()
         for kind, port in list(member.actor.ports.items()):
             heard = keys.get((path, kind.__name__), [])
             if heard or port.handled:
@@ -73,13 +82,14 @@ def _group(group: Group, busy: tuple[str, float]) -> dict[str, Any]:
     }
 
 
-def _actors(runtime: LiveRuntime, busy: dict[str, tuple[str, float]]) -> list[dict[str, Any]]:
+def _actors(
+    runtime: LiveRuntime, busy: dict[str, tuple[str, float]], breathe: Callable[[], None]
+) -> list[dict[str, Any]]:
     letters = runtime.dead_letters.by_path()
     groups = {group.name: group for group in runtime.groups()}
     found = []
-    for number, one in enumerate(runtime.stats()):
-        if not number % _AT_ONCE:
-            time.sleep(0)
+    for one in runtime.stats():
+        breathe()
         group = groups[one.group]
         handling, seconds = busy[one.group]
         working = handling == one.path

@@ -112,6 +112,10 @@ class RiskBook:
                 return breach
         return None
 
+    def restrictions(self) -> list[tuple[str, str, TradingState]]:
+        """Give who may not do everything: (strategy, underlying, state); both names empty is the whole account."""
+        return [(*scope, state) for scope, state in self._states.items()]
+
     def trading_state(self, strategy: str = "", underlying: str = "") -> TradingState:
         """Give the strictest of the account's, the strategy's and the underlying's state."""
         states = self._states
@@ -244,7 +248,7 @@ class RiskBook:
             sides=[(*key, ts) for key, ts in self._side_ts.items()],
             groups=[(name, g.strategy, g.underlying, g.direction, g.intents) for name, g in self._groups.items()],
             intents=[(intent_id, signal, *key) for intent_id, (signal, key) in self._intents.items()],
-            states=[(*scope, state) for scope, state in self._states.items()],
+            states=self.restrictions(),
         )
 
     def take_up(self, state: RiskState) -> None:

@@ -66,6 +66,8 @@ class Api:
             Route("/positions", "What is held", list[PositionView], lambda _: source.status().positions, {}),
             Route("/orders", "Orders at work", list[OrderView], lambda _: source.status().orders, {}),
             Route("/trades", "Round trips", list[s.TradeRow], lambda q: views.trade_rows(self.book(q)), _DAY),
+            Route("/why", "Why a trade was made: phases, conditions with their values, plan, orders, fills", s.Why,
+                  self.why, _DAY | {"trade": "its id, as /trades gives it"}),
             Route("/signals", "Signals, and refusals with reasons", list[s.SignalRow],
                   lambda q: views.signal_rows(self.book(q)), _DAY),
             Route("/performance", "What trading came to", s.Performance,
@@ -80,7 +82,13 @@ class Api:
                   _DAY | {"instrument": "its id; the first index when left out"}),
             Route("/structure", "Levels of an underlying", dict[str, Any], self.structure, day_and_name),
             Route("/strategies", "Where every one stands", list[s.StrategyView], lambda _: source.strategies(), {}),
-            Route("/sessions", "Stored days and runs", s.About, lambda _: self.about(), {}),
+            Route("/sessions", "What can be looked at: the session, stored days, runs", list[s.SessionRow],
+                  lambda _: self.sessions(), {}),
+            Route("/start-log", "What was logged at the start", list[str], lambda _: source.start_log(), {}),
+            Route("/instruments", "What a name, key or part of one means", list[dict[str, Any]],
+                  lambda q: source.find(_given(q, "find")), {"find": "e.g. NIFTY 25550 PE 20 JAN 26"}),
+            Route("/maintenance", "How long data is kept, and how the database was found", s.Maintenance,
+                  lambda _: source.maintenance(), {}),
             Route("/run", "The result of a stored run", RunResult, lambda q: source.run_result(_given(q, "run")),
                   {"run": "its name"}),
         ]  # fmt: skip
@@ -96,6 +104,16 @@ class Api:
     def about(self) -> s.About:
         """Say what is looked at."""
         return msgspec.structs.replace(self._source.about(), token_needed=self._token_needed)
+
+    def sessions(self) -> list[s.SessionRow]:
+        """List the running session (if any), the stored runs and the stored days, newest day first."""
+        about = self._source.about()
+        rows = [s.SessionRow(kind="run", name=name) for name in about.runs]
+        rows += [s.SessionRow(kind="day", name=day) for day in reversed(about.days)]
+        if about.kind != "result":
+            status = self._source.status()
+            rows.insert(0, s.SessionRow(kind=about.kind, name=status.session, detail=f"since {status.started}"))
+        return rows
 
     def book(self, query: Query) -> DayBook:
         """Give the book a query names."""
@@ -144,6 +162,19 @@ class Api:
         book = self.book(query)
         today = "day" not in query and "run" not in query
         return views.candles(name, book.bars.get(name, []), self._source.forming(name) if today else None)
+
+    def why(self, query: Query) -> s.Why:
+        """Say why a trade was made: what a run's result says of it, or what was seen of the day."""
+        book, trade_id, run = self.book(query), _given(query, "trade"), query.get("run", "")
+        trade = next((one for one in list(book.trades) if one.trade_id == trade_id), None)
+        if trade is None:
+            raise InputError(f"there is no trade '{trade_id}' on {book.day}")
+        row = views.trade_row(book, trade)
+        if run:
+            found = self._source.run_result(run).decisions.get(trade.intent_id)
+        else:
+            found = views.decision(book, trade.intent_id)
+        return s.Why(trade=row, decision=found)
 
     def structure(self, query: Query) -> dict[str, Any]:
         """Give the levels of an underlying."""
@@ -198,10 +229,12 @@ class Endpoints:
                 raise InputError(f"the order is not understood: {error}") from None
             about = await self._on_worker(self._source.about)
             what, now = f"{name} {wanted.strategy}", time.monotonic()
-            if about.real and not self._confirmations.good(wanted.confirm, what, now):
+            if about.real and name != "maintenance" and not self._confirmations.good(wanted.confirm, what, now):
                 effect = await self._on_worker(lambda: self._effect(name, wanted.strategy))
                 return answer(s.Fault(error=effect, confirm=self._confirmations.ask(what, now)), 409)
-            args = {"reason": wanted.reason} if name == "kill" else {"strategy": wanted.strategy}
+            args = {"kill": {"reason": wanted.reason}, "maintenance": {}}.get(name, {"strategy": wanted.strategy})
+            if name in {"stop", "start"} and not wanted.strategy:
+                raise InputError(f"{name}: name a strategy; `pause`, `resume` and `kill` are for all")
             logger.warning("web: {} {} ordered from {}", name, wanted.strategy or "all", request.remote)
             done = await self._on_worker(lambda: self._source.order(name, **args))
             return answer(s.Done(done=done))
@@ -212,7 +245,7 @@ class Endpoints:
         """Say what an order would do now, with real money."""
         status = self._source.status()
         held = [p for p in status.positions if strategy in {"", p.strategy}]
-        if name in {"kill", "flatten"}:
+        if name in {"kill", "flatten", "stop"}:
             what = f"closes {len(held)} position(s) with real orders"
             return f"{name}: {what}{' and stops all entries until resumed' if name == 'kill' else ''}. Send it again."
         return f"{name}: {strategy or 'the whole account'}, real money. Send it again."

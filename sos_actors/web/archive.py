@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sos_actors.errors import DataError, InputError
-from sos_actors.market.clocktime import SECOND_NS, ist_date
+from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date
 from sos_actors.market.day import BarColumns, ChainColumns, MarketDay
-from sos_actors.market.ids import option_id
+from sos_actors.market.ids import index_id, option_id
 from sos_actors.messages import (
     CHAIN_FIELDS,
     AccountMarked,
@@ -47,9 +47,12 @@ class Archive:
         load_day: LoadDay,
         snapshots: Snapshots,
         results: Mapping[str, RunResult] | None = None,
+        *,
+        rate: float = 0.0,
     ) -> None:
+        """`rate` (a year, continuously compounded) takes a chain's forward back to a spot on days without an index."""
         self._underlyings = tuple(underlyings)
-        self._days, self._load_day, self._snapshots = days, load_day, snapshots
+        self._days, self._load_day, self._snapshots, self._rate = days, load_day, snapshots, rate
         self._results = dict(results or {})
         self._trades = {name: [closed(row) for row in run.trades] for name, run in self._results.items()}
         self._books: OrderedDict[dt.date, DayBook] = OrderedDict()
@@ -115,6 +118,8 @@ class Archive:
                     _add(book, bars)
             for snapshot in self._snapshots(name, day):
                 book.add_chain(snapshot)
+            if index_id(name) not in book.bars:
+                _add(book, index_bars(name, book.chains.get(name, []), self._rate))
         if not book.bars:
             raise InputError(f"{day}: nothing is stored of this day; `ingest` brings days")
         return book
@@ -133,6 +138,18 @@ def bars_of(columns: BarColumns) -> list[Bar]:
         columns.close.tolist(), columns.volume.tolist(), columns.oi.tolist(), strict=True,
     )  # fmt: skip
     return [Bar(columns.instrument, start, start + step, o, h, lo, c, v, oi) for start, o, h, lo, c, v, oi in rows]
+
+
+def index_bars(underlying: str, chains: Iterable[ChainSnapshot], rate: float) -> list[Bar]:
+    """Give the index's minutes out of its chain, as the chain actor makes them where no bars of it are stored."""
+    bars: list[Bar] = []
+    for one in chains:
+        spot = round(one.forward * math.exp(-rate * one.years), 2)
+        if math.isfinite(spot):
+            opened = bars[-1].close if bars else spot
+            high, low = max(opened, spot), min(opened, spot)
+            bars.append(Bar(index_id(underlying), one.ts - MINUTE_NS, one.ts, opened, high, low, spot))
+    return bars
 
 
 def option_bars(chain: ChainColumns) -> Iterable[list[Bar]]:

@@ -7,15 +7,27 @@ a list's copy has a whole picture of a moment.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
+from typing import Any
 
+from sos_actors.market.clocktime import ist_date
 from sos_actors.messages import (
     AccountMarked,
+    ActorBenched,
+    ActorFailed,
+    AlertRaised,
     Bar,
     ChainSnapshot,
+    Fill,
     MarketStructure,
     OrderIntent,
+    Phase,
     Refused,
+    SessionPhase,
+    SetTradingState,
     Signal,
+    SignalExplained,
+    SubmitOrder,
     TradeClosed,
     TradePlan,
 )
@@ -31,6 +43,9 @@ class DayBook:
         self.structures: dict[str, MarketStructure] = {}
         self.plans: dict[str, TradePlan] = {}
         self.signals: list[Signal] = []
+        self.explained: list[SignalExplained] = []
+        self.orders: list[SubmitOrder] = []
+        self.fills: list[Fill] = []
         self.refusals: list[Refused] = []
         self.trades: list[TradeClosed] = []
         self.marks: list[AccountMarked] = []
@@ -63,3 +78,60 @@ class DayBook:
     def entered(self) -> set[str]:
         """Give the ids of the signals that led to an entry."""
         return {plan.signal_id for plan in list(self.plans.values())}
+
+
+class Diary:
+    """Writes what is heard into the book of the day; `book` is another one when a new day begins."""
+
+    def __init__(self) -> None:
+        self.book = DayBook()
+
+    def take(self, now: int, message: Any) -> None:
+        """Write a message heard at `now` (UTC ns) into the book; what it has no place for is left out."""
+        write = _PLACES.get(type(message))
+        if write is not None:
+            write(self, now, message)
+
+    def _on_phase(self, now: int, message: SessionPhase) -> None:
+        del now
+        if message.phase is Phase.PRE_OPEN and self.book.day != message.day:
+            self.book = DayBook(message.day)
+        self._note(message.ts, "session", message.phase.value.replace("_", " ").lower())
+
+    def _on_bar(self, now: int, message: Bar) -> None:
+        del now
+        if self.book.day is None or ist_date(message.start) == self.book.day:
+            self.book.add_bar(message)
+
+    def _on_state(self, now: int, message: SetTradingState) -> None:
+        what = f"{message.state.value}: {message.reason}"
+        self._note(now, message.strategy or message.underlying or "account", what)
+
+    def _note(self, ts: int, who: str, what: str) -> None:
+        self.book.events.append((ts, who, what))
+
+    def _on_structure(self, now: int, message: MarketStructure) -> None:
+        del now
+        self.book.structures[message.underlying] = message
+
+
+_PLACES: dict[type, Callable[[Diary, int, Any], None]] = {
+    SessionPhase: Diary._on_phase,
+    Bar: Diary._on_bar,
+    MarketStructure: Diary._on_structure,
+    SetTradingState: Diary._on_state,
+    ChainSnapshot: lambda diary, _, one: diary.book.add_chain(one),
+    OrderIntent: lambda diary, _, one: diary.book.add_intent(one),
+    Signal: lambda diary, _, one: diary.book.signals.append(one),
+    SignalExplained: lambda diary, _, one: diary.book.explained.append(one),
+    SubmitOrder: lambda diary, _, one: diary.book.orders.append(one),
+    Fill: lambda diary, _, one: diary.book.fills.append(one),
+    Refused: lambda diary, _, one: diary.book.refusals.append(one),
+    TradeClosed: lambda diary, _, one: diary.book.trades.append(one),
+    AccountMarked: lambda diary, _, one: diary.book.marks.append(one),
+    ActorFailed: lambda diary, _, one: diary._note(one.ts, one.path, f"failed on {one.message_type}: {one.error}"),
+    ActorBenched: lambda diary, _, one: diary._note(one.ts, one.path, f"benched: {one.reason}"),
+    AlertRaised: lambda diary, _, one: diary._note(one.ts, one.source, f"{one.level.value}: {one.text}"),
+}
+#: What a diary has a place for.
+WRITTEN = tuple(_PLACES)

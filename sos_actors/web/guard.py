@@ -21,11 +21,14 @@ API = "/api/v1"
 CONTROL_HEADER = "X-SOS-Control"
 #: Subprotocols of the stream: ours, and the one that carries the token, as a browser can set no other header there.
 PROTOCOL, TOKEN_PROTOCOL = "sos.v1", "sos.token."
-#: Nothing from elsewhere, no inline script. The chart library makes heat maps into pictures itself (data:) and writes
-#: style attributes; our own pages do neither.
+#: The two inline sheets of the chart library, by their hashes: an empty one it fills by script, and that of its maps,
+#: which no page uses. A version of it with other sheets works without them.
+_SHEETS = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
+#: Nothing from elsewhere, nothing inline but style attributes, which the chart library writes into its drawings; it
+#: makes heat maps into pictures itself (data:).
 POLICY = (
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    f"default-src 'self'; style-src 'self' {_SHEETS}; style-src-attr 'unsafe-inline'; img-src 'self' data:; "
+    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,

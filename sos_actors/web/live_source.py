@@ -4,45 +4,34 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from sos_actors.control.status import DaemonStatus
 from sos_actors.errors import InputError
-from sos_actors.runtime import LiveRuntime
-from sos_actors.runtime.tree import hearers
 from sos_actors.web.archive import Archive
 from sos_actors.web.daybook import DayBook
-from sos_actors.web.letters import letters_of
 from sos_actors.web.redact import redacted
-from sos_actors.web.schema import About, ActorState, ActorTree, Edge, StrategyView
+from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, StrategyView
 from sos_actors.web.source import ORDERS
+from sos_actors.web.stage import Stage
 
-#: Dead letters listed, of all and of one actor.
-_LETTERS = 50
 _MACHINE = (
     "phase", "phase_number", "phases", "bars_waited", "timeout", "captured", "waiting_for", "stance", "signals_today",
     "declined",
 )  # fmt: skip
 
 
-class Operations(Protocol):
-    """What may be asked of the daemon and what it may be told; see daemon/operations.py."""
+class Keeper(Protocol):
+    """Who looks after the market database; see upkeep.py."""
 
-    def status(self) -> DaemonStatus:
-        """Give the daemon at a glance."""
+    def state(self) -> Maintenance:
+        """Say how long data is kept and what the last look found."""
 
-    def kill(self, reason: str = ...) -> str:
-        """Stop trading and close everything."""
-
-    def flatten(self, strategy: str = ...) -> str:
-        """Close positions."""
-
-    def pause(self, strategy: str = ...) -> str:
-        """Let nothing be entered."""
-
-    def resume(self, strategy: str = ...) -> str:
-        """Undo a pause or a kill."""
+    def run(self) -> str:
+        """Look it over and delete what is too old; gives what was done, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +41,23 @@ class LiveParts:
     `secrets` are texts that must not leave wherever they stand: asked for anew each time, as tokens change.
     """
 
-    runtime: LiveRuntime
-    operations: Operations
-    book: Callable[[], DayBook]
+    stage: Stage
     underlyings: Sequence[str]
     config: Mapping[str, Any]
     archive: Archive | None = None
+    keeper: Keeper | None = None
     kind: str = "live"
     title: str = "SOS Actors"
     real: bool = False
     version: str = ""
-    secrets: Callable[[], Sequence[str]] = field(default=lambda: ())
+    secrets: Callable[[], Sequence[str]] = tuple
 
 
 class LiveSource:
     """Reads what the stage publishes. Nothing is put into an actor's mailbox but the orders of the operator."""
 
     def __init__(self, parts: LiveParts) -> None:
-        self._parts = parts
-        self._paused: set[str] = set()
+        self._parts, self._stage = parts, parts.stage
 
     def about(self) -> About:
         """Say what is looked at."""
@@ -79,22 +66,22 @@ class LiveSource:
         return About(
             kind=parts.kind,
             title=parts.title,
-            mode=parts.operations.status().mode,
+            mode=self._stage.status().mode,
             real=parts.real,
             underlyings=list(parts.underlyings),
             days=[] if archive is None else archive.days(),
             runs=[] if archive is None else archive.runs(),
-            day=str(parts.book().day or ""),
+            day=str(self._stage.book().day or ""),
             version=parts.version,
         )
 
     def status(self) -> DaemonStatus:
         """Give the daemon at a glance."""
-        return self._parts.operations.status()
+        return self._stage.status()
 
     def book(self, day: dt.date | None = None, run: str = "") -> DayBook:
         """Give today's book; of another day, or of a stored run, the archive's."""
-        today = self._parts.book()
+        today = self._stage.book()
         if not run and (day is None or day == today.day):
             return today
         if self._parts.archive is None:
@@ -103,64 +90,66 @@ class LiveSource:
 
     def forming(self, instrument: str) -> Any:
         """Give the bar being built, as the bar actor last said."""
-        return self._parts.runtime.snapshots.get(f"bar/{instrument}", {}).get("forming")
+        path = f"bar/{instrument}"
+        return self._stage.snapshots(path).get(path, {}).get("forming")
 
     def actors(self) -> ActorTree:
         """Give the cast, read from outside."""
-        tree = self._parts.runtime.tree()
+        tree = self._stage.tree()
         return ActorTree(
             now=tree["now"], groups=tree["groups"], actors=tree["actors"], stages=tree["stages"],
-            dead_letters=self._letters(), dead_letters_total=tree["dead_letters"],
+            dead_letters=self._clean(self._stage.letters()), dead_letters_total=tree["dead_letters"],
         )  # fmt: skip
 
     def actor(self, path: str) -> ActorState:
         """Give what an actor last published of itself."""
-        runtime = self._parts.runtime
-        if path not in set(runtime):
-            raise InputError(f"there is no actor '{path}'")
-        heard = [one for one in hearers(runtime) if one["actor"] == path]
+        stage = self._stage
+        messages = self._clean(stage.tail(path))
+        edges = self.edges()
         return ActorState(
             path=path,
-            state=redacted(runtime.snapshots.get(path, {}), self._parts.secrets()),
-            hears=sorted(heard, key=lambda one: -one["handled"]),
-            dead_letters=self._letters(path),
+            state=self._clean(stage.snapshots(path).get(path, {})),
+            hears=[one for one in edges if one.actor == path],
+            tells=[one for one in edges if path in one.senders],
+            messages=messages,
+            dead_letters=self._clean(stage.letters(path)),
         )
 
     def edges(self) -> list[Edge]:
-        """Say who hears what, the busiest first."""
-        found = [Edge(**one) for one in hearers(self._parts.runtime)]
+        """Say who hears what from whom, the busiest first."""
+        found = [msgspec.convert(one, Edge) for one in self._stage.hearers()]
         return sorted(found, key=lambda edge: (-edge.handled, edge.actor, edge.message))
 
     def strategies(self) -> list[StrategyView]:
         """Say where every strategy stands, and what it made today."""
-        runtime, book = self._parts.runtime, self._parts.book()
-        positions = self.status().positions
-        views = []
-        for one in runtime.stats():
-            if not one.path.startswith("strategy/"):
+        book, status, views = self._stage.book(), self._stage.status(), []
+        said = self._stage.snapshots("strategy/")
+        for one in self._stage.tree()["actors"]:
+            if not one["path"].startswith("strategy/"):
                 continue
-            said = runtime.snapshots.get(one.path, {})
-            _, underlying, name = one.path.split("/", 2)
+            _, underlying, name = one["path"].split("/", 2)
+            held = {one.underlying for one in status.restrictions if one.strategy in {"", name}}
             trades = [t for t in list(book.trades) if t.strategy == name and t.underlying == underlying]
-            told = {key: said[key] for key in _MACHINE if key in said}
+            told = {key: value for key, value in said.get(one["path"], {}).items() if key in _MACHINE}
             views.append(
                 StrategyView(
-                    path=one.path,
+                    path=one["path"],
                     strategy=name,
                     underlying=underlying,
-                    state="benched" if one.benched else "stopped" if one.stopped else "on",
-                    paused=name in self._paused or "" in self._paused,
+                    state=one["state"] if one["state"] in {"benched", "stopped"} else "on",
+                    paused="" in held or underlying in held,
                     trades=len(trades),
                     net=sum(trade.net_paise for trade in trades) / 100,
-                    unrealised=sum(p.unrealised or 0.0 for p in positions if p.strategy == name),
+                    unrealised=sum(p.unrealised or 0.0 for p in status.positions
+                                   if p.strategy == name and f"|{underlying}|" in p.instrument),
                     **told,
                 )
-            )
+            )  # fmt: skip
         return views
 
     def config(self) -> Any:
         """Give the configuration without secrets."""
-        return redacted(self._parts.config, self._parts.secrets())
+        return self._clean(self._parts.config)
 
     def run_result(self, run: str) -> Any:
         """Give a stored run's result."""
@@ -168,17 +157,31 @@ class LiveSource:
             raise InputError("there are no stored runs here")
         return self._parts.archive.result(run)
 
+    def find(self, text: str) -> list[dict[str, Any]]:
+        """Give the instruments a text means."""
+        return self._stage.find(text)
+
+    def start_log(self) -> list[str]:
+        """Give what was logged at the start."""
+        found: list[str] = self._clean(self._stage.start_log())
+        return found
+
+    def maintenance(self) -> Maintenance:
+        """Say how long data is kept and how the database was found."""
+        return self._keeper().state()
+
     def order(self, name: str, **args: str) -> str:
-        """Send a control message."""
+        """Send a control message, or look after the database."""
         if name not in ORDERS:
             raise InputError(f"'{name}' is no order: there are {', '.join(ORDERS)}")
-        done: str = getattr(self._parts.operations, name)(**{key: value for key, value in args.items() if value})
-        strategy = args.get("strategy", "")
-        if name in {"pause", "kill"}:
-            self._paused.add(strategy)
-        elif name == "resume":
-            self._paused.discard(strategy)
-        return done
+        if name == "maintenance":
+            return self._keeper().run()
+        return self._stage.order(name, **{key: value for key, value in args.items() if value})
 
-    def _letters(self, path: str = "") -> list[dict[str, Any]]:
-        return letters_of(self._parts.runtime.dead_letters, self._parts.secrets(), path=path, most=_LETTERS)
+    def _keeper(self) -> Keeper:
+        if self._parts.keeper is None:
+            raise InputError("there is no market database here to look after")
+        return self._parts.keeper
+
+    def _clean(self, value: Any) -> Any:
+        return redacted(value, self._parts.secrets())

@@ -17,6 +17,9 @@ _ORDERS = {
     "flatten": "Close the positions of a strategy, or all",
     "pause": "Let a strategy, or all, enter nothing more",
     "resume": "Undo a pause or a kill",
+    "stop": "Let a strategy enter nothing more and close what it holds",
+    "start": "Let a stopped or paused strategy enter again",
+    "maintenance": "Check the market database and delete what is older than is kept",
 }
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sos_actors.control.status import DaemonStatus
 from sos_actors.errors import InputError
+from sos_actors.market.instruments import Instrument
 from sos_actors.web.archive import Archive
 from sos_actors.web.daybook import DayBook
+from sos_actors.web.live_source import Keeper
 from sos_actors.web.redact import redacted
-from sos_actors.web.schema import About, ActorState, ActorTree, Edge, StrategyView
+from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, StrategyView
+from sos_actors.web.stage import resolved
 from sos_actors.web.views import clock
 
 
@@ -19,10 +22,18 @@ class ResultSource:
     """Shows an archive."""
 
     def __init__(
-        self, archive: Archive, underlyings: Sequence[str], config: Mapping[str, Any], version: str = ""
+        self,
+        archive: Archive,
+        underlyings: Sequence[str],
+        config: Mapping[str, Any],
+        version: str = "",
+        *,
+        find: Callable[[str], Sequence[Instrument]] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
+        """`find` gives what a text means among the instruments of the last file kept; `keeper` minds the database."""
         self._archive, self._underlyings, self._config = archive, tuple(underlyings), config
-        self._version = version
+        self._version, self._find, self._keeper = version, find, keeper
 
     def about(self) -> About:
         """Say what is looked at."""
@@ -95,7 +106,23 @@ class ResultSource:
         """Give a stored run's result."""
         return self._archive.result(run)
 
+    def find(self, text: str) -> list[dict[str, Any]]:
+        """Give the instruments a text means."""
+        return resolved(self._find, text)
+
+    def start_log(self) -> list[str]:
+        """Nothing was started."""
+        return []
+
+    def maintenance(self) -> Maintenance:
+        """Say how long data is kept and how the database was found."""
+        if self._keeper is None:
+            raise InputError("the market database is not looked after here")
+        return self._keeper.state()
+
     def order(self, name: str, **args: str) -> str:
-        """Take none."""
+        """Look after the database; take no other order."""
         del args
+        if name == "maintenance" and self._keeper is not None:
+            return self._keeper.run()
         raise InputError(f"{name}: nothing runs here: this shows what is stored")

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.reports.decisions import Decision
+
 Number = float | None
 
 
@@ -133,6 +135,13 @@ class TradeRow(msgspec.Struct, frozen=True, kw_only=True):
     mfe: Number = None
 
 
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """A trade and the decision behind it; null where nothing of it was recorded."""
+
+    trade: TradeRow
+    decision: Decision | None = None
+
+
 class OpenRow(msgspec.Struct, frozen=True, kw_only=True):
     """An entry that has not been closed: where the plan wanted in and out."""
 
@@ -206,22 +215,32 @@ class ActorTree(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters_total: int
 
 
-class ActorState(msgspec.Struct, frozen=True, kw_only=True):
-    """What one actor last said of itself, whom it hears, and what failed there."""
-
-    path: str
-    state: dict[str, Any]
-    hears: list[dict[str, Any]]
-    dead_letters: list[dict[str, Any]]
-
-
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
-    """One actor hears one kind of message: on how many topics, and how many came."""
+    """One actor hears one kind of message: on how many topics, and how many came in all.
+
+    `senders` says who published them and how often, counted while somebody asks, and of a busy topic only so long that
+    its senders are known; empty where none came in that time, or where they are told, not published.
+    """
 
     message: str
     actor: str
     topics: list[str]
     handled: int
+    senders: dict[str, int] = {}
+
+
+class ActorState(msgspec.Struct, frozen=True, kw_only=True):
+    """What one actor last said of itself, whom it hears and tells, its last messages, and what failed there.
+
+    `messages` are those that came since somebody looks at this actor, newest first: ask again to see them.
+    """
+
+    path: str
+    state: dict[str, Any]
+    hears: list[Edge]
+    tells: list[Edge]
+    messages: list[dict[str, Any]]
+    dead_letters: list[dict[str, Any]]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,3 +255,18 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     """What the order did, in words."""
 
     done: str
+
+
+class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
+    """How long market data is kept (days, 0 for ever), and what the last look over the database found."""
+
+    keep_days: dict[str, int]
+    last: dict[str, Any] | None = None
+
+
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that can be looked at: the running session, a stored day, a stored run."""
+
+    kind: str
+    name: str
+    detail: str = ""

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from sos_actors.control.status import DaemonStatus
 from sos_actors.web.daybook import DayBook
-from sos_actors.web.schema import About, ActorState, ActorTree, Edge, StrategyView
+from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, StrategyView
 
 #: Orders a source may take, by the name they are asked for.
-ORDERS = ("kill", "flatten", "pause", "resume")
+ORDERS = ("kill", "flatten", "pause", "resume", "stop", "start", "maintenance")
 
 
 class Source(Protocol):
@@ -48,6 +48,15 @@ class Source(Protocol):
 
     def run_result(self, run: str) -> Any:
         """Give a stored run's result."""
+
+    def find(self, text: str) -> list[dict[str, Any]]:
+        """Give the instruments a text means."""
+
+    def start_log(self) -> list[str]:
+        """Give what was logged at the start."""
+
+    def maintenance(self) -> Maintenance:
+        """Say how long data is kept and how the database was found."""
 
     def order(self, name: str, **args: str) -> str:
         """Do one of ORDERS; gives what was done, in words."""

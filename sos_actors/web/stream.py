@@ -90,8 +90,9 @@ class Hub:
         if len(self._clients) >= self._settings.clients:
             return answer(Fault(error="too many streams are open"), 503)
         socket = web.WebSocketResponse(
-            protocols=(PROTOCOL,), heartbeat=20.0, max_msg_size=_LONGEST, compress=True, timeout=_SEND_S
-        )
+            protocols=(PROTOCOL,), heartbeat=20.0, max_msg_size=_LONGEST, timeout=_SEND_S,
+            compress=not self._settings.local,  # within a machine it costs more than it saves
+        )  # fmt: skip
         await socket.prepare(request)
         client = _Client(socket, self._settings.queue)
         self._clients[client] = None
@@ -175,7 +176,7 @@ class Hub:
             if message is None:
                 return
             try:
-                await asyncio.wait_for(client.socket.send_str(message.decode()), _SEND_S)
+                await asyncio.wait_for(client.socket.send_frame(message, WSMsgType.TEXT), _SEND_S)
             except (TimeoutError, ConnectionError, RuntimeError):
                 self._cut(client)
                 return

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sos_actors.market.clocktime import ist_text
 from sos_actors.market.ids import option_id
 from sos_actors.messages import CE, PE, Bar, Buildup, ChainSnapshot, Right, TradeClosed
+from sos_actors.reports.decisions import Decision, decisions
 from sos_actors.reports.figures import breakdown, r_multiple, trade_figures
 from sos_actors.reports.run import written
 from sos_actors.web.daybook import DayBook
@@ -197,6 +198,15 @@ def trade_row(book: DayBook, trade: TradeClosed) -> TradeRow:
         stop=known(stop), target=None if plan is None else known(plan.target), mae=known(trade.mae),
         mfe=known(trade.mfe),
     )  # fmt: skip
+
+
+def decision(book: DayBook, intent_id: str) -> Decision | None:
+    """Give the decision behind an intent, as far as the day's book holds it; None where it holds nothing of it."""
+    plan = book.plans.get(intent_id)
+    plans = [] if plan is None else [plan]
+    orders, fills = list(book.orders), list(book.fills)
+    found = decisions([intent_id], list(book.signals), list(book.explained), plans, orders, fills)[intent_id]
+    return found if plans or found.orders else None
 
 
 def open_rows(book: DayBook, held: Collection[str]) -> list[OpenRow]:

@@ -27,6 +27,7 @@ KEYS = [
     "refusals",
     "data_quality",
     "assumptions",
+    "decisions",
     "timings",
 ]
 

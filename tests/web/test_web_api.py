@@ -22,7 +22,7 @@ def until(condition, seconds=30.0):
 
 def test_every_question_is_answered(ask, source):
     for route in Api(source).routes():
-        if route.path in {"/run", "/actor"}:
+        if route.path in {"/run", "/actor", "/instruments", "/maintenance", "/why"}:
             continue
         assert ask.get(route.path) is not None, route.path
 
@@ -138,7 +138,7 @@ def test_pause_and_resume_reach_risk(ask, rehearsal):
     assert status == 200, said
     assert name in said["done"]
     assert next(one for one in ask.get("/strategies") if one["strategy"] == name)["paused"]
-    until(lambda: any("REDUCING" in what for _, who, what in rehearsal.book().events if who == name))
+    until(lambda: any("REDUCING" in what for _, who, what in rehearsal.seen.book().events if who == name))
     assert ask.order("resume", {"strategy": name})[0] == 200
     assert not next(one for one in ask.get("/strategies") if one["strategy"] == name)["paused"]
 
@@ -192,7 +192,7 @@ def test_headers_of_every_answer(ask):
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "Access-Control-Allow-Origin" not in headers
     assert "default-src 'self'" in POLICY
-    assert "unsafe" not in POLICY.replace("style-src 'self' 'unsafe-inline'", "")
+    assert "unsafe" not in POLICY.replace("style-src-attr 'unsafe-inline'", "")
 
 
 def test_foreign_host_names_are_turned_away(ask):

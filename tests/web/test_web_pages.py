@@ -21,7 +21,7 @@ def window(browser, server, window_of):
 def test_now_shows_market_and_trading(window, ask):
     page = window.open("now")
     page.wait_for_selector("#index-chart .trace.boxes, #index-chart .cartesianlayer path.box")
-    page.wait_for_selector("#equity-chart .js-line")
+    page.locator("#equity-chart .js-line").nth(1).wait_for()
     page.wait_for_selector("#signals tbody tr")
     chain = ask.get("/chain")
     tiles = page.inner_text("#tiles")

@@ -13,6 +13,7 @@ import msgspec
 from sos_actors.config import Config
 from sos_actors.web.live_source import LiveParts, LiveSource
 from sos_actors.web.settings import WebSettings
+from sos_actors.web.stage import LocalStage
 
 TOKEN = "T" * 43
 PLANTED = "planted-broker-token-4711"
@@ -50,7 +51,7 @@ def source_of(rehearsal, *, real=False):
     config["upstox"]["access_token"] = PLANTED
     return LiveSource(
         LiveParts(
-            runtime=rehearsal.runtime, operations=rehearsal.operations, book=rehearsal.book,
+            stage=LocalStage(rehearsal.runtime, rehearsal.operations, rehearsal.seen.book),
             underlyings=rehearsal.underlyings, config=config, kind="demo", real=real, secrets=lambda: [PLANTED],
         )
     )  # fmt: skip
@@ -100,5 +101,5 @@ class Window:
     def end(self):
         """Close it; nothing may have gone wrong, and nothing may have been fetched from anywhere else."""
         self.context.close()
-        assert not self.faults
+        assert not self.faults, self.faults
         assert self.asked <= {self.address, "data:"}

@@ -70,6 +70,7 @@ function header({ clock, status, error }) {
 const effects = {
   kill: (held) => [`Nothing is entered any more, and ${held} is closed at the market.`, "It stays so until trading is resumed."],
   flatten: (held) => [`${held[0].toUpperCase()}${held.slice(1)} is closed at the market. Strategies may enter again afterwards.`],
+  stop: (held) => [`It enters nothing more, and ${held} is closed at the market.`],
   pause: () => ["Nothing new is entered; what is open is managed to its end."],
   resume: () => ["Entries are allowed again."],
 };
@@ -78,7 +79,7 @@ async function give(name, strategy = "") {
   const open = positions.reduce((sum, one) => sum + (one.unrealised ?? 0), 0);
   const held = positions.length ? `${positions.length} position${positions.length > 1 ? "s" : ""} (open result ${signed(open, 0)} rupees)` : "nothing (no position is open)";
   const title = `${name[0].toUpperCase()}${name.slice(1)} ${strategy || (name === "kill" ? "" : "everything")}`.trim();
-  const dangerous = name === "kill" || name === "flatten";
+  const dangerous = ["kill", "flatten", "stop"].includes(name);
   const sure = await ask(title + "?", effects[name](held).map((text) => el("p", {}, text)), title, { danger: dangerous, focus: "#confirm" });
   if (!sure) return;
   try {

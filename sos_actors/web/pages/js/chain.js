@@ -67,7 +67,7 @@ export function open(page, frame) {
     if (minute) load(); else frame.again();
   }
   function drawAll() {
-    when.textContent = `${chain.at.slice(0, 16)} IST · expiry ${chain.expiry} (${number(chain.days_to_expiry, 2)} days)${minute ? " · stored minute" : ""}${chain.missing.length ? " · not known: " + chain.missing.join(", ") : ""}`;
+    when.textContent = `${chain.at.slice(0, 16)} IST · expiry ${chain.expiry} (${number(chain.days_to_expiry, 2)} days)${minute ? " · stored minute" : ""}${chain.missing.length ? " · not known: " + chain.missing.map(words).join(", ") : ""}`;
     live.disabled = !minute;
     drawTiles();
     drawTable();
@@ -77,10 +77,10 @@ export function open(page, frame) {
   function drawTiles() {
     const f = chain.figures;
     fill(tiles,
-      tile("Spot", number(f.spot), "", `forward ${number(f.forward)}`), tile("PCR", number(f.pcr), "", `velocity ${signed(f.pcr_velocity, 3)}`), tile("PCR by volume", number(f.pcr_volume), "", `by OI change ${number(f.pcr_oi_change)}`),
+      tile("Spot", number(f.spot), "", `fwd ${number(f.forward)}`, "below: the forward"), tile("PCR", number(f.pcr), "", `velocity ${signed(f.pcr_velocity, 3)}`), tile("PCR by volume", number(f.pcr_volume), "", `by ΔOI ${number(f.pcr_oi_change)}`),
       tile("ATM IV", percent(f.atm_iv), "", f.iv_rank === null ? `skew ${signed(f.iv_skew === null ? null : 100 * f.iv_skew, 1)}` : `rank ${number(f.iv_rank, 0)}`), tile("Straddle", number(f.straddle, 1), "", `strike ${whole(f.atm_strike)}`),
       tile("Max pain", whole(f.max_pain), "", f.spot && f.max_pain ? `${signed(f.max_pain - f.spot, 0)} from spot` : ""), tile("Call wall", whole(f.oi_wall_above), "bad", `calls ${short(f.ce_oi)}`), tile("Put wall", whole(f.oi_wall_below), "good", `puts ${short(f.pe_oi)}`),
-      tile("Gamma exposure", short(f.gamma_exposure), sign(f.gamma_exposure), f.gamma_flip === null ? "no flip near" : `flips at ${whole(f.gamma_flip)}`), tile("Regime", words(f.regime), "words", f.smart_trend || "trend not known"),
+      tile("Gamma exp.", short(f.gamma_exposure), sign(f.gamma_exposure), f.gamma_flip === null ? "no flip near" : `flips at ${whole(f.gamma_flip)}`), tile("Regime", words(f.regime), "words", f.smart_trend || "trend not known"),
     );
   }
   function drawTable() {
@@ -90,12 +90,12 @@ export function open(page, frame) {
     const load = (row, side) => el("span", {}, el("i", { share: (row.oi ?? 0) / most }), short(row.oi));
     const mark = (row) => { const [text, kind] = BUILDUP[row.buildup] ?? ["", ""]; return el("b", { class: kind, title: row.buildup }, text); };
     const greek = (name, digits) => [name[0], (row) => number(row[name[1]], digits)];
-    const columns = [["", mark], ["OI", (row, side) => load(row, side), "load"], ["ΔOI", (row) => short(row.oi_change), (row) => sign(row.oi_change)], ["Volume", (row) => short(row.volume), "wide-only"],
-      ["IV", (row) => percent(row.iv)], greek(["Δ", "delta"], 2), [...greek(["Γ", "gamma"], 4), "wide-only"], [...greek(["Θ/day", "theta"], 1), "wide-only"], [...greek(["Vega", "vega"], 1), "wide-only"], ["Price", (row) => number(row.price)]];
+    const columns = [["", mark, "wide-only"], ["OI", (row, side) => load(row, side), "load"], ["ΔOI", (row) => short(row.oi_change), (row) => sign(row.oi_change)], ["Volume", (row) => short(row.volume), "wide-only"],
+      ["IV", (row) => percent(row.iv), "wide-only"], [...greek(["Δ", "delta"], 2), "wide-only"], [...greek(["Γ", "gamma"], 4), "wide-only"], [...greek(["Θ/day", "theta"], 1), "wide-only"], [...greek(["Vega", "vega"], 1), "wide-only"], ["Price", (row) => number(row.price)]];
     const heads = (list) => list.map(([name, , kind]) => el("th", { class: typeof kind === "string" ? kind : "" }, name));
     const cells = (list, row, side, itm) => list.map(([name, cell, kind]) => el("td", { class: `${side} ${itm ? "itm" : ""} ${typeof kind === "function" ? kind(row) : kind ?? ""} ${name === "Price" ? "strong" : ""}` }, cell(row, side)));
     const mirrored = [...columns].reverse();
-    const span = columns.length;
+    const span = innerWidth <= 760 ? columns.filter(([, , kind]) => kind !== "wide-only").length : columns.length;
     const note = (strike) => [[f.max_pain, "MP"], [f.oi_wall_above, "CW"], [f.oi_wall_below, "PW"]].filter(([at]) => at === strike).map(([, text]) => el("span", { class: "mark", title: { MP: "max pain", CW: "call wall", PW: "put wall" }[text] }, text));
     const body = places.map((place) => {
       const strike = chain.strikes[place];
@@ -120,12 +120,12 @@ export function open(page, frame) {
     });
   }
   function drawProfile() {
-    const rows = near();
-    const bars = (side, role, name) => ({ type: "bar", name, x: rows.map(([strike]) => strike), y: rows.map(([, place]) => side[place].oi), marker: { color: colour(role), opacity: 0.75 }, hovertemplate: `%{x:,.0f} ${name} %{y:,.0f}<extra></extra>` });
+    const rows = near(), [size, unit] = scale(Math.max(0, ...rows.flatMap(([, place]) => [chain.calls[place].oi, chain.puts[place].oi])));
+    const bars = (side, role, name) => ({ type: "bar", name, x: rows.map(([strike]) => strike), y: rows.map(([, place]) => side[place].oi === null ? null : side[place].oi / size), marker: { color: colour(role), opacity: 0.75 }, hovertemplate: `%{x:,.0f} ${name} %{y:,.2f}${unit}<extra></extra>` });
     draw(charts.profile, () => {
       const lines = uprights();
       return { data: [bars(chain.calls, "bad", "calls"), bars(chain.puts, "good", "puts")],
-        layout: { barmode: "group", bargap: 0.15, shapes: lines.map(([shape]) => shape), annotations: lines.map(([, text]) => text), showlegend: true, legend: { orientation: "h", x: 0, y: -0.12, yanchor: "top" }, xaxis: { tickformat: ",.0f", nticks: 6 }, yaxis: { tickformat: "~s", nticks: 5 } } };
+        layout: { barmode: "group", bargap: 0.15, shapes: lines.map(([shape]) => shape), annotations: lines.map(([, text]) => text), showlegend: true, legend: { orientation: "h", x: 0, y: -0.12, yanchor: "top" }, xaxis: { tickformat: ",.0f", nticks: 6 }, yaxis: { ticksuffix: unit, nticks: 5 } } };
     });
   }
   async function heat() {
@@ -135,18 +135,23 @@ export function open(page, frame) {
     const flat = found.values.flat().filter((value) => value !== null).map(Math.abs).sort((a, b) => a - b);
     const top = flat.length ? flat[Math.floor(flat.length * 0.985)] || flat.at(-1) : 1;
     const bottom = field === "iv" && flat.length ? flat[Math.floor(flat.length * 0.01)] : 0;
+    const [size, unit] = field === "iv" ? [1, ""] : scale(top);
     const both = field === "oi_change" || (field === "gamma" && right === "BOTH");
     draw(charts.heat, () => ({
       data: [
-        { type: "heatmap", x: found.ts.map(moment), y: found.strikes, z: found.values, zmin: both ? -top : bottom, zmax: top, zmid: both ? 0 : undefined, hoverongaps: false,
+        { type: "heatmap", x: found.ts.map(moment), y: found.strikes, z: found.values.map((row) => row.map((value) => value === null ? null : value / size)), zmin: both ? -top / size : bottom / size, zmax: top / size, zmid: both ? 0 : undefined, hoverongaps: false,
           colorscale: both ? [[0, colour("bad")], [0.5, colour("card")], [1, colour("good")]] : [[0, colour("card")], [0.5, colour("line")], [1, colour("violet")]],
-          colorbar: { thickness: 10, outlinewidth: 0, tickformat: field === "iv" ? ".0%" : "~s", len: 0.9 }, hovertemplate: `%{x}<br>%{y:,.0f}: %{z:${field === "iv" ? ".1%" : ",.4~s"}}<extra></extra>` },
+          colorbar: { thickness: 10, outlinewidth: 0, tickformat: field === "iv" ? ".0%" : "", ticksuffix: unit, len: 0.9 }, hovertemplate: `%{x}<br>%{y:,.0f}: %{z:${field === "iv" ? ".1%" : ",.2f"}}${unit}<extra></extra>` },
         { type: "scatter", mode: "lines", x: found.ts.map(moment), y: found.spot, line: { color: colour("ink"), width: 1.4 }, hoverinfo: "skip" },
       ],
       layout: { xaxis: timeAxis({ nticks: 14, showgrid: false }), yaxis: { tickformat: ",.0f", nticks: 12, showgrid: false }, uirevision: field },
     }));
   }
   return view;
+}
+// What figures of this size are counted in on an axis: crore, lakh or thousand.
+function scale(top) {
+  return top >= 1e7 ? [1e7, " Cr"] : top >= 1e5 ? [1e5, " L"] : top >= 1e4 ? [1e3, " k"] : [1, ""];
 }
 function legend() {
   return el("span", { class: "legend" }, Object.entries(BUILDUP).map(([name, [text, kind]]) => el("span", {}, el("b", { class: kind }, text), " ", name.toLowerCase())));

@@ -68,7 +68,7 @@ export function merged(wanted, gap) {
   const out = [];
   for (const [value, name, role, dash] of sorted) {
     const last = out.at(-1);
-    if (last && value - last.top < gap) { last.name += " · " + name; last.top = value; last.lines.push([value, role, dash]); }
+    if (last && value - last.top < gap) { if (!last.name.split(" · ").includes(name)) last.name += " · " + name; last.top = value; last.lines.push([value, role, dash]); }
     else out.push({ top: value, name, role, lines: [[value, role, dash]] });
   }
   return levels(...out.flatMap((one) => one.lines.map(([value, role, dash], place) => {

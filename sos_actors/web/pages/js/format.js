@@ -1,5 +1,6 @@
 // How figures and times are written: Indian digit groups, India Standard Time, '-' where nothing is known.
 export const NOTHING = "–";
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const IST_MS = 19800000;
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
@@ -43,8 +44,7 @@ export function age(seconds) {
 export function contract(id) {
   const [, kind, name, expiry, strike, right] = id.split("|");
   if (kind === "INDEX") return name;
-  const day = expiry ? new Date(expiry + "T00:00:00Z") : null;
-  const text = day ? day.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" }) : "";
+  const text = expiry ? `${Number(expiry.slice(8))} ${MONTHS[Number(expiry.slice(5, 7)) - 1]}` : "";
   return kind === "OPT" ? `${name} ${strike} ${right} ${text}` : `${name} FUT ${text}`;
 }
 export const words = (text) => (text ?? "").replaceAll("_", " ").toLowerCase();

@@ -3,6 +3,7 @@ import { candles, candleTrace, colour, draw, priceAxis, timeAxis } from "./draw.
 import { clock, contract, moment, number, percent, sign, signed, span, whole, words } from "./format.js";
 import { get } from "./net.js";
 import { card, el, empty, fill, notice, table, tile } from "./ui.js";
+import { told } from "./why.js";
 
 export function open(page, frame) {
   const { runs, days } = frame.about;
@@ -13,7 +14,7 @@ export function open(page, frame) {
   const dayPick = select("day", "day", () => { day = dayPick.value; loadDay(); });
   const picks = Object.fromEntries(Object.keys(filters).map((name) => [name, select(`by-${name}`, name, () => { filters[name] = picks[name].value; chosen = null; drawDay(); })]));
   const step = (by) => { const at = Math.max(0, Math.min(dayPick.options.length - 1, dayPick.selectedIndex + by)); dayPick.selectedIndex = at; day = dayPick.value; loadDay(); };
-  const tiles = el("div", { class: "tiles" }), list = el("div", { class: "scroll high", id: "history-trades" }), detail = el("div", { id: "trade" });
+  const tiles = el("div", { class: "tiles" }), list = el("div", { class: "scroll high", id: "history-trades" }), detail = el("div", { id: "trade" }), reasons = el("div", { id: "why" });
   const charts = Object.fromEntries(["days", "day", "trade"].map((name) => [name, el("div", { class: `chart ${name === "days" ? "low" : name === "day" ? "tall" : ""}`, id: `history-${name}` })]));
   const heading = el("h2", {}, "The day");
   runPick.append(...runs.map((name) => el("option", { value: name }, name)));
@@ -24,7 +25,8 @@ export function open(page, frame) {
     tiles,
     runs.length ? el("div", { class: "grid" }, card("w12", "Every day of the run", el("small", { class: "about" }, "net result, rupees; a click opens the day"), charts.days)) : "",
     el("div", { class: "grid" }, el("section", { class: "card w8" }, el("header", {}, heading, el("small", { class: "about" }, "▲▼ entries · ✕ exits; click a trade below")), charts.day), card("w4", "The trade", [], detail, charts.trade)),
-    el("div", { class: "grid" }, card("w12", "Trades of the day", [], list)));
+    el("div", { class: "grid" }, card("w12", "Trades of the day", [], list)),
+    el("div", { class: "grid" }, card("w12", "Why", el("small", { class: "about" }, "what the signal was made of, the plan, the orders"), reasons)));
   const fail = (error) => { notice(error.message, "fail"); return null; };
   fill(detail, empty("Click a trade, or step through them with the arrow keys."));
 
@@ -52,6 +54,7 @@ export function open(page, frame) {
     } catch (error) { return fail(error); }
     for (const name of Object.keys(filters)) options(name);
     fill(detail, empty("Click a trade, or step through them with the arrow keys."));
+    fill(reasons, empty("Click a trade above to see why it was made."));
     if (charts.trade.data) globalThis.Plotly.purge(charts.trade);
     drawDay();
   }
@@ -76,7 +79,7 @@ export function open(page, frame) {
   function drawDays(offered, nets) {
     draw(charts.days, () => ({
       data: [{ type: "bar", x: offered, y: offered.map((one) => nets[one] ?? 0), marker: { color: offered.map((one) => colour((nets[one] ?? 0) >= 0 ? "good" : "bad")) }, hovertemplate: "%{x}<br>%{y:,.0f}<extra></extra>" }],
-      layout: { xaxis: { type: "category", nticks: 12 }, yaxis: priceAxis({ nticks: 5, tickformat: "~s" }), bargap: 0.25 },
+      layout: { xaxis: { type: "category", nticks: 12 }, yaxis: priceAxis({ nticks: 5 }), bargap: offered.length < 12 ? 0.75 : 0.25 },
     })).then((box) => { box.removeAllListeners?.("plotly_click"); box.on("plotly_click", (event) => { day = event.points[0].x; dayPick.value = day; loadDay(); }); });
   }
   function drawDay() {
@@ -86,7 +89,7 @@ export function open(page, frame) {
     fill(list, rows.length ? table([
       ["in", (one) => clock(one.entry_ts, true), "text"], ["out", (one) => clock(one.exit_ts, true), "text"], ["held", (one) => span((one.exit_ts - one.entry_ts) / 6e10)], ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["regime", (one) => words(one.regime), "text"],
       ["units", (one) => whole(one.quantity)], ["entry", (one) => number(one.entry_price)], ["exit", (one) => number(one.exit_price)], ["stop", (one) => number(one.stop)], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)], ["R", (one) => signed(one.r_multiple), "", (one) => sign(one.r_multiple)], ["left by", (one) => words(one.exit_reason), "text"],
-    ], rows, { row: (one) => ({ class: "pick", tabIndex: 0, "aria-selected": String(one === chosen), "data-trade": one.trade_id, "data-key": one.trade_id, onclick: () => pick(one), onkeydown: (event) => keys(event, rows) }) }) : empty(trades.length ? "No trade fits." : run ? "No trade on this day." : "No run is shown: give one with --result."));
+    ], rows, { row: (one) => ({ class: "pick", tabIndex: 0, "aria-selected": String(one === chosen), "data-trade": one.trade_id, "data-key": one.trade_id, onclick: () => pick(one), onkeydown: (event) => keys(event, rows) }) }) : empty(trades.length ? "No trade fits." : run ? "No trade on this day." : frame.about.kind === "result" ? "No run is shown: give one with --result." : "No trade was closed on this day since this daemon started; a backtest's trades are shown by `dashboard --result`."));
   }
   function keys(event, rows) {
     const by = { ArrowDown: 1, ArrowUp: -1, Enter: 0 }[event.key];
@@ -115,6 +118,7 @@ export function open(page, frame) {
     drawDay();
     fill(detail, el("h2", {}, contract(one.instrument), " ", el("span", { class: sign(one.net) }, signed(one.net))), el("dl", { class: "facts" }, [["strategy", one.strategy], ["regime", words(one.regime)], ["held", `${clock(one.entry_ts, true)} to ${clock(one.exit_ts, true)}, ${span((one.exit_ts - one.entry_ts) / 6e10)}`],
       ["price", `${number(one.entry_price)} → ${number(one.exit_price)}, ${whole(one.quantity)} units ${words(one.side)}`], ["gross, charges", `${signed(one.gross)}, ${number(one.charges)}`], ["R", signed(one.r_multiple)], ["worst, best", `${number(one.mae)} against, ${number(one.mfe)} for, a unit`], ["left by", words(one.exit_reason)]].map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
+    why(one);
     option = await get("/candles", { day, run, instrument: one.instrument }).catch(fail);
     if (!option || chosen !== one) return;
     const all = candles(option), from = one.entry_ts - 40 * 6e10, to = one.exit_ts + 40 * 6e10;
@@ -127,6 +131,11 @@ export function open(page, frame) {
       data: [candleTrace(all, "option"), { type: "scatter", mode: "lines+markers", x: [moment(one.entry_ts), moment(one.exit_ts)], y: [one.entry_price, one.exit_price], line: { color: colour(one.net > 0 ? "good" : "bad"), width: 1.5, dash: "dot" }, marker: { size: 11, symbol: [one.side === "BUY" ? "triangle-up" : "triangle-down", "x"], color: [colour("line"), colour(one.net > 0 ? "good" : "bad")] }, hovertemplate: "%{y:,.2f}<extra></extra>" }],
       layout: { shapes: [...line(one.stop, "bad"), ...line(one.target, "good")], xaxis: timeAxis({ range: [moment(from), moment(to)], nticks: 6 }), yaxis: priceAxis({ tickformat: ",.1f", range: [low - pad, high + pad] }), uirevision: one.trade_id },
     }));
+  }
+  async function why(one) {
+    const found = await get("/why", { day, run, trade: one.trade_id }).catch(fail);
+    if (chosen !== one || !reasons.isConnected) return;
+    fill(reasons, found?.decision ? told(found.decision) : empty("Nothing of this decision was recorded: results written before decisions were kept say no more than the trade itself."));
   }
   loadRun();
   return { topics: [] };

@@ -7,10 +7,10 @@ const BULL = { COMPLETE_BULLISH: "good", BULLISH: "good", SIDEWAYS_BULLISH: "goo
 const TREND = { "Long Buildup": "good", "Short Covering": "good", "Short Buildup": "bad", "Long Unwinding": "bad" };
 const last = (list) => list?.length ? list.at(-1) : null;
 // How much of the day the charts show at first: the last hours, wide enough to read each candle.
-const SHOWN_MS = 2.25 * 3600e3;
+const SHOWN_MS = 2.25 * 3600e3, LEAST_MS = 40 * 60e3;
 
 export function open(page, frame) {
-  const parts = {};
+  const parts = {}, still = frame.about.kind === "result";
   let option = "", status = frame.status;
   const tiles = el("div", { class: "tiles", id: "tiles" });
   const picker = el("select", { id: "contract", "aria-label": "contract", onchange: () => { option = picker.value; view.topics = topics(); frame.again(); } });
@@ -20,7 +20,7 @@ export function open(page, frame) {
   const indexCard = el("section", { class: "card w6" }, el("header", {}, title, el("small", { class: "about" }, "▲▼ entries · ✕ exits · dotted: levels")), charts.index);
   page.append(tiles,
     el("div", { class: "grid" }, indexCard, card("w6", "Option", picker, charts.option)),
-    el("div", { class: "grid" }, card("w7", "Positions", [], boxes.positions), card("w5", "Account today", el("small", { class: "about" }, "equity, rupees"), charts.equity)),
+    el("div", { class: "grid" }, card("w8", "Positions", [], boxes.positions), card("w4", "Account today", el("small", { class: "about" }, "equity, rupees"), charts.equity)),
     el("div", { class: "grid" }, card("w3", "PCR, velocity", [], charts.pcr),
       card("w9", "Trades today", [], boxes.trades)),
     el("div", { class: "grid" }, card("w9", "Signals", el("small", { class: "about" }, "newest first, with why not"), boxes.signals), card("w3", "Events", [], boxes.events)));
@@ -43,7 +43,7 @@ export function open(page, frame) {
       if (has("events")) drawEvents();
       drawPositions();
     },
-    status(now) { status = now; drawPositions(); drawTiles(); },
+    status(now) { status = now; drawPositions(); drawTiles(); drawEvents(); },
   };
 
   function pickers() {
@@ -60,22 +60,22 @@ export function open(page, frame) {
     const curve = parts.performance?.equity ?? [];
     const today = curve.length ? (status?.equity ?? last(curve)) - curve[0] : null;
     fill(tiles,
-      tile(frame.underlying, number(at), sign(move), move === null ? "" : `${signed(move, 1)} (${signed(100 * move / first)}%)`, "last price; change from the day's open"),
-      tile("Day's result", signed(today, 0), sign(today), "marked to market"),
+      tile(frame.underlying, number(at), sign(move), move === null ? "" : `${signed(move, Math.abs(move) < 100 ? 1 : 0)}, ${signed(100 * move / first)}%`, "last price; change from the day's open"),
+      tile("Day's result", signed(today, 0), sign(today), today === null ? "no mark yet" : `${signed(100 * today / curve[0])}%`, "with what is open marked to market; part of the day's first equity"),
       tile("Open result", signed(unrealised, 0), sign(unrealised), `${status?.positions.length ?? 0} held`),
       tile("Closed, net", signed(result.net, 0), sign(result.net), result.trades ? `${result.trades}, ${percent(result.win_rate, 0)} won` : "no trades yet"),
       tile("Regime", words(figures.regime) || NOTHING, `words ${BULL[figures.regime] ?? ""}`, ""),
       tile("Smart trend", figures.smart_trend || NOTHING, `words ${TREND[figures.smart_trend] ?? ""}`, "price × OI"),
       tile("PCR", number(figures.pcr), "", `velocity ${signed(figures.pcr_velocity, 3)}`, "puts over calls by open interest; change over the configured minutes"),
-      tile("ATM IV", percent(figures.atm_iv), "", `skew ${signed(figures.iv_skew === null ? null : 100 * (figures.iv_skew ?? NaN), 1)} points`),
+      tile("ATM IV", percent(figures.atm_iv), "", `skew ${signed(figures.iv_skew === null ? null : 100 * (figures.iv_skew ?? NaN), 1)}`, "points of volatility"),
       tile("ATM straddle", number(figures.straddle, 1), "", `strike ${whole(figures.atm_strike)}`),
-      tile("Max pain", whole(figures.max_pain), "", `walls ${whole(figures.oi_wall_below)} – ${whole(figures.oi_wall_above)}`),
+      tile("Max pain", whole(figures.max_pain), "", `${whole(figures.oi_wall_below)}–${whole(figures.oi_wall_above)}`, "below: the walls of open interest under and over the price"),
     );
   }
   function range(bars) {
     const end = last(bars.start);
     if (!end) return undefined;
-    const from = Math.max(end / 1e6 - SHOWN_MS, bars.start[0] / 1e6);
+    const from = Math.max(end / 1e6 - SHOWN_MS, Math.min(bars.start[0] / 1e6, end / 1e6 - LEAST_MS));
     return [moment(from * 1e6 - 60e9), moment(end + 6 * 60e9)];
   }
   function visible(bars) {
@@ -85,7 +85,8 @@ export function open(page, frame) {
   }
   function drawIndex() {
     const bars = candles(parts.index, parts.index_forming);
-    if (!bars.start.length) return;
+    if (!bars.start.length) return fill(charts.index, empty(still ? "No bars of the index are stored for this day." : "No bar of the index yet: the first comes at the end of the session's first minute."));
+    if (!charts.index.data) charts.index.replaceChildren();
     title.replaceChildren(frame.underlying, " ", el("span", { class: sign(price() - parts.index?.open[0]) }, number(price())));
     draw(charts.index, () => {
       const [low, high] = visible(bars), pad = Math.max((high - low) * 0.12, 1), s = parts.structure ?? {}, f = parts.figures ?? {};
@@ -95,7 +96,7 @@ export function open(page, frame) {
       const kept = wanted.map(([value]) => value).filter((value) => value !== null);
       return {
         data: [candleTrace(bars, frame.underlying), ...marks(bars)],
-        layout: { ...merged(wanted, (high - low) * 0.05), xaxis: timeAxis({ range: range(bars) }), yaxis: priceAxis({ range: [Math.min(low, ...kept) - pad, Math.max(high, ...kept) + pad] }), uirevision: "index" },
+        layout: { ...merged(wanted, (Math.max(high, ...kept) - Math.min(low, ...kept)) * 0.05), xaxis: timeAxis({ range: range(bars) }), yaxis: priceAxis({ range: [Math.min(low, ...kept) - pad, Math.max(high, ...kept) + pad] }), uirevision: "index" },
       };
     });
   }
@@ -132,7 +133,7 @@ export function open(page, frame) {
       const kept = wanted.map(([value]) => value).filter((value) => value !== null && value !== undefined);
       const lines = trades.map((one) => ({ type: "line", x0: moment(one.entry_ts), y0: one.entry_price, x1: moment(one.exit_ts), y1: one.exit_price, line: { color: colour(one.net > 0 ? "good" : "bad"), width: 1.5, dash: "dot" } }));
       const stops = trades.flatMap((one) => [[one.stop, "bad"], [one.target, "good"]].filter(([value]) => value).map(([value, role]) => ({ type: "line", x0: moment(one.entry_ts), x1: moment(one.exit_ts), y0: value, y1: value, line: { color: colour(role), width: 1 } })));
-      const made = merged(wanted, (high - low) * 0.05);
+      const made = merged(wanted, (Math.max(high, ...kept) - Math.min(low, ...kept)) * 0.05);
       const entered = [...trades, ...open];
       return {
         data: [candleTrace(bars, contract(option)),
@@ -147,12 +148,14 @@ export function open(page, frame) {
   }
   function drawEquity() {
     const { ts = [], equity = [] } = parts.performance ?? {};
-    if (!ts.length) return;
+    if (!ts.length) return fill(charts.equity, empty(still ? "This result holds no trade on this day, so the account did not move." : "The account is marked once it trades."));
+    if (!charts.equity.data) charts.equity.replaceChildren();
     draw(charts.equity, () => {
       const begin = equity[0], end = last(equity), role = end >= begin ? "good" : "bad";
       return {
-        data: [{ type: "scatter", mode: "lines", x: ts.map(moment), y: equity, line: { color: colour(role), width: 1.8, shape: "hv" }, fill: "tozeroy", fillcolor: colour(role + "-soft"), hovertemplate: "%{x}<br>%{y:,.0f}<extra></extra>" }],
-        layout: { xaxis: timeAxis(), yaxis: priceAxis({ range: around([...equity, begin]), nticks: 5 }), shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: begin, y1: begin, line: { color: colour("faint"), width: 1, dash: "dot" } }] },
+        data: [{ type: "scatter", mode: "lines", x: [ts[0], last(ts)].map(moment), y: [begin, begin], line: { color: colour("faint"), width: 1, dash: "dot" }, hoverinfo: "skip" },
+          { type: "scatter", mode: "lines", x: ts.map(moment), y: equity, line: { color: colour(role), width: 1.8, shape: "hv" }, fill: "tonexty", fillcolor: colour(role + "-soft"), hovertemplate: "%{x}<br>%{y:,.0f}<extra></extra>" }],
+        layout: { xaxis: timeAxis(), yaxis: priceAxis({ range: around([...equity, begin]), nticks: 5 }) },
       };
     });
   }
@@ -173,9 +176,9 @@ export function open(page, frame) {
   }
   function drawPositions() {
     const rows = status?.positions ?? [];
-    if (!rows.length) return fill(boxes.positions, empty("Nothing is held."));
+    if (!rows.length) return fill(boxes.positions, empty(still ? "Nothing is held: this is a day that is over." : status && !status.ready ? `Nothing is held, and nothing is entered now: ${status.not_ready.join("; ")}.` : "Nothing is held."));
     fill(boxes.positions, table([
-      ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["units", (one) => whole(one.quantity)],
+      ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text clip"], ["units", (one) => whole(one.quantity)],
       ["entry", (one) => number(one.entry)], ["now", (one) => number(one.price)], ["stop", (one) => number(one.stop)], ["target", (one) => number(one.target)],
       ["result", (one) => signed(one.unrealised, 0), "", (one) => sign(one.unrealised)],
       ["", (one) => frame.about.kind === "result" ? "" : el("button", { type: "button", title: "close this strategy's positions", onclick: (event) => { event.stopPropagation(); frame.order("flatten", one.strategy); } }, "Close")],
@@ -183,7 +186,7 @@ export function open(page, frame) {
   }
   function drawTrades() {
     const rows = [...(parts.trades ?? [])].reverse();
-    if (!rows.length) return fill(boxes.trades, empty("No trade was closed today."));
+    if (!rows.length) return fill(boxes.trades, empty(still ? "No trade was closed on this day." : "No trade was closed today."));
     fill(boxes.trades, table([
       ["in", (one) => clock(one.entry_ts), "text"], ["out", (one) => clock(one.exit_ts), "text"], ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["units", (one) => whole(one.quantity)],
       ["entry", (one) => number(one.entry_price)], ["exit", (one) => number(one.exit_price)], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)],
@@ -192,7 +195,7 @@ export function open(page, frame) {
   }
   function drawSignals() {
     const rows = parts.signals ?? [];
-    if (!rows.length) return fill(boxes.signals, empty("No signal yet."));
+    if (!rows.length) return fill(boxes.signals, empty(still ? "A result keeps no signals but those of its trades; open one on the History page to see why it was made." : "No strategy has given a signal today."));
     fill(boxes.signals, table([
       ["time", (one) => clock(one.ts), "text"], ["strategy", (one) => one.strategy, "text"], ["", (one) => one.direction ? pill(words(one.direction), one.direction === "LONG" ? "good" : "bad") : "", "text"],
       ["entry", (one) => number(one.entry)], ["stop", (one) => number(one.stop)], ["target", (one) => number(one.target)],
@@ -200,8 +203,9 @@ export function open(page, frame) {
     ], rows));
   }
   function drawEvents() {
-    const rows = parts.events ?? [];
-    fill(boxes.events, rows.length ? table([["time", (one) => clock(one.ts), "text"], ["who", (one) => one.who, "text"], ["what", (one) => one.what, "text wrap"]], rows) : empty("Nothing happened worth telling."));
+    const told = (status?.events ?? []).map((one) => ({ at: one.at.slice(-8, -3), who: one.who, what: one.what }));
+    const rows = told.length ? told : (parts.events ?? []).map((one) => ({ at: clock(one.ts), who: one.who, what: one.what }));
+    fill(boxes.events, rows.length ? table([["time", (one) => one.at, "text"], ["what", (one) => one.what.startsWith(one.who) ? one.what : [el("span", { class: "soft" }, one.who + " "), one.what], "text wrap"]], rows) : empty(still ? "A result keeps no events." : "Nothing happened worth telling."));
   }
   return view;
 }

@@ -27,10 +27,11 @@ export function open(page, frame) {
   function strategy(one) {
     const state = one.state === "benched" ? pill("benched", "bad") : one.paused ? pill("paused", "warn") : one.state === "stopped" ? pill("stopped", "bad") : one.state === "history" ? "" : pill("on", "good");
     const switcher = one.state === "history" || one.state === "benched" ? "" : el("button", { type: "button", "data-strategy": one.strategy, onclick: () => frame.order(one.paused ? "resume" : "pause", one.strategy) }, one.paused ? "Resume" : "Pause");
+    const stop = one.state === "history" || !one.unrealised ? "" : el("button", { type: "button", class: "order", title: "pause it and close what it holds", onclick: () => frame.order("stop", one.strategy) }, "Stop");
     const declined = Object.entries(one.declined ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([reason, count]) => `${words(reason)} ${count}`).join(", ");
     return el("section", { class: `card strategy ${on(one) || one.state === "history" ? "" : "off"}`, "data-name": one.strategy, "data-key": one.path },
-      el("header", {}, el("h2", { title: one.strategy }, one.strategy), state, switcher), one.state === "history" ? "" : [steps(one), waits(one)],
-      el("div", { class: "foot" }, el("span", {}, "result ", el("b", { class: sign(result(one)) }, signed(result(one), 0))), el("span", {}, `${whole(one.trades)} trades`), one.state === "history" ? "" : el("span", {}, `${whole(one.signals_today)} signals`), el("span", { class: "gap" }), declined ? el("span", { title: "setups that were not taken, by reason" }, `not: ${declined}`) : ""));
+      el("header", {}, el("h2", { title: one.strategy }, one.strategy), state, stop, switcher), one.state === "history" ? "" : [steps(one), waits(one)],
+      el("div", { class: "foot" }, el("span", {}, "result ", el("b", { class: sign(result(one)) }, signed(result(one), 0))), el("span", {}, `${whole(one.trades)} trades`), one.state === "history" ? "" : el("span", {}, `${whole(one.signals_today)} signals`), el("span", { class: "gap" }), declined ? el("span", { class: "clip", title: `setups that were not taken: ${declined}` }, `not: ${declined}`) : ""));
   }
   function steps(one) {
     if (one.stance) return el("div", { class: "steps" }, `stance: ${one.stance}`);
@@ -42,7 +43,7 @@ export function open(page, frame) {
   function waits(one) {
     const wait = one.waiting_for, captured = Object.entries(one.captured ?? {});
     return el("div", { class: "waits" }, wait ? [el("span", { class: "soft" }, "waits for "), el("code", {}, wait.condition), el("dl", {}, Object.entries(wait.values ?? {}).map(([name, value]) => [el("dt", {}, el("code", {}, name)), el("dd", {}, shown(value))]))]
-      : el("span", { class: "soft" }, one.stance ? "acts when the stance turns" : one.phases ? "all conditions were true, or no bar was seen yet" : ""),
+      : el("span", { class: "soft" }, one.stance ? "acts when the stance turns" : one.phases ? "no bar of this phase was seen yet" : ""),
     captured.length ? el("dl", {}, captured.map(([name, value]) => [el("dt", {}, `captured ${name}`), el("dd", {}, shown(value))])) : "");
   }
   return { topics: ["strategies"], hear(topic, parts) { rows = parts.strategies; drawAll(); } };

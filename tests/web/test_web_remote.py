@@ -1,0 +1,138 @@
+"""The stage of another process: over the control socket it shows what it shows at home, and secrets stay there."""
+
+import contextlib
+import datetime as dt
+import time
+
+import msgspec
+import numpy as np
+import pytest
+from web_rig import PLANTED
+
+from sos_actors.control.protocol import ControlError, socket_path
+from sos_actors.control.server import ControlServer
+from sos_actors.market.ids import index_id
+from sos_actors.messages import Phase, SessionPhase
+from sos_actors.web.observer import Observed
+from sos_actors.web.remote import COMMAND, RemoteStage, StageCommand
+from sos_actors.web.stage import LocalStage
+
+INDEX = index_id("NIFTY")
+
+
+@pytest.fixture(scope="module")
+def local(rehearsal):
+    stage = LocalStage(rehearsal.runtime, rehearsal.operations, rehearsal.seen.book, start_log=lambda: ["begun"])
+    yield stage
+    stage.lookout.close()
+
+
+@pytest.fixture(scope="module")
+def home(rehearsal, local, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("h")
+    commands = rehearsal.operations.commands()
+    commands[COMMAND] = StageCommand(local, rehearsal.seen, lambda: [PLANTED])
+    server = ControlServer(socket_path(folder), commands)
+    yield folder
+    server.close()
+
+
+@pytest.fixture
+def remote(home):
+    with contextlib.closing(RemoteStage(home)) as stage:
+        yield stage
+
+
+def until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.05)
+
+
+def test_the_day_is_the_same_here_and_there(remote, local):
+    here, there = local.book(), remote.book()
+    assert there.day == here.day
+    count = len(there.bars[INDEX])
+    assert count > 50
+    assert [(one.start, one.close) for one in there.bars[INDEX]] == [
+        (one.start, one.close) for one in here.bars[INDEX][:count]
+    ]
+    assert [one.trade_id for one in there.trades] == [one.trade_id for one in here.trades[: len(there.trades)]]
+    ours, theirs = here.chains["NIFTY"][10], there.chains["NIFTY"][10]
+    assert theirs.ts == ours.ts
+    assert np.array_equal(theirs.iv, ours.iv, equal_nan=True)
+    until(lambda: len(remote.book().bars[INDEX]) > count)
+
+
+def test_figures_and_states_are_the_same(remote, local):
+    assert remote.status().session == local.status().session
+    assert [one["path"] for one in remote.tree()["actors"]] == [one["path"] for one in local.tree()["actors"]]
+    assert set(remote.snapshots("strategy/")) == set(local.snapshots("strategy/"))
+    assert remote.start_log() == ["begun"]
+    assert {(one["message"], one["actor"]) for one in remote.hearers()} >= {("Bar", "observer"), ("Fill", "orders")}
+
+
+def test_an_actors_last_messages_come_over(remote):
+    remote.tail("observer")
+    until(lambda: remote.tail("observer"))
+    last = remote.tail("observer")[0]
+    assert set(last) == {"at", "message", "values"}
+    assert last["at"].startswith("2025-09-02")
+    with pytest.raises(ControlError, match="no actor 'nobody'"):
+        remote.tail("nobody")
+
+
+def test_orders_reach_the_limits_and_everybody_sees_them(remote, rehearsal):
+    assert "brf_short" in remote.order("pause", strategy="brf_short")
+    assert [one.strategy for one in rehearsal.operations.status().restrictions] == ["brf_short"]
+    assert "brf_short" in remote.order("stop", strategy="brf_short")
+    remote.order("start", strategy="brf_short")
+    assert rehearsal.operations.status().restrictions == []
+    with pytest.raises(ControlError, match="there is no strategy 'nobody'"):
+        remote.order("stop", strategy="nobody")
+
+
+def test_known_secrets_leave_in_no_answer(rehearsal):
+    said = {"who/leaks": {"line": f"with {PLANTED} in it", PLANTED: [1.0, float("nan")]}}
+
+    class Leaky(LocalStage):
+        def snapshots(self, beginning):
+            return said
+
+    stage = Leaky(rehearsal.runtime, rehearsal.operations, rehearsal.seen.book)
+    answer = StageCommand(stage, rehearsal.seen, lambda: [PLANTED])("snapshots", beginning="")
+    assert PLANTED.encode() not in bytes(answer)
+    assert msgspec.json.decode(answer) == {"who/leaks": {"line": "with (hidden) in it", "(hidden)": [1.0, None]}}
+
+
+def test_an_unknown_question_is_refused(home, remote):
+    with pytest.raises(ControlError, match="no question 'lookout'"):
+        remote._stage("lookout")
+    assert remote.status().session  # the line is still good
+
+
+def test_without_a_daemon_it_says_so_and_goes_on_when_there_is_one(tmp_path, rehearsal):
+    stage = RemoteStage(tmp_path)
+    with pytest.raises(ControlError, match="no daemon runs"):
+        stage.status()
+    server = ControlServer(socket_path(tmp_path), rehearsal.operations.commands())
+    try:
+        assert stage.status().mode == "demo"
+    finally:
+        stage.close()
+        server.close()
+
+
+def test_what_was_seen_is_numbered_over_days():
+    seen = Observed()
+    days = [dt.date(2025, 9, 1), dt.date(2025, 9, 2)]
+    for place, day in enumerate(days):
+        seen.take(place, SessionPhase(place, day, Phase.PRE_OPEN))
+        seen.take(place, SessionPhase(place, day, Phase.OPEN))
+    assert seen.book().day == days[1]
+    first, heard = seen.since(0, 10)
+    assert (first, [message.phase for _, message in heard]) == (2, [Phase.PRE_OPEN, Phase.OPEN])
+    assert seen.since(3, 10)[0] == 3
+    assert len(seen.since(2, 1)[1]) == 1
+    assert seen.since(4, 10) == (4, [])
