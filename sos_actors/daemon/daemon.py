@@ -10,7 +10,7 @@ import datetime as dt
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ from sos_actors.control.protocol import socket_path
 from sos_actors.control.server import ControlServer
 from sos_actors.control.systemd import ServiceManager
 from sos_actors.daemon.cast import LiveCast, LiveEdges, LiveParts, phases_until
+from sos_actors.daemon.days_ahead import sessions_ahead
 from sos_actors.daemon.edges import Edges
 from sos_actors.daemon.home_lock import HomeLock
 from sos_actors.daemon.operations import Operations
@@ -49,7 +50,7 @@ from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.market.lookup import matching
 from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
 from sos_actors.playbook.loader import Playbook
-from sos_actors.runtime import EscalatedError, LiveRuntime, Session, WallTime
+from sos_actors.runtime import EscalatedError, LiveRuntime, WallTime
 from sos_actors.runtime.journal.answers import plainly
 from sos_actors.runtime.journal.recording import Recording
 from sos_actors.runtime.tuning import tune_for_latency
@@ -282,26 +283,12 @@ class Daemon:
     def _play(self, warm: WarmStart, now: int) -> None:
         """Play history up to now; the sessions to come are told to the clock as well."""
         clock = self._runtime.clock
-        clock.follow(self._sessions(warm.days, now), self._request.config.clock.grace_ns)
+        clock.follow(
+            sessions_ahead(EXCHANGE_OF[self._request.symbols[0]], warm.days, now), self._request.config.clock.grace_ns
+        )
         began = time.perf_counter()
         self._runtime.run(until=now)
         logger.info("played {} in {:.1f} s", ", ".join(map(str, warm.days)) or "no day", time.perf_counter() - began)
-
-    def _sessions(self, played: Sequence[dt.date], now: int) -> Iterator[Session]:
-        """Give the sessions of the days that are played, then today's unless it is over, then all that come."""
-        exchange, today = EXCHANGE_OF[self._request.symbols[0]], ist_date(now)
-        for day in [day for day in played if day < today]:
-            yield from _sessions_of(exchange, day)
-        day = today
-        while True:
-            sessions = list(_sessions_of(exchange, day))
-            if sessions and (day != today or sessions[-1].close > now or day in played):
-                yield from sessions
-            try:
-                day = INDIA.next_trading_day(exchange, day)
-            except InputError as error:  # a year whose holidays nobody knows yet
-                logger.warning("no sessions after {}: {}", day, error)
-                return
 
     # -- while it runs -----------------------------------------------------------------------------------------
 
@@ -413,9 +400,3 @@ class Daemon:
         if cast.store is not None:
             cast.store.close()
         logger.info("stopped: {} trades", len(cast.recorder.trades))
-
-
-def _sessions_of(exchange: str, day: dt.date) -> Iterator[Session]:
-    spans = INDIA.sessions(exchange, day)
-    for number, span in enumerate(spans):
-        yield Session(day, span.open_ns, span.close_ns, first=number == 0, last=number == len(spans) - 1)

@@ -183,13 +183,14 @@ class StrategyMachine:
 
     def _mark(self) -> tuple[Any, ...]:
         return (
-            self._at, self._waited, list(self._values), self._held, self._refused, self._today, self._last_setup,
+            self._at, self._waited, list(self._values), list(self._passed), self._held, self._refused, self._today,
+            self._last_setup,
         )  # fmt: skip
 
     def _take_back(self) -> None:
         """Set everything to what it was before this bar."""
-        at, waited, values, held, refused, today, last_setup = self._before
-        self._at, self._waited, self._values = at, waited, values
+        at, waited, values, passed, held, refused, today, last_setup = self._before
+        self._at, self._waited, self._values, self._passed = at, waited, values, passed
         self._held, self._refused, self._today, self._last_setup = held, refused, today, last_setup
 
     def _complete(self) -> Outcome:
