@@ -27,8 +27,7 @@ from sos_actors.actors.selector import Lots
 from sos_actors.actors.state_keeper import StateKeeperActor
 from sos_actors.actors.subscription import SubscriptionActor
 from sos_actors.config import Config
-from sos_actors.market.calendar import INDIA
-from sos_actors.market.clocktime import MINUTE_NS, ist_date
+from sos_actors.market.clocktime import ist_date
 from sos_actors.market.day import DayStats, MarketDay
 from sos_actors.market.following import FollowSettings
 from sos_actors.market.ids import index_id
@@ -325,22 +324,6 @@ def contracts_by_table(table: Callable[[], InstrumentTable]) -> Callable[[str], 
         return Contract(listed.lot_size, listed.freeze_quantity, listed.tick_size or 0.05)
 
     return contract
-
-
-def phases_until(exchange: str, now: int) -> list[SessionPhase]:
-    """Give the phases today's session has been through by `now` (UTC ns), oldest first."""
-    day = ist_date(now)
-    found: list[SessionPhase] = []
-    sessions = INDIA.sessions(exchange, day)
-    for number, session in enumerate(sessions):
-        first, last = number == 0, number == len(sessions) - 1
-        if first and session.open_ns - MINUTE_NS <= now:
-            found.append(SessionPhase(session.open_ns - MINUTE_NS, day, Phase.PRE_OPEN))
-        if session.open_ns <= now:
-            found.append(SessionPhase(session.open_ns, day, Phase.OPEN))
-        if session.close_ns <= now:
-            found.append(SessionPhase(session.close_ns, day, Phase.CLOSED if last else Phase.BREAK))
-    return found
 
 
 def seeded(text: str) -> random.Random:

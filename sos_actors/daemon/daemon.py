@@ -25,8 +25,8 @@ from sos_actors.config import Config
 from sos_actors.control.protocol import socket_path
 from sos_actors.control.server import ControlServer
 from sos_actors.control.systemd import ServiceManager
-from sos_actors.daemon.cast import LiveCast, LiveEdges, LiveParts, phases_until
-from sos_actors.daemon.days_ahead import sessions_ahead
+from sos_actors.daemon.cast import LiveCast, LiveEdges, LiveParts
+from sos_actors.daemon.days_ahead import phases_so_far, sessions_ahead
 from sos_actors.daemon.edges import Edges
 from sos_actors.daemon.home_lock import HomeLock
 from sos_actors.daemon.operations import Operations
@@ -220,12 +220,7 @@ class Daemon:
             live.think(warm.load_day)
             self._play(warm, now)
             warm, now = self._catch_up(store, live, warm, now)
-        exchange = EXCHANGE_OF[request.symbols[0]]
-        today = INDIA.sessions(exchange, ist_date(now))
-        # A day that has begun is told, also where none of its minutes could be played: a start in the first of them.
-        told = ist_date(now) in warm.days or (today and today[-1].close_ns > now)
-        played = phases_until(exchange, now) if told else []
-        live.trade(played, now)
+        live.trade(phases_so_far(EXCHANGE_OF[request.symbols[0]], warm.days, now), now)
         self._runtime.start_wall(self._wall, step_ns=round(request.config.clock.step_s * SECOND_NS))
         self._live = True
         tune_for_latency()
@@ -376,20 +371,13 @@ class Daemon:
         if live.on_stop == "flatten":
             runtime.publish(Flatten(self.now(), "FLATTEN"))
             deadline = time.monotonic() + live.flatten_s
-            while time.monotonic() < deadline and self._open_positions():
+            while time.monotonic() < deadline and _open_positions(self._runtime):
                 self._systemd.more_time(5.0)
                 time.sleep(0.2)
-        left = self._open_positions()
+        left = _open_positions(self._runtime)
         if left:
             logger.warning("{} position(s) stay open: {}", len(left), ", ".join(left))
         runtime.publish(SetTradingState(TradingState.ACTIVE, "the next start decides"))
-
-    def _open_positions(self) -> list[str]:
-        try:
-            desk = self._runtime.snapshot("orders", 1.0)
-        except (TimeoutError, KeyError):
-            return []
-        return [f"{units} {instrument}" for _, instrument, units in desk.get("positions", ()) if units]
 
     def _end(self, cast: LiveCast) -> None:
         self._ended = True
@@ -400,3 +388,11 @@ class Daemon:
         if cast.store is not None:
             cast.store.close()
         logger.info("stopped: {} trades", len(cast.recorder.trades))
+
+
+def _open_positions(runtime: LiveRuntime) -> list[str]:
+    try:
+        desk = runtime.snapshot("orders", 1.0)
+    except (TimeoutError, KeyError):
+        return []
+    return [f"{units} {instrument}" for _, instrument, units in desk.get("positions", ()) if units]

@@ -1,4 +1,4 @@
-"""The sessions a daemon's clock runs through: those played again, today's, and all that come."""
+"""The sessions a daemon's clock runs through: those played again, today's so far, and all that come."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from loguru import logger
 
 from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA
-from sos_actors.market.clocktime import ist_date
+from sos_actors.market.clocktime import MINUTE_NS, ist_date
+from sos_actors.messages import Phase, SessionPhase
 from sos_actors.runtime import Session
 
 
@@ -31,6 +32,28 @@ def sessions_ahead(exchange: str, played: Sequence[dt.date], now: int) -> Iterat
         except InputError as error:
             logger.warning("no sessions after {}: {}", day, error)
             return
+
+
+def phases_so_far(exchange: str, played: Sequence[dt.date], now: int) -> list[SessionPhase]:
+    """Give the phases today's session has been through by `now` (UTC ns), oldest first.
+
+    None of a day that is over and was not among those `played`. A day that has begun is told also where none of its
+    minutes could be played: a start in the first of them.
+    """
+    day = ist_date(now)
+    found: list[SessionPhase] = []
+    sessions = INDIA.sessions(exchange, day)
+    if not sessions or (day not in played and sessions[-1].close_ns <= now):
+        return []
+    for number, session in enumerate(sessions):
+        first, last = number == 0, number == len(sessions) - 1
+        if first and session.open_ns - MINUTE_NS <= now:
+            found.append(SessionPhase(session.open_ns - MINUTE_NS, day, Phase.PRE_OPEN))
+        if session.open_ns <= now:
+            found.append(SessionPhase(session.open_ns, day, Phase.OPEN))
+        if session.close_ns <= now:
+            found.append(SessionPhase(session.close_ns, day, Phase.CLOSED if last else Phase.BREAK))
+    return found
 
 
 def _sessions_of(exchange: str, day: dt.date) -> Iterator[Session]:
