@@ -55,6 +55,13 @@ class MarketStream(Protocol):
         """Say how the stream does, as plain data."""
 
 
+#: What a restart in place keeps.
+_KEPT = (
+    "_reasons", "_chosen", "_pulses", "_verdicts", "_up", "_down", "_phase", "_loaded", "_open_since", "_checking",
+    "_revived_at",
+)  # fmt: skip
+
+
 class _Pulse:
     """When a tick of some kind last arrived (UTC ns), 0: never, and its price in rupees.
 
@@ -117,8 +124,19 @@ class LiveFeedActor(Actor):
             self.subscribe(ContractsChosen, name)
 
     def on_start(self) -> None:
-        """Connect."""
+        """Connect; after a restart in place the stream goes on, and only learns whom to tell."""
         self._stream.start(self._publish_tick, self.actor_ref.tell)
+        if self._reasons or self._chosen:
+            self._want()
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Give what is wanted and why, and what is known of the connections: neither is said a second time."""
+        return {name: getattr(self, name) for name in _KEPT}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from that."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def on_stop(self) -> None:
         """Disconnect."""
@@ -243,9 +261,9 @@ class LiveFeedActor(Actor):
     def on_check(self, _: CheckFeed) -> None:
         """Judge the ages, as long as the day lasts."""
         if self._checking:
+            self._check_later()  # first: the next look comes, whatever becomes of this one
             self._check()
             self._revive()
-            self._check_later()
 
     def _check_later(self) -> None:
         self._checking = True

@@ -326,3 +326,29 @@ def test_another_expirys_ticks_are_no_sign_of_life():
     )
     said = [(at, live) for at, live, _ in changes(stage.heard)]
     assert said[2:4] == [("09:14:31", False), ("09:14:40", True)]
+
+
+def test_a_restart_in_place_keeps_what_is_wanted_and_what_is_known(monkeypatch):
+    def on_segments(*_):
+        raise ValueError("planted")
+
+    monkeypatch.setattr(LiveFeedActor, "on_segments", on_segments)
+    stage = Stage((Tick, CALL))
+    stage.runtime.drain()
+    stage.send(SessionPhase(BEFORE, DAY, Phase.PRE_OPEN))
+    stage.send(Subscribe(CALL, "held"))
+    stage.send(chosen(PUT), "NIFTY")
+    stage.stream.up()
+    stage.runtime.drain()
+    before, wanted = stage.runtime.actor("feed").inspect(), stage.stream.wants[-1]
+    stage.runtime.tell("feed", SegmentStatusChanged(BEFORE, {"NSE_FO": "NORMAL_OPEN"}))
+    stage.runtime.drain()
+    assert {one.path: one.restarts for one in stage.runtime.stats()}["feed"] == 1
+    assert stage.runtime.actor("feed").inspect() == before
+    assert stage.stream.wants[-1] == wanted
+    assert CALL in wanted
+    stage.stream.tick(CALL)
+    stage.runtime.drain()
+    assert [tick.instrument for tick in stage.heard] == [CALL]
+    stage.send(Unsubscribe(CALL, "held"))
+    assert CALL not in stage.stream.wants[-1]

@@ -35,13 +35,18 @@ def held(one):
     return one.until(of_one_minute, "a minute is whole")
 
 
+def fresh(one):
+    """What they hold as soon as another minute is over."""
+    last = held(one)[CHAIN]["ts"]
+    return one.until(lambda: (found := held(one))[CHAIN]["ts"] > last and found, "the next minute")
+
+
 def test_killed_and_back_in_the_same_phase(stand):
-    one = stand("2026-11-20T09:40:00", 10.0, sides=("CALL",), strategy=WAITING)
+    one = stand("2026-11-20T09:40:00", 8.0, sides=("CALL",), strategy=WAITING)
     one.start()
-    first = held(one)[STUDY]["studies"]["60"]["ts"]
-    one.until(lambda: held(one)[STUDY]["studies"]["60"]["ts"] >= first + 120 * 10**9, "two minutes were live")
-    for _ in range(4):  # until a restart takes less than what is left of a minute
-        before = held(one)
+    fresh(one)
+    for _ in range(4):  # until a restart takes less than a minute of the exchange
+        before = fresh(one)
         one.kill()
         one.start()
         after = held(one)
