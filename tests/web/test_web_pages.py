@@ -141,7 +141,7 @@ def test_every_page_fits_a_phone(browser, server, window_of, theme):
     window = window_of(browser, server.address, viewport={"width": 390, "height": 844}, color_scheme=theme)
     for name in PAGES:
         page = window.open(name)
-        page.wait_for_timeout(800)
+        page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
         assert page.evaluate("document.documentElement.dataset.theme") == theme
         assert page.locator("#kill").bounding_box()["x"] + page.locator("#kill").bounding_box()["width"] <= 390

@@ -80,7 +80,9 @@ export function ask(title, body, act, options = {}) {
       if (event.submitter === yes || event.submitter === null) result = options.answer ? options.answer(form) : true;
     }, }, el("h2", {}, title), ...body, el("div", { class: "buttons" }, options.alone ? [] : no, yes));
     box.replaceChildren(form);
-    box.addEventListener("close", () => resolve(result), { once: true });
+    // The event of a question put away just before may come only now, while this one is open: it is not ours.
+    const closed = () => { if (box.open) return; box.removeEventListener("close", closed); resolve(result); };
+    box.addEventListener("close", closed);
     box.showModal();
     (options.focus ? form.querySelector(options.focus) : options.danger ? no : yes).focus();
   });
