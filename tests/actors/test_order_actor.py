@@ -84,7 +84,7 @@ def test_a_desk_restored_without_a_stop_sends_one_when_it_is_due():
     before.on_fill(Fill("f", "i-e", START, CALL, Side.BUY, 75, 100.0))
     before.on_update(OrderUpdate("i-s", START, OrderStatus.CANCELLED, "lost"))
     desk = new_desk()
-    restore(desk, checkpoint(before))
+    restore(desk, [checkpoint(before)])
     heard = stage(desk, [])
     assert [m.order_id for m in heard if isinstance(m, SubmitOrder)] == ["i-s2"]
 

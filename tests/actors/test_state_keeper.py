@@ -80,7 +80,7 @@ def test_a_halt_is_kept_on_paper_from_the_operators_word_to_the_next_life(tmp_pa
     runtime.drain()
     assert store.said[-2:] == ["risk", "sync"]
     again = RiskBook(RiskSettings())
-    again.take_up(msgspec.msgpack.decode(OrderStore(tmp_path).recovery.states["risk"].state, type=RiskState))
+    again.take_up(msgspec.msgpack.decode(OrderStore(tmp_path).recovery.states["risk"][-1].state, type=RiskState))
     assert again.trading_state() is TradingState.HALTED
     runtime.close()
     store.close()

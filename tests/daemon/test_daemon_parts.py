@@ -175,7 +175,7 @@ def test_the_live_feed_is_told_what_part_of_the_day_it_is_though_it_takes_the_pa
     monkeypatch.setattr(LiveCast, "_spawn_orders", lambda self: roll.spawn(None, "orders"))
     monkeypatch.setattr(LiveCast, "_spawn_data", lambda self: None)
     monkeypatch.setattr(LiveCast, "_spawn_feed", lambda self: roll.spawn(None, "feed"))
-    cast.trade([SessionPhase(NOW, dt.date(2026, 11, 20), Phase.OPEN)])
+    cast.trade([SessionPhase(NOW, dt.date(2026, 11, 20), Phase.OPEN)], NOW)
     assert roll.told == [("feed", Phase.OPEN), ("orders", Phase.OPEN), ("notifier", Phase.OPEN)]
 
 

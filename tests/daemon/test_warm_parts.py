@@ -21,6 +21,7 @@ from sos_actors.playbook.loader import build_playbook
 from sos_actors.playbook.schema import parse_strategy
 from sos_actors.runtime import Actor, LiveRuntime, Session, handles
 from sos_actors.runtime.clock import NEVER
+from sos_actors.runtime.journal.answers import plainly
 from sos_actors.sandbox.market import SimulatedMarket
 from sos_actors.sources.simulated import SimulatedHistory
 from sos_actors.sources.warm_start import between
@@ -46,7 +47,7 @@ def _held(*instants):
         previous_day=history.day_stats, trade_from=NEVER,
     )  # fmt: skip
     try:
-        live = LiveCast(runtime, cast, SimpleNamespace(table=lambda: None))
+        live = LiveCast(runtime, cast, SimpleNamespace(table=lambda: None, ask=plainly))
         live.think(lambda _: [between(whole, 0, instants[0])])
         runtime.clock.follow([Session(DAY, ist_ns(DAY, "09:15"), ist_ns(DAY, "15:30"))], config.clock.grace_ns)
         runtime.run(until=instants[0])

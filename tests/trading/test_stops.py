@@ -143,7 +143,7 @@ def test_a_restored_desk_goes_on_counting():
     desk.on_timer(at(2.0))
     says(desk, "i-s2", OrderStatus.REJECTED, 2.5)
     again = fresh()
-    restore(again, checkpoint(desk))
+    restore(again, [checkpoint(desk)])
     assert again.next_due() == at(6.5)
     again.on_timer(at(6.5))
     (out,) = says(again, "i-s3", OrderStatus.REJECTED, 7.0)
