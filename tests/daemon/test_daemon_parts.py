@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from sos_actors.config import Config
+from sos_actors.daemon.cast import with_real_orders
 from sos_actors.daemon.home_lock import HomeLock
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.errors import InputError
@@ -97,3 +99,14 @@ def test_a_start_that_nobody_logs_in_for_ends_when_told_to(tmp_path):
     watch.look()
     with pytest.raises(InputError, match=r"no log-in within 0.1 s \(live.login_wait_s\): nobody is logged in"):
         watch.wait(threading.Event(), 0.1)
+
+
+def test_on_a_scaled_clock_what_waits_for_lagging_books_waits_in_real_time():
+    plain = Config().gateway
+    same = with_real_orders(Config(), 1.0).gateway
+    assert same == plain
+    fast = with_real_orders(Config(), 60.0).gateway
+    assert fast.absent_s / 60 == 5.0, "an order that shows up seconds late must not be sent a second time"
+    assert fast.settle_s / 60 == 5.0
+    assert fast.doubt_read_s / 60 == 0.5
+    assert with_real_orders(Config(), 2.0).gateway.absent_s == plain.absent_s
