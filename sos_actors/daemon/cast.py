@@ -86,6 +86,11 @@ class LiveEdges:
     spawn_link: Callable[[LiveRuntime], None] | None = None
 
 
+#: On a scaled clock: real seconds for which the broker's books may lag behind, and between reads about a doubt.
+_LAG_S = 5.0
+_DOUBT_READ_S = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class LiveParts:
     """What the live cast needs from outside. `speed`: seconds of the clock in one of real time.
@@ -291,14 +296,22 @@ def with_real_orders(config: Config, speed: float) -> Config:
     """Give the configuration as orders at a broker need it.
 
     Exits go by the resting stop and the target is watched here, for the broker has no one-cancels-other. What waits for
-    the network waits in real time: on a scaled clock that is so many times longer.
+    the network waits in real time: on a scaled clock that is so many times longer. So does what waits for books that
+    lag, for at least `_LAG_S` real seconds: an order given up sooner may be there, and another is sent beside it.
     """
     orders = msgspec.structs.replace(config.orders, rest_target=False, exit_by_stop=True)
     own, scale = config.gateway, max(speed, 1.0)
     gateway = msgspec.structs.replace(
-        own, trades_wait_s=own.trades_wait_s * scale, answer_s=own.answer_s * scale, read_s=own.read_s * scale
-    )
+        own, trades_wait_s=own.trades_wait_s * scale, answer_s=own.answer_s * scale, read_s=own.read_s * scale,
+        absent_s=_outlast(own.absent_s, _LAG_S, scale), settle_s=_outlast(own.settle_s, _LAG_S, scale),
+        doubt_read_s=_outlast(own.doubt_read_s, _DOUBT_READ_S, scale),
+    )  # fmt: skip
     return msgspec.structs.replace(config, orders=orders, gateway=gateway)
+
+
+def _outlast(seconds: float, real: float, scale: float) -> float:
+    """Give a wait on a clock that is `scale` times as fast: as set, and so many real seconds where that is less."""
+    return max(seconds, min(seconds, real) * scale)
 
 
 def lots_by_table(table: Callable[[], InstrumentTable]) -> assembly.LotsOf:

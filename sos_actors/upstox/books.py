@@ -27,6 +27,7 @@ TableOf = Callable[[], InstrumentTable]
 def data_of(what: str, body: bytes | msgspec.Raw) -> Any:
     """Give what an answer holds: `data` of the envelope, or the bare body where there is none around it.
 
+    An envelope that says success and leaves `data` out is one whose writer drops nulls: None, as with a null.
     Raises UnreadableAnswerError for another shape, or an envelope that speaks of an error after all.
     """
     try:
@@ -37,6 +38,8 @@ def data_of(what: str, body: bytes | msgspec.Raw) -> Any:
         return found
     if isinstance(found, dict) and found.get("status") != "error" and "data" in found:
         return found["data"]
+    if isinstance(found, dict) and found.get("status") == "success" and not found.get("errors"):
+        return None
     raise unreadable(what, "neither data nor an error in it")
 
 

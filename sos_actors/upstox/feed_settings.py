@@ -31,9 +31,9 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     stale_closed_s: float = 180.0
     """The same while the market is closed."""
     forbidden_retry_s: float = 60.0
-    """Wait after a 403: too many connections of this user, or a network the broker does not like."""
+    """Longest wait after a 403 (too many connections, a network the broker dislikes); the first are shorter."""
     dead_token_retry_s: float = 300.0
-    """Wait after a 401 before the same token is tried once more; a new token is tried at once. 0: never."""
+    """Longest wait after a 401 before the same token is tried again; a new one is tried at once. 0: never."""
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

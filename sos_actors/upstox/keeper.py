@@ -11,6 +11,9 @@ from sos_actors.upstox.feed_settings import StreamSettings
 _NEVER = 1 << 62
 #: Connecting takes several steps with the connect time-out each: TCP, TLS and handshake, twice (a redirect).
 _STEPS = 4
+#: First wait after a 401 or 403, seconds; it triples with each further one up to the configured wait: one refusal may
+#: pass with an old connection of ours or a firewall's mood, a standing one must not be hammered.
+_FIRST_REFUSAL_S = 2.0
 
 
 class Drop(enum.StrEnum):
@@ -59,6 +62,7 @@ class Keeper:
         self.delay_s = 0.0
         self._due = 0
         self._failures = 0
+        self._refusals = 0
         self._token = ""
         self._refused: str | None = None
 
@@ -87,18 +91,25 @@ class Keeper:
         """Note the end of an attempt or a connection and set the next try. False: the same refusal as before."""
         s = self._settings
         if self.state is State.OPEN and delivered and now - self.since >= s.settled_s * SECOND_NS:
-            self._failures = 0
+            self._failures = self._refusals = 0
         delay = min(s.backoff_cap_s, s.backoff_first_s * 2.0 ** min(self._failures, 30))
         self._failures += 1
         if reason is Drop.FORBIDDEN:
-            delay = max(delay, s.forbidden_retry_s)
+            delay = max(delay, self._refusal_wait(s.forbidden_retry_s))
         news = True
         if reason is Drop.DEAD_TOKEN:
             news = self._refused != self._token
+            if news:
+                self._refusals = 0
             self._refused = self._token
-            delay = s.dead_token_retry_s
+            delay = self._refusal_wait(s.dead_token_retry_s)
         self.delay_s = delay * (1.0 - s.backoff_jitter * self._rng.random())
         never = reason is Drop.DEAD_TOKEN and not s.dead_token_retry_s
         self._due = _NEVER if never else now + round(self.delay_s * SECOND_NS)
         self.state, self.since = State.WAITING, now
         return news
+
+    def _refusal_wait(self, most_s: float) -> float:
+        wait = min(most_s, _FIRST_REFUSAL_S * 3.0 ** min(self._refusals, 30))
+        self._refusals += 1
+        return wait

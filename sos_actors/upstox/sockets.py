@@ -14,6 +14,7 @@ A redirect of the handshake is followed by websocket-client; it must keep the sc
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -30,6 +31,10 @@ from upstox_client.feeder.portfolio_data_streamer import PortfolioDataStreamer
 
 from sos_actors.upstox.feed_settings import SDK_BASE, FeedEndpoint
 from sos_actors.upstox.keeper import Drop
+
+# What the library logs is reported here already, in words of our own: its own lines call a normal end an error, and
+# name a redirect it cannot follow with the code in it that opens the stream.
+logging.getLogger("websocket").setLevel(logging.CRITICAL + 1)
 
 #: Longest wait for our own goodbye to go out.
 _CLOSE_TIMEOUT_S = 1

@@ -17,6 +17,8 @@ from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import DAY_NS, ist_ns
 from sos_actors.messages import Phase, SessionPhase
+from sos_actors.runtime import LiveRuntime
+from sos_actors.storage.order_store import OrderStore
 from sos_actors.trading.gateway.settings import GatewaySettings
 from sos_actors.upstox.tokens import Token, TokenStore
 
@@ -135,7 +137,7 @@ def test_what_waits_for_the_network_waits_in_real_time(speed, scale):
     assert (after.orders.exit_by_stop, after.orders.rest_target) == (True, False)
 
 
-class Roll:
+class Roll(LiveRuntime):
     """A runtime of which only the list of its cast is real: the player of history is still on it when it ends."""
 
     def __init__(self):
@@ -165,16 +167,18 @@ class Roll:
         self.told.append((path, message.phase))
 
 
-def test_the_live_feed_is_told_what_part_of_the_day_it_is_though_it_takes_the_path_of_historys(monkeypatch):
+def test_the_live_feed_is_told_what_part_of_the_day_it_is_though_it_takes_the_path_of_historys(monkeypatch, tmp_path):
     roll = Roll()
     cast = LiveCast.__new__(LiveCast)
     cast._runtime, cast._restored_on = roll, None
     cast._cast = types.SimpleNamespace()
-    cast._parts = types.SimpleNamespace(spawn_link=lambda _: None, tell=None)
+    cast._parts = types.SimpleNamespace(real=True, edges=types.SimpleNamespace(tell=None))
+    cast.store = OrderStore(tmp_path)
     monkeypatch.setattr("sos_actors.daemon.cast.assembly.spawn_recorder", lambda *_: None)
     monkeypatch.setattr(LiveCast, "_spawn_orders", lambda self: roll.spawn(None, "orders"))
-    monkeypatch.setattr(LiveCast, "_spawn_data", lambda self: None)
-    monkeypatch.setattr(LiveCast, "_spawn_feed", lambda self: roll.spawn(None, "feed"))
+    monkeypatch.setattr(LiveCast, "_spawn_data", lambda self, edges: None)
+    monkeypatch.setattr(LiveCast, "_spawn_following", lambda self: None)
+    monkeypatch.setattr(LiveCast, "_spawn_feed", lambda self, edges: roll.spawn(None, "feed"))
     cast.trade([SessionPhase(NOW, dt.date(2026, 11, 20), Phase.OPEN)], NOW)
     assert roll.told == [("feed", Phase.OPEN), ("orders", Phase.OPEN), ("notifier", Phase.OPEN)]
 
@@ -187,3 +191,14 @@ def test_a_desk_that_went_through_this_morning_is_not_told_of_it_again(restored_
     cast._tell("orders", [SessionPhase(NOW, day, Phase.PRE_OPEN), SessionPhase(NOW, day, Phase.OPEN)])
     assert len(roll.told) == heard
     assert roll.told[-1][1] is Phase.OPEN
+
+
+def test_on_a_scaled_clock_what_waits_for_lagging_books_waits_in_real_time():
+    plain = Config().gateway
+    same = with_real_orders(Config(), 1.0).gateway
+    assert same == plain
+    fast = with_real_orders(Config(), 60.0).gateway
+    assert fast.absent_s / 60 == 5.0, "an order that shows up seconds late must not be sent a second time"
+    assert fast.settle_s / 60 == 5.0
+    assert fast.doubt_read_s / 60 == 0.5
+    assert with_real_orders(Config(), 2.0).gateway.absent_s == plain.absent_s

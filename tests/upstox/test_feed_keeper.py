@@ -79,16 +79,27 @@ def test_a_dead_token_waits_for_another():
 def test_a_dead_token_is_tried_again_now_and_then_but_said_once():
     k = keeper(dead_token_retry_s=300.0)
     assert fail(k, 0, Drop.DEAD_TOKEN)
-    assert step(k, 299 * S) is Step.WAIT
-    assert step(k, 300 * S) is Step.CONNECT
-    assert not fail(k, 300 * S, Drop.DEAD_TOKEN)
+    now, waits = round(k.delay_s * S), [k.delay_s]
+    for _ in range(6):
+        assert step(k, now - 1) is Step.WAIT
+        assert step(k, now) is Step.CONNECT
+        assert not fail(k, now, Drop.DEAD_TOKEN)
+        now += round(k.delay_s * S)
+        waits.append(k.delay_s)
+    assert waits == [2, 6, 18, 54, 162, 300, 300]
+    assert fail(k, now, Drop.DEAD_TOKEN, token="new")
+    assert k.delay_s == 2
 
 
-def test_forbidden_waits_longer():
-    k = keeper(forbidden_retry_s=60.0)
-    fail(k, 0, Drop.FORBIDDEN)
-    assert step(k, 59 * S) is Step.WAIT
-    assert step(k, 60 * S) is Step.CONNECT
+def test_one_refusal_is_tried_again_soon_and_a_standing_one_is_not_hammered():
+    k, now, waits = keeper(forbidden_retry_s=60.0), 0, []
+    for _ in range(6):
+        assert step(k, now) is Step.CONNECT
+        fail(k, now, Drop.FORBIDDEN)
+        waits.append(k.delay_s)
+        assert step(k, now + round(k.delay_s * S) - 1) is Step.WAIT
+        now += round(k.delay_s * S)
+    assert waits == [2, 6, 18, 54, 60, 60]
 
 
 def test_silence_is_judged_by_the_session():

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import logging
 import threading
 import time
 
@@ -382,3 +383,8 @@ def test_addresses():
 def test_settings_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="feed"):
         FeedSettings(**wrong)
+
+
+def test_the_sockets_library_logs_nothing_itself():
+    """Its own line about a redirect it cannot follow would name the code that opens the stream."""
+    assert not logging.getLogger("websocket").isEnabledFor(logging.CRITICAL)

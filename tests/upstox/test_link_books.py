@@ -142,7 +142,7 @@ def test_a_book_with_a_hole_in_it_is_not_read(lost):
     ("body", "count"),
     [
         ('{"status":"success","data":[{},{}]}', 2), ("[{},{}]", 2), ('{"status":"partial_success","data":[{}]}', 1),
-        ('{"status":"success","data":null}', 0), ("[]", 0),
+        ('{"status":"success","data":null}', 0), ("[]", 0), ('{"status":"success"}', 0),
     ],
 )  # fmt: skip
 def test_envelopes_and_bare_lists(body, count):
@@ -158,6 +158,8 @@ def test_envelopes_and_bare_lists(body, count):
         "7",
         '"x"',
         '{"status":"error","data":[]}',
+        '{"status":"success","errors":[{"errorCode":"UDAPI100500"}]}',
+        '{"status":"partial_success"}',
         '{"data":{}}',
         '{"data":[1]}',
         "<html>",
