@@ -17,13 +17,15 @@ from upstox_client import ApiClient, Configuration
 
 from sos_actors import assembly
 from sos_actors.config import load_config
-from sos_actors.daemon.cast import LINK, LiveCast, LiveParts
+from sos_actors.daemon.cast import LINK, LiveCast, LiveEdges, LiveParts
 from sos_actors.market.charges import ChargeSchedule
 from sos_actors.market.clocktime import SECOND_NS, ist_ns
 from sos_actors.market.day import DayStats
 from sos_actors.messages import GapsFilled
 from sos_actors.playbook.loader import load_playbook
 from sos_actors.runtime import LiveRuntime, Session, WallTime
+from sos_actors.runtime.clock import NEVER
+from sos_actors.storage.order_store import OrderStore
 from sos_actors.upstox.feed_settings import FeedEndpoint, FeedSettings
 from sos_actors.upstox.market_feed import UpstoxMarketFeed
 
@@ -58,13 +60,17 @@ class Stand:
             underlyings=[assembly.Underlying(name, chain=True) for name in SPOTS],
             charges=ChargeSchedule(self.config.charges),
             previous_day=lambda name, _: DayStats(name, DAY - dt.timedelta(days=1), *(SPOTS[name],) * 4),
-            trade_from=self.began, groups=self.config.runtime.groups,
+            trade_from=NEVER, groups=self.config.runtime.groups,
         )  # fmt: skip
         parts = LiveParts(
-            table=lambda: market.table, table_of=lambda _: market.table, stream=self._feed(port),
-            market_db=folder / "market.db", fill_gaps=lambda asked: GapsFilled(asked.underlying, asked.day),
-            tell=lambda _: None, orders_folder=self.orders_folder, tag_prefix="BENCH", cash_paise=10**12, speed=speed,
-            spawn_link=self._spawn_link,
+            table=lambda: market.table, table_of=lambda _: market.table,
+            open_store=lambda: OrderStore(self.orders_folder), tag_prefix="BENCH", cash_paise=10**12, speed=speed,
+            real=True,
+            edges=LiveEdges(
+                stream=self._feed(port), market_db=folder / "market.db",
+                fill_gaps=lambda asked: GapsFilled(asked.underlying, asked.day), tell=lambda _: None,
+                spawn_link=self._spawn_link,
+            ),
         )  # fmt: skip
         live = self.cast = LiveCast(self.runtime, cast, parts)
         live.think(lambda _: ())
@@ -73,7 +79,7 @@ class Stand:
             self.config.clock.grace_ns,
         )
         self.runtime.run(until=ist_ns(DAY, "09:00"))
-        live.trade([])
+        live.trade([], ist_ns(DAY, "09:00"))
         self.runtime.spawn(MinuteWatchActor, "watch", SPOTS, group="watch")
         self.minutes = self.runtime.actor("watch")
         self.broker = self.runtime.actor("link")

@@ -17,13 +17,27 @@ if TYPE_CHECKING:
     from sos_actors.runtime.group import Group
     from sos_actors.runtime.live import LiveRuntime
 
+#: Steps between two pauses: each pause may cost the time others keep the interpreter.
+_AT_ONCE = 8
 #: How many instruments of a group are listed whose ticks were merged most.
 _TOP = 10
 
 
-def give_way() -> None:
-    """Let whoever waits for the interpreter have it."""
-    time.sleep(0)
+class GiveWay:
+    """Lets whoever waits for the interpreter have it, at every eighth call: some 0.2 ms of reading between two."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def __call__(self) -> None:
+        """Note that a little was done."""
+        self._calls += 1
+        if not self._calls % _AT_ONCE:
+            time.sleep(0)
+
+
+#: What a reader in no special hurry calls between any two steps.
+give_way = GiveWay()
 
 
 def tree(runtime: LiveRuntime, breathe: Callable[[], None] = give_way) -> dict[str, Any]:

@@ -25,6 +25,6 @@ def test_the_longest_demo_stays_within_the_calendar(tmp_path, monkeypatch):
     from sos_actors.cli import runs  # noqa: PLC0415
 
     asked = []
-    monkeypatch.setattr(runs, "_run", lambda request, *_: asked.append(request))
+    monkeypatch.setattr(runs, "run_and_report", lambda request, *_: asked.append(request))
     runs.demo(days=250)
     assert len(backtest.days_with_data(asked[0])) == 250

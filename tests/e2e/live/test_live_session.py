@@ -73,6 +73,8 @@ def _operate(one: Stand) -> list[float]:
     one.ask("pause")
     one.until(lambda: one.status()["trading"] == "REDUCING", "paused")
     one.ask("flatten")
+    # An entry that was on its way when trading was paused may still arrive: the daemon knows of it.
+    one.until(lambda: (now := one.status()) and not now["orders"] and not now["positions"], "nothing is on its way")
     one.wait_flat()
     entries = one.books.entries()
     minute = one.clock()[:5]
