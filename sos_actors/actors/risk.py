@@ -47,6 +47,8 @@ class RiskActor(Actor):
         self._differences: tuple[str, ...] = ()
         self._book = book
         self._snapshots: dict[str, ChainSnapshot] = {}
+        self._refusals: dict[str, dict[str, int]] = {}
+        self._last_refusals: dict[str, str] = {}
         self._new_day = book.day is None
         self._intents = self.topic(OrderIntent)
         self._refused = self.topic(Refused)
@@ -114,8 +116,11 @@ class RiskActor(Actor):
 
     @handles(Refused)
     def on_refused(self, message: Refused) -> None:
-        """Take what was refused after it was let through off the counts."""
+        """Take what was refused after it was let through off the counts, and note for observers what was refused."""
         self._book.on_refused(message)
+        counts = self._refusals.setdefault(message.underlying, {})
+        counts[message.reason.value] = counts.get(message.reason.value, 0) + 1
+        self._last_refusals[message.underlying] = f"{message.strategy}: {message.reason.value}: {message.detail}"
 
     @handles(PositionChanged)
     def on_position(self, message: PositionChanged) -> None:
@@ -175,4 +180,6 @@ class RiskActor(Actor):
             "restrictions": [(strategy, name, state.value) for strategy, name, state in book.restrictions()],
             "start_equity_paise": book.start_equity_paise,
             "equity_paise": book.equity_paise,
+            "refusals": {name: dict(counts) for name, counts in self._refusals.items()},
+            "last_refusals": dict(self._last_refusals),
         }

@@ -95,7 +95,9 @@ class Operations:
         desk, risk, broker = (seen.get(path, {}) for path in ("orders", "risk", "broker"))
         feed, notices = seen.get("feed", {}), seen.get("notifier", {})
         not_ready = facts.not_ready()
-        if broker.get("entries_held"):
+        if not broker and "broker" in runtime:
+            not_ready.append("starting: the order path has not been heard of yet")
+        elif broker.get("entries_held"):
             not_ready.append(str(broker["entries_held"]))
         feeds = _feeds(feed, facts.now())
         not_ready += [f"{one.underlying}: market data {one.detail}" for one in feeds if not one.live]

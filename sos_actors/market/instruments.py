@@ -58,6 +58,8 @@ class _Row(msgspec.Struct, gc=False):
     instrument_key: str | None = None
     trading_symbol: str | None = None
     underlying_symbol: str | None = None
+    underlying_key: str | None = None
+    name: str | None = None
     expiry: int | None = None
     strike_price: float | None = None
     lot_size: float | None = None
@@ -139,7 +141,8 @@ def _instrument(row: _Row) -> Instrument | None:
     if row.instrument_type == "INDEX":
         return _index(row)
     exchange = _SEGMENTS.get(row.segment or "")
-    underlying = row.underlying_symbol or ""
+    # The name of the underlying is not in every row: a chain without half of its options would go unnoticed.
+    underlying = row.underlying_symbol or _UNDERLYING_OF_INDEX.get(row.underlying_key or "") or row.name or ""
     if exchange is None or EXCHANGE_OF.get(underlying) != exchange or row.expiry is None:
         return None
     expiry = ist_date(row.expiry * _MS)

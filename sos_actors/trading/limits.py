@@ -340,8 +340,10 @@ class RiskBook:
         return None
 
     def _rate_breach(self, plan: TradePlan, now: int, orders: int) -> Breach | None:
-        if self._bucket.level(now) - self._reserve < (orders or orders_of(plan)):
-            return Breach(RefusalReason.ORDER_RATE, f"more than {self.settings.orders_per_s:g} orders a second")
+        needed, left = orders or orders_of(plan), self._bucket.level(now) - self._reserve
+        if left < needed:
+            detail = f"{needed} orders more, room for {max(math.floor(left), 0)} now: {self.settings.orders_per_s:g} a"
+            return Breach(RefusalReason.ORDER_RATE, f"{detail} second, the rest is kept for exits")
         return None
 
     def _price_breach(self, plan: TradePlan, now: int) -> Breach | None:

@@ -8,7 +8,8 @@ thread is a daemon, so that no socket keeps the process alive. The two Streamer 
 these feeders and to hand every frame on as it came (`MarketDataStreamerV3` would turn it into a dict, twenty times as
 slow). Their own reconnecting is off.
 
-A redirect of the handshake is followed by websocket-client; it must keep the scheme (wss to wss).
+A redirect of the handshake is followed by websocket-client where it names a whole WebSocket address; one that names
+only a path, or an http(s) address, the library refuses: it is resolved and followed here. It must keep the scheme.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urljoin
 
 import certifi
 import websocket
@@ -38,6 +40,8 @@ logging.getLogger("websocket").setLevel(logging.CRITICAL + 1)
 
 #: Longest wait for our own goodbye to go out.
 _CLOSE_TIMEOUT_S = 1
+#: Most redirects of one attempt that are followed here, as many as the library follows.
+_MOST_REDIRECTS = 3
 
 
 class SocketEvents(NamedTuple):
@@ -82,6 +86,9 @@ class _Link:
     timeout_s: float
     thread: threading.Thread | None = None
     _opened_link: Any = None
+    _onward = ""
+    _hops = 0
+    _cut = False
 
     def _connect_to(self, sdk_url: str) -> None:
         if self.thread is not None:
@@ -96,7 +103,7 @@ class _Link:
             },
             on_open=self._opened,
             on_message=self.on_message,
-            on_error=self.on_error,
+            on_error=self._erred,
             on_close=self.on_close,
             on_ping=lambda _ws, _data: self.events.pinged(),
         )
@@ -106,11 +113,26 @@ class _Link:
 
     def _opened(self, ws: Any) -> None:
         self._opened_link = ws.sock  # the library forgets it, unclosed, when the server closes first
-        self.on_open(ws)
+        if self._cut:  # asked for between two steps of the handshake, when there was no socket to cut
+            self.disconnect()
+        else:
+            self.on_open(ws)
+
+    def _erred(self, ws: Any, error: Any) -> None:
+        if isinstance(error, websocket.WebSocketException) and not self._cut and self._hops < _MOST_REDIRECTS:
+            answer = getattr(ws.sock, "handshake_response", None)
+            self._onward = onward(ws.url, (answer.headers.get("location") or "") if answer is not None else "")
+        if not self._onward:
+            self.on_error(ws, error)
 
     def _run(self) -> None:
         try:
-            self.ws.run_forever(sslopt={"context": tls_context(self.endpoint.ca_file)})
+            context = tls_context(self.endpoint.ca_file)
+            self.ws.run_forever(sslopt={"context": context})
+            while self._onward and not self._cut:
+                self.ws.url, self._onward = self._onward, ""
+                self._hops += 1
+                self.ws.run_forever(sslopt={"context": context})
         except Exception as error:  # noqa: BLE001 - whatever ends the thread is reported, and the keeper reconnects
             self.events.failed(error)
         finally:
@@ -123,6 +145,7 @@ class _Link:
 
         The library's own `close` would free the file descriptor under the reading thread, which then may sleep on.
         """
+        self._cut = True
         link = self._opened_link or getattr(self.ws, "sock", None)
         if link is None:
             return
@@ -223,6 +246,16 @@ def portfolio_socket(
 ) -> OpenSocket:
     """Give what opens a socket of the portfolio stream: order updates, with `positions` also those of positions."""
     return lambda events: _PortfolioStreamer(api, endpoint, timeout_s, events, positions=positions)
+
+
+def onward(url: str, location: str) -> str:
+    """Give the WebSocket address a redirect of `url` means; '' where the library reads it itself, or it must not be."""
+    if not location or location.startswith(("ws://", "wss://")):
+        return ""
+    target = urljoin(url, location)
+    if target.startswith(("http://", "https://")):
+        target = "ws" + target.removeprefix("http")
+    return target if target.partition("://")[0] == url.partition("://")[0] else ""
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:

@@ -95,3 +95,20 @@ def test_dead_letters_are_shown_with_their_traceback_and_without_secrets():
     assert "abc.def" not in str(letter)
     with pytest.raises(InputError, match="there is no actor 'britle'"):
         operations.inspect("britle")
+
+
+def test_the_daemon_is_not_ready_before_the_order_path_has_said_a_word():
+    runtime = LiveRuntime(Config().runtime)
+    facts = SimpleNamespace(
+        session="s", mode="sandbox", now=lambda: 0, started=0, token_until=lambda: "", not_ready=list,
+    )  # fmt: skip
+    try:
+        runtime.spawn(_Brittle, "broker")
+        operations = Operations(runtime, facts)
+        silent = operations.status()
+        runtime.snapshots["broker"] = {"entries_held": ""}
+        heard = operations.status()
+    finally:
+        runtime.close()
+    assert (silent.ready, silent.not_ready) == (False, ["starting: the order path has not been heard of yet"])
+    assert (heard.ready, heard.not_ready) == (True, [])

@@ -60,6 +60,22 @@ def test_reads_what_matters(tmp_path):
     assert table.by_key("NSE_EQ|INE002A01018") is None
 
 
+@pytest.mark.parametrize(
+    "gone", [("underlying_symbol",), ("underlying_symbol", "underlying_key"), ("weekly", "minimum_lot")]
+)
+@pytest.mark.parametrize("how", ["absent", "null"])
+def test_an_option_is_known_without_the_name_of_its_underlying(tmp_path, gone, how):
+    row = option(25000, "CE", 1)
+    for field in gone:
+        row[field] = None
+        if how == "absent":
+            del row[field]
+    strange = option(1400, "CE", 2, name="RELIANCE", underlying_key="NSE_EQ|INE002A01018", underlying_symbol=None)
+    table = read_master(write(tmp_path / "m.json.gz", [row, strange]))
+    assert [item.underlying for item in table] == ["NIFTY"]
+    assert [item.upstox_key for item in table.options("NIFTY", EXPIRY)] == ["NSE_FO|1"]
+
+
 def test_plain_json_too(tmp_path):
     path = tmp_path / "NSE.json"
     path.write_text(json.dumps([option(25000, "CE", 1)]))

@@ -201,7 +201,10 @@ def test_legs_are_asked_together():
     risk = book(orders_per_s=1.0, order_burst=5, exit_reserve=0.0)
     plans = (trade_plan(), trade_plan(instrument=PUT))
     assert risk.check(plans[0], OPEN_TS) is None
-    assert risk.check_all(plans, OPEN_TS).reason is R.ORDER_RATE
+    breach = risk.check_all(plans, OPEN_TS)
+    assert (breach.reason, breach.detail) == (
+        R.ORDER_RATE, "6 orders more, room for 5 now: 1 a second, the rest is kept for exits",
+    )  # fmt: skip
     assert risk.check_all(plans[:1], OPEN_TS) is None
     assert risk.check_all((trade_plan(stop=NAN), trade_plan(instrument=PUT)), OPEN_TS) is None
 

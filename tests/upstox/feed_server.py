@@ -89,7 +89,7 @@ class FeedServer:
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
         await site.start()
         self.port = site._server.sockets[0].getsockname()[1]
-        self.base = f"{'wss' if self.tls else 'ws'}://localhost:{self.port}"
+        self.base = self.onward = f"{'wss' if self.tls else 'ws'}://localhost:{self.port}"
 
     # -- handshake ---------------------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class FeedServer:
         self._codes.add(code)
         self.agents.append(request.headers.get("User-Agent", ""))
         self.queries.append(request.rel_url.raw_query_string)
-        return web.Response(status=302, headers={"Location": f"{self.base}/feeds?requestId=r&code={code}"})
+        return web.Response(status=302, headers={"Location": f"{self.onward}/feeds?requestId=r&code={code}"})
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         code = request.query.get("code", "")

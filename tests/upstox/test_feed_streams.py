@@ -15,6 +15,7 @@ from sos_actors.market.ids import index_id, option_id
 from sos_actors.messages import Right, SegmentStatusChanged
 from sos_actors.upstox import market_connection
 from sos_actors.upstox.feed_settings import SDK_BASE, FeedEndpoint, FeedSettings
+from sos_actors.upstox.sockets import onward
 
 CALL = option_id("NIFTY", EXPIRY, 25_000.0, Right.CE)
 PUT = option_id("NIFTY", EXPIRY, 25_000.0, Right.PE)
@@ -383,6 +384,34 @@ def test_addresses():
 def test_settings_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="feed"):
         FeedSettings(**wrong)
+
+
+@pytest.mark.parametrize("shape", ["", "//localhost:{port}", "http://localhost:{port}"])
+def test_a_redirect_the_library_refuses_is_followed(server, shape):
+    server.onward = shape.format(port=server.port)
+    with Client(server.base) as client:
+        client.feed.want([NIFTY])
+        wait_for(lambda: client.heard() == {NIFTY})
+        assert client.link()["connects"] == 1
+        assert [status for _, _, status in server.handshakes] == [302]
+        assert [change.live for change in client.streams()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "target"),
+    [
+        ("wss://a/v3/feed", "/feeds?code=c", "wss://a/feeds?code=c"),
+        ("wss://a/v3/feed", "feeds?code=c", "wss://a/v3/feeds?code=c"),
+        ("wss://a/v3/feed", "//b:8/feeds", "wss://b:8/feeds"),
+        ("wss://a/v3/feed", "https://b/feeds", "wss://b/feeds"),
+        ("wss://a/v3/feed", "http://b/feeds", ""),
+        ("wss://a/v3/feed", "wss://b/feeds", ""),
+        ("wss://a/v3/feed", "ftp://b/feeds", ""),
+        ("wss://a/v3/feed", "", ""),
+    ],
+)
+def test_what_a_redirect_means(url, location, target):
+    assert onward(url, location) == target
 
 
 def test_the_sockets_library_logs_nothing_itself():

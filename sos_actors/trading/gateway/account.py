@@ -27,6 +27,7 @@ class Account:
         self._started = 0
         self._starting = True
         self._said: tuple[str, ...] | None = None
+        gate.differences = (self._unread(),)
 
     @property
     def unsettled(self) -> bool:
@@ -89,9 +90,14 @@ class Account:
                 self._table.out.append(AccountDiffered(self._table.now, lines, self._starting))
             self._said = lines
 
+    def _unread(self) -> str:
+        trouble = self._reader.trouble
+        why = next((f" ({book.value}: {trouble[book]})" for book in _FIRST if book in trouble), "")
+        return f"start-up: the broker's books have not been read yet{why}"
+
     def _lines(self) -> list[str]:
         table = self._table
-        lines = ["start-up: the broker's books have not been read yet"] if self._starting else []
+        lines = [self._unread()] if self._starting else []
         settle = round(table.settings.settle_s * SECOND_NS)
         lines += [
             f"position of {instrument}: ours {ours}, the broker's {theirs}"

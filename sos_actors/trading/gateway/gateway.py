@@ -220,7 +220,7 @@ class OrderGateway:
     def on_orders(self, message: OrdersRead, now: int) -> Out:
         """Take the order book, or the orders of one tag."""
         self._begin(now)
-        reading = self._reader.answered(message.request_id, ok=message.ok)
+        reading = self._reader.answered(message.request_id, ok=message.ok, detail=message.detail)
         if reading is not None:
             self._gate.proved()
             self._intake.orders(message.orders, reading)
@@ -229,7 +229,7 @@ class OrderGateway:
     def on_trades(self, message: TradesRead, now: int) -> Out:
         """Take the trade book: what was executed, to the paisa."""
         self._begin(now)
-        if self._reader.answered(message.request_id, ok=message.ok) is not None:
+        if self._reader.answered(message.request_id, ok=message.ok, detail=message.detail) is not None:
             self._gate.proved()
             self._intake.trades(message.trades)
         return self._finish()
@@ -237,7 +237,7 @@ class OrderGateway:
     def on_positions(self, message: PositionsRead, now: int) -> Out:
         """Take what the broker says is held."""
         self._begin(now)
-        reading = self._reader.answered(message.request_id, ok=message.ok)
+        reading = self._reader.answered(message.request_id, ok=message.ok, detail=message.detail)
         if reading is not None:
             self._gate.proved()
             self._account.compare(message.positions, reading.began)
@@ -248,7 +248,8 @@ class OrderGateway:
     def on_funds(self, message: FundsRead, now: int) -> Out:
         """Take the free money: RiskActor hears it too; here only a debt is worth a word."""
         table = self._begin(now)
-        if self._reader.answered(message.request_id, ok=message.ok) is not None and message.available < 0.0:
+        reading = self._reader.answered(message.request_id, ok=message.ok, detail=message.detail)
+        if reading is not None and message.available < 0.0:
             table.alert(AlertLevel.WARNING, f"the broker shows a debt of {-message.available:.2f} rupees")
         return self._finish()
 

@@ -36,12 +36,16 @@ class Reading(NamedTuple):
 
 
 class Reader:
-    """Sends reads when they are due, one of each book at a time. `done` is when the last good read of each began."""
+    """Sends reads when they are due, one of each book at a time. `done` is when the last good read of each began.
+
+    `trouble` is why the last read of each failed, of those whose last read failed.
+    """
 
     def __init__(self, table: OrderTable) -> None:
         self._table = table
         self.due: dict[Book, int] = dict.fromkeys(Book, NEVER)
         self.done: dict[Book, int] = {}
+        self.trouble: dict[Book, str] = {}
         self._flying: dict[str, Reading] = {}
         self._busy: dict[Book, str] = {}
         self._last: dict[Book, int] = {}
@@ -84,8 +88,8 @@ class Reader:
             else:
                 table.out.append(ReadFunds(request_id))
 
-    def answered(self, request_id: str, *, ok: bool) -> Reading | None:
-        """Take an answer: what was read and from when on; None where it failed, or is of no read of ours."""
+    def answered(self, request_id: str, *, ok: bool, detail: str = "") -> Reading | None:
+        """Take an answer: what was read and from when on; None where it failed (`detail`: why), or is none of ours."""
         reading = self._flying.pop(request_id, None)
         if reading is None:
             return None
@@ -94,9 +98,10 @@ class Reader:
             del self._busy[book]
         if ok:
             self._failures[book] = 0
+            self.trouble.pop(book, None)
             self.done[book] = max(self.done.get(book, 0), reading.began)
             return reading
-        self._fail(book)
+        self._fail(book, " ".join(detail.split()) or "the read failed")
         return None
 
     def next_due(self) -> int:
@@ -108,7 +113,8 @@ class Reader:
             [*idle, *(self._flying[request_id].began + late for request_id in self._busy.values())], default=NEVER
         )
 
-    def _fail(self, book: Book) -> None:
+    def _fail(self, book: Book, why: str) -> None:
+        self.trouble[book] = why
         failures = self._failures[book] = self._failures.get(book, 0) + 1
         self.want(book, at=self._table.after(min(2.0 ** min(failures - 1, 10), _SLOWEST_S)))
 
@@ -117,4 +123,4 @@ class Reader:
         for book, request_id in tuple(self._busy.items()):
             if self._table.now - self._flying[request_id].began >= limit:
                 del self._busy[book]
-                self._fail(book)
+                self._fail(book, f"no answer within {self._table.settings.read_s:g} s")

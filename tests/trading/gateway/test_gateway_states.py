@@ -1,12 +1,13 @@
 """Every transition of an order at a real broker, one by one."""
 
-from gateway_model import CALL, LOT, SECOND, START, Wire
+from gateway_model import CALL, LOT, SECOND, START, Wire, contract
 
 from sos_actors.messages import (
     BrokerOrder,
     CommandAnswered,
     Fill,
     OrderRole,
+    OrdersRead,
     OrderStatus,
     OrderType,
     OrderUpdate,
@@ -18,6 +19,7 @@ from sos_actors.messages import (
     SendPlace,
     Side,
 )
+from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.gateway.order import Child
 from sos_actors.trading.gateway.settings import GatewaySettings
 
@@ -64,6 +66,35 @@ def test_nothing_is_entered_before_the_books_are_read():
     assert wire.differences == ()
     wire.submit("b-e")
     assert len(wire.waiting) == 1
+
+
+def test_why_the_books_could_not_be_read_is_said_until_they_are():
+    wire = Wire()
+    wire.stream(live=True)
+    asked = next(item for item, _ in wire.reads if isinstance(item, ReadOrders))
+    assert wire.gateway.state().entries_held.endswith("the broker's books have not been read yet")
+    wire.send(
+        wire.gateway.on_orders(OrdersRead(asked.request_id, wire.now, ok=False, detail="HTTP 502\n<html>"), wire.now)
+    )
+    assert wire.differences == ("start-up: the broker's books have not been read yet (orders: HTTP 502 <html>)",)
+    assert "HTTP 502" in wire.gateway.state().entries_held
+    wire.settle(5.0)
+    assert wire.differences == ()
+    assert wire.gateway.state().entries_held == ""
+
+
+def test_an_answer_that_never_comes_is_a_reason_too():
+    wire = Wire()
+    wire.stream(live=True)
+    wire.now += round((wire.settings.read_s + 1) * SECOND)
+    for _ in range(2):
+        wire.send(wire.gateway.on_timer(wire.now))
+    assert "orders: no answer within" in wire.differences[0]
+
+
+def test_nothing_is_let_in_before_the_gateway_has_begun():
+    idle = OrderGateway(GatewaySettings(need_stream=False), contract, "S1")
+    assert "have not been read yet" in idle.state().entries_held
 
 
 def test_placed_confirmed_filled():
