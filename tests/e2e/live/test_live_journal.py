@@ -72,7 +72,7 @@ def test_a_killed_life_replays_without_a_difference(killed):
     counted = re.match(r"(\d+) deliveries, (\d+) messages compared, no difference\n", done.stdout)
     assert re.search(r"^run_hash [0-9a-f]{32}$", done.stdout, re.MULTILINE)
     assert counted
-    assert int(counted[1]) > 2000
+    assert int(counted[1]) > 500
     assert int(counted[2]) > 300
     assert "equal as far as the record goes, but it is not whole: it was cut off" in done.stdout
     again = command(killed, "replay", second, "--check")  # it began with what the order store had of the first
