@@ -212,7 +212,7 @@ def print_table(found: dict) -> None:
          " / ".join(f"{found[name]:,}" for name in ("decoded", "in_bars", "merged", "lost"))),
         *((f"receipt to {name}, p50 / p99 / max ms", stage_line(one)) for name, one in stages.items()),
         ("minutes of chains seen / missing", f"{found['minutes']} / {found['minutes_missing']}"),
-        ("a snapshot is seen after its minute, at most", f"{found['snapshot_late_s']:.2f} s (looked at every 0.1 s)"),
+        ("a snapshot is seen after its minute, at most", late(found["snapshot_late_s"])),
         ("memory from start to end, MB", " / ".join(f"{mb:.0f}" for mb in found["memory_mb"])),
         ("processor, cores", f"{found['cpu_cores']:.2f}"),
         ("inspect answers, p50 / max ms", f"{found['inspect_p50_ms']:.1f} / {found['inspect_max_ms']:.1f}"),
@@ -225,6 +225,11 @@ def print_table(found: dict) -> None:
 def stage_line(stage: dict) -> str:
     """A stage's latencies, and how many there were."""
     return f"{ms(stage['p50'])} / {ms(stage['p99'])} / {ms(stage['max'])}  ({stage['count']:,})"
+
+
+def late(seconds: float | None) -> str:
+    """How late the latest snapshot was; none where the run was shorter than two minutes of the exchange's clock."""
+    return "-" if seconds is None else f"{seconds:.2f} s (looked at every 0.1 s)"
 
 
 def ms(ns: float | None) -> str:

@@ -129,13 +129,13 @@ class OrderActor(Actor):
         """Watch the time, and mark the account while something is open."""
         self._send(self._desk.on_minute(message.ts))
         if self._hearing:
-            self._keep(whole=self._checkpoints.due)  # nobody waits for an order now
+            self._keep(whole=self._checkpoints.due, moved=True)  # nobody waits for an order now
             self.publish(self._desk.mark(message.ts))
 
-    def _keep(self, *, whole: bool = False) -> None:
+    def _keep(self, *, whole: bool = False, moved: bool = False) -> None:
         """Have the desk's state kept, where the session is to survive this process."""
         if self._durable:
-            state, whole = self._checkpoints.save(whole=whole)
+            state, whole = self._checkpoints.save(whole=whole, moved=moved)
             self.publish(StateChanged(self.clock.now, "desk", state, working_orders(self._desk), whole))
 
     @handles(SessionPhase)

@@ -16,7 +16,13 @@ class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Threads of the live stage, their mailboxes, and how long a message may take."""
 
     groups: dict[str, str] = msgspec.field(
-        default_factory=lambda: {"strategy": "strategies", "feed": "feed", "broker": "broker", "recorder": "recorder"}
+        default_factory=lambda: {
+            "strategy": "strategies",
+            "feed": "feed",
+            "orders": "orders",
+            "broker": "broker",
+            "recorder": "recorder",
+        }
     )
     """First part of an actor's path -> the group (thread) it runs in; `own`: a thread for each actor; what is not
     listed runs in `core`."""

@@ -152,10 +152,16 @@ class Checkpointer:
         """Whether increments weigh more than a whole state would, so that one should be next when there is time."""
         return self._since > max(_LARGE, self._whole)
 
-    def save(self, *, whole: bool = False) -> tuple[bytes, bool]:
-        """Give the state now, and whether it is a whole one. At the first call, and after an end of day, it must be."""
+    def save(self, *, whole: bool = False, moved: bool = False) -> tuple[bytes, bool]:
+        """Give the state now, and whether it is a whole one. At the first call, and after an end of day, it must be.
+
+        An increment leaves out what only `moved`, unless told otherwise: an order may wait for it.
+        """
         desk = self._desk
         whole = whole or not self._whole
+        if whole or moved:
+            desk.flow.changed.update(desk.flow.moved)
+            desk.flow.moved.clear()
         changed = self._encode_changed()
         if whole:
             trades = self._trades = {name: self._encoded(trade) for name, trade in desk.flow.trades.items()}

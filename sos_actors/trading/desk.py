@@ -99,8 +99,8 @@ class OrderDesk:
             if exits is not None and (
                 bar.high > exits.highest or bar.low < exits.lowest or exits.watch_stop or exits.watch_target
             ):
-                flow.changed[trade.intent_id] = trade
                 actions = exits.on_bar(bar)
+                (flow.changed if actions else flow.moved)[trade.intent_id] = trade
                 if actions:
                     flow.act(trade, actions, bar.end)
         if flow.by_index:
@@ -120,8 +120,9 @@ class OrderDesk:
                 continue
             high, low = tick.range_since(exits.opened_ts)
             if high > exits.highest or low < exits.lowest or exits.watch_stop or exits.watch_target:
-                flow.changed[trade.intent_id] = trade
-                flow.act(trade, exits.on_price(high, low, price), tick.ts)
+                actions = exits.on_price(high, low, price)
+                (flow.changed if actions else flow.moved)[trade.intent_id] = trade
+                flow.act(trade, actions, tick.ts)
         for trade in tuple(flow.by_index.get(tick.instrument, ())):
             if trade.exits is not None:
                 flow.act(trade, trade.exits.on_index_price(*tick.range_since(trade.exits.opened_ts)), tick.ts)

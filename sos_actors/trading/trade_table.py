@@ -11,7 +11,8 @@ class TradeTable:
     """Trades of the day by intent id (`trades`), those not ended (`live`), every order of the day (`records`).
 
     `changed` are the trades that are not as they were when a checkpoint took them from there, their orders and exits
-    included: whatever changes one puts it there.
+    included: whatever changes one puts it there. `moved` are those of which only the best or the worst price did: they
+    are many, and no order depends on their being kept at once.
     """
 
     def __init__(self) -> None:
@@ -19,6 +20,7 @@ class TradeTable:
         self.trades: dict[str, Trade] = {}
         self.live: dict[str, Trade] = {}
         self.changed: dict[str, Trade] = {}
+        self.moved: dict[str, Trade] = {}
         self.by_instrument: dict[str, list[Trade]] = {}
         self.by_index: dict[str, list[Trade]] = {}
 
@@ -47,6 +49,7 @@ class TradeTable:
         """Forget ended trades and orders."""
         live = self.live
         self.trades, self.changed = dict(live), dict(live)
+        self.moved.clear()
         self.records = {
             order_id: record
             for order_id, record in self.records.items()

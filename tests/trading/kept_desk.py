@@ -18,7 +18,7 @@ class KeptDesk(OrderDesk):
 
     def keep(self, *, whole=False) -> None:
         """Keep the state, and compare what is read again with what is."""
-        raw, was_whole = self._checkpoints.save(whole=whole)
+        raw, was_whole = self._checkpoints.save(whole=whole, moved=True)
         self.saved = [raw] if was_whole else [*self.saved, raw]
         again = OrderDesk(self.flow.settings, Ledger(0))
         restore(again, self.saved)

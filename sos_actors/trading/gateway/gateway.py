@@ -157,7 +157,10 @@ class OrderGateway:
         return self._finish()
 
     def modify(self, wish: ModifyOrder, now: int) -> Out:
-        """Change an order; for one that has ended, say how it ended."""
+        """Change an order; for one that has ended, say how it ended.
+
+        An exit goes this way: which books to read next can wait for the answer, or the timer.
+        """
         table = self._begin(now)
         order = self._working(wish.order_id, "modify")
         if order is not None:
@@ -167,16 +170,16 @@ class OrderGateway:
             else:
                 self._changer.modify(order, wish)
                 self._intake.touch(order)
-        return self._finish()
+        return table.drain()
 
     def cancel(self, wish: CancelOrder, now: int) -> Out:
         """Take an order back; for one that has ended, say how it ended."""
-        self._begin(now)
+        table = self._begin(now)
         order = self._working(wish.order_id, "cancel")
         if order is not None:
             self._changer.cancel(order)
             self._intake.touch(order)
-        return self._finish()
+        return table.drain()
 
     def _working(self, order_id: str, what: str) -> GatewayOrder | None:
         table = self._table
