@@ -53,7 +53,7 @@ from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import EscalatedError, LiveRuntime, WallTime
 from sos_actors.runtime.journal.answers import plainly
 from sos_actors.runtime.journal.recording import Recording
-from sos_actors.runtime.tuning import tune_for_latency
+from sos_actors.runtime.tuning import sweep, tune_for_latency
 from sos_actors.sources.source import DatabaseSource
 from sos_actors.sources.warm_start import WarmStart
 from sos_actors.storage.market_store import MarketStore
@@ -332,7 +332,7 @@ class Daemon:
                 logger.error("today's instruments: {}", error)
 
     def _day_over(self) -> None:
-        """Let old sessions go, once after each day's close."""
+        """Let old sessions and the day's garbage go, once after each day's close."""
         now, day = self.now(), self._day
         if day is None or day == self._tidied:
             return
@@ -340,6 +340,7 @@ class Daemon:
         if sessions and now > sessions[-1].close_ns:
             self._tidied = day
             tidy(self._request.home, self._request.config.journal, self.session)
+            sweep()
 
     # -- stopping ----------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ PATIENT = {
 def test_killed_with_a_position(stand):
     one = stand("2026-11-20T09:16:00", 30.0, sides=("CALL",), strategy=PATIENT)
     one.start()
-    one.until(lambda: one.books.net(), "something is held")
+    one.until(one.books.net, "something is held")
     one.protected()
     held, orders = one.books.net(), one.books.orders()
     one.kill()
