@@ -111,7 +111,7 @@ IMPERATIVES = {
     "Check",
     "Flatten",
     "Modify",
-    "Read",
+    "Read", "Reinstate",
     "Send",
     "Set",
     "Settle",

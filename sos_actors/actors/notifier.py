@@ -11,6 +11,7 @@ from sos_actors.messages import (
     AccountDiffered,
     ActorBenched,
     ActorFailed,
+    ActorReinstated,
     AlertLevel,
     AlertRaised,
     ClockStepped,
@@ -75,6 +76,11 @@ class NotifierActor(Actor):
     def on_benched(self, message: ActorBenched) -> None:
         """Tell of an actor that was taken out."""
         self._say(message.ts, AlertLevel.CRITICAL, message.path, f"taken out: {message.reason}")
+
+    @handles(ActorReinstated)
+    def on_reinstated(self, message: ActorReinstated) -> None:
+        """Tell of an actor that was taken back."""
+        self._say(message.ts, AlertLevel.INFO, message.path, f"at work again: {message.reason}")
 
     @handles(ClockStepped)
     def on_step(self, message: ClockStepped) -> None:

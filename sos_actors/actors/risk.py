@@ -18,6 +18,7 @@ from sos_actors.messages import (
     AccountDiffered,
     AccountMarked,
     ActorBenched,
+    ActorReinstated,
     ChainSnapshot,
     FeedStatus,
     Flatten,
@@ -170,6 +171,15 @@ class RiskActor(Actor):
             self._book.on_state(SetTradingState(TradingState.REDUCING, message.reason, name, underlying))
             self._keep(message.ts)
             self.publish(Flatten(message.ts, "FLATTEN", name))
+
+    @handles(ActorReinstated)
+    def on_reinstated(self, message: ActorReinstated) -> None:
+        """Lift what the bench laid on a strategy; a pause by the operator stays."""
+        kind, _, rest = message.path.partition("/")
+        underlying, _, name = rest.partition("/")
+        if kind == "strategy":
+            self._book.on_state(SetTradingState(TradingState.ACTIVE, message.reason, name, underlying))
+            self._keep(message.ts)
 
     def inspect(self) -> dict[str, Any]:
         """Say what counts against the limits."""

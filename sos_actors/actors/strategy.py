@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.market.clocktime import ist_date
 from sos_actors.messages import (
     ChainSnapshot,
     DayLoaded,
@@ -141,8 +142,7 @@ class StrategyActor(Actor):
             self._machine.disown()
             return
         if self._kept is not None and self._kept != (standing := self._machine.standing()):
-            self._kept = standing
-            self.publish(StateChanged(self.clock.now, self.path, msgspec.msgpack.encode(standing)))
+            self._keep(standing)
         name, underlying = self._name, self._underlying
         if isinstance(setup, Setup):
             signal = Signal(
@@ -168,6 +168,10 @@ class StrategyActor(Actor):
         else:
             self._refused.publish(Refused(ts, name, underlying, setup.reason, setup.detail))
 
+    def _keep(self, standing: Standing) -> None:
+        self._kept = standing
+        self.publish(StateChanged(self.clock.now, self.path, msgspec.msgpack.encode(standing)))
+
     def seen(self, phase_number: int) -> dict[str, dict[str, Any]]:
         """Give the conditions of a phase (from 1) with the values they saw on the last bar."""
         return self._machine.seen(phase_number)
@@ -192,6 +196,14 @@ class StrategyActor(Actor):
         self._chain_awaited = state["chain_awaited"]
         self._studies, self._confirm = state["studies"], state["confirm"]
         self._snapshot, self._structure = state["snapshot"], state["structure"]
+
+    def rejoin(self, state: dict[str, Any]) -> None:
+        """Begin the pattern anew: bars were missed on the bench, and what it held was closed. The day's count stays."""
+        self.restore(state)
+        self._studies, self._snapshot, self._structure, self._confirm = None, NO_CHAIN, NO_STRUCTURE, NO_STUDIES
+        self._machine.rejoin(ist_date(self.clock.now))
+        if self._kept is not None:
+            self._keep(self._machine.standing())
 
     def inspect(self) -> dict[str, Any]:
         """Say which phase the strategy is in and what it waits for."""

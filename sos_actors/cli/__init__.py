@@ -50,8 +50,10 @@ app.command()(simulate.simulate)
 app.command()(top.top)
 app.command()(login.login)
 app.command()(login.logout)
-for command in (control.status, control.inspect, control.kill, control.flatten, control.pause, control.resume):
-    app.command()(command)
+app.command()(control.status)
+app.command()(control.inspect)
+for order in (control.kill, control.flatten, control.pause, control.resume, control.reinstate):
+    app.command()(order)
 
 
 def main() -> int:

@@ -88,6 +88,14 @@ def resume(
     _order(home, "resume", strategy=strategy)
 
 
+def reinstate(
+    strategy: Annotated[str, typer.Argument(help="Name of a strategy that is benched")],
+    home: options.HomeOption = None,
+) -> None:
+    """Take a benched strategy back: it begins with its first phase, and its failures are forgiven."""
+    _order(home, "reinstate", strategy=strategy)
+
+
 def _order(home: Path | None, command: str, **args: Any) -> None:
     with _daemon(home) as daemon:
         print(daemon.ask(command, **args))

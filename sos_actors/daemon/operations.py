@@ -19,7 +19,7 @@ from sos_actors.control.status import (
 )
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_text
-from sos_actors.messages import Flatten, SetTradingState, TradingState
+from sos_actors.messages import Flatten, Reinstate, SetTradingState, TradingState
 from sos_actors.runtime import LiveRuntime
 from sos_actors.web.letters import letters_of
 
@@ -57,7 +57,7 @@ class Operations:
         """Give every command by the name it is asked for."""
         names = (
             "status", "actors", "inspect", "dead_letters", "tree",
-            "kill", "flatten", "pause", "resume", "stop", "start",
+            "kill", "flatten", "pause", "resume", "stop", "start", "reinstate",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -153,10 +153,35 @@ class Operations:
         """Undo a pause or a kill."""
         self._known(strategy)
         self._set(TradingState.ACTIVE, "resumed by the operator", strategy)
-        benched = [one.path for one in self._runtime.stats() if one.benched and one.path.endswith(f"/{strategy}")]
+        benched = self._benched(strategy)
         if strategy and benched:
-            return f"{strategy} may enter again from the next start on: {', '.join(benched)} is benched until then"
+            return (
+                f"{strategy} may enter again, but {', '.join(benched)} is benched: `reinstate {strategy}` takes it back"
+            )
         return f"{strategy or 'the account'} may enter again"
+
+    def reinstate(self, strategy: str) -> str:
+        """Take a benched strategy back: its pattern begins anew, its failures are forgiven, it may enter again.
+
+        Raises InputError for one that is not benched, and when its group is too busy to take it back soon.
+        """
+        self._known(strategy)
+        benched = self._benched(strategy)
+        if not strategy or not benched:
+            now = ", ".join(self._benched("")) or "none"
+            raise InputError(f"'{strategy}' is no strategy that is benched; benched now: {now}; `resume` ends a pause")
+        for path in benched:
+            self._runtime.tell(path, Reinstate(self._runtime.clock.now, "reinstated by the operator"))
+            self._look_at(path)
+        self._look_at("risk")
+        left = [path for path in benched if path in self._benched(strategy)]
+        if left:
+            raise InputError(
+                f"{', '.join(left)} is benched still: it failed again, or its thread is busy; see `inspect`"
+            )
+        return (
+            f"{strategy} is at work again on {', '.join(path.split('/')[1] for path in benched)}, from its first phase"
+        )
 
     def stop(self, strategy: str) -> str:
         """Let a strategy enter nothing more and close what it holds."""
@@ -177,8 +202,16 @@ class Operations:
 
     def _look(self) -> None:
         """Wait until the limits have taken what they were told, so that the next `status` tells it."""
+        self._look_at("risk")
+
+    def _look_at(self, path: str) -> None:
         with contextlib.suppress(KeyError, TimeoutError):
-            self._runtime.snapshots["risk"] = self._runtime.snapshot("risk", _ANSWER_S)
+            self._runtime.snapshots[path] = self._runtime.snapshot(path, _ANSWER_S)
+
+    def _benched(self, strategy: str) -> list[str]:
+        """Give the benched paths of a strategy; of every one without a name."""
+        paths = [one.path for one in self._runtime.stats() if one.benched and one.path.startswith("strategy/")]
+        return [path for path in paths if strategy in {"", path.split("/", 2)[2]}]
 
     def _known(self, strategy: str) -> None:
         names = sorted({path.rpartition("/")[2] for path in self._runtime if path.startswith("strategy/")})

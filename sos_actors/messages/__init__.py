@@ -74,9 +74,11 @@ from sos_actors.messages.orders import (
 from sos_actors.messages.system import (
     ActorBenched,
     ActorFailed,
+    ActorReinstated,
     AlertLevel,
     AlertRaised,
     ClockStepped,
+    Reinstate,
     Terminated,
 )
 
@@ -89,6 +91,7 @@ __all__ = [
     "AccountMarked",
     "ActorBenched",
     "ActorFailed",
+    "ActorReinstated",
     "Advance",
     "AlertLevel",
     "AlertRaised",
@@ -139,6 +142,7 @@ __all__ = [
     "RefusalReason",
     "Refused",
     "Regime",
+    "Reinstate",
     "Right",
     "SegmentStatusChanged",
     "SendCancel",

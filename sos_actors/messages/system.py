@@ -30,6 +30,21 @@ class ActorBenched(Message, frozen=True, gc=False):
     reason: str
 
 
+class Reinstate(Message, frozen=True, gc=False):
+    """Take a benched actor back. Operator -> the path that was benched; an actor at work takes no notice."""
+
+    ts: int
+    reason: str
+
+
+class ActorReinstated(Message, frozen=True, gc=False):
+    """A benched actor is at work again, its failures forgiven. Supervisor -> RiskActor, observers."""
+
+    path: str
+    ts: int
+    reason: str
+
+
 class ClockStepped(Message, frozen=True, gc=False):
     """The system's clock was set by `by` ns. Runtime -> RiskActor, observers.
 

@@ -113,6 +113,17 @@ class StrategyMachine:
         self._refused = standing.refused if same else 0
         self._held = standing.held if same or self._outlives_the_day() else 0
 
+    def rejoin(self, day: dt.date) -> None:
+        """Go on after bars were missed and what was held was closed: no pattern is under way, no stance is held.
+
+        What was done on this `day` still counts.
+        """
+        if day != self._day:
+            self.new_day(day)
+        self._start_over()
+        self._held = self._refused = 0
+        self._before = self._mark()
+
     def _outlives_the_day(self) -> bool:
         return self.strategy.definition.exits.square_off == "off"
 

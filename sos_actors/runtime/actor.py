@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import pykka
 from pykka._envelope import Envelope
 
+from sos_actors.messages import Reinstate
 from sos_actors.runtime.topics import Port, Topic
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Start:
     """The first message of every actor: run the start hook."""
 
 
-#: What every actor hears besides what its class says: its start, and Pykka's own envelopes.
-_PLUMBING: dict[type, str] = {Start: "run_on_start", Envelope: "receive_envelope"}
+#: What every actor hears besides what its class says: its start, Pykka's own envelopes, and that it is taken back.
+_PLUMBING: dict[type, str] = {Start: "run_on_start", Envelope: "receive_envelope", Reinstate: "hear_reinstate"}
 
 
 class UnhandledMessageError(TypeError):
@@ -162,6 +163,16 @@ class Actor(pykka.Actor):
 
     def restore(self, state: Any) -> None:
         """Take up, in a fresh instance and before its start, what `checkpoint` gave (never None)."""
+
+    def rejoin(self, state: Any) -> None:
+        """Take up, in a fresh instance and before its start, what the life before held when it was benched.
+
+        Unlike at a restart, messages were missed since: what they would have changed must not be gone on from.
+        """
+        self.restore(state)
+
+    def hear_reinstate(self, _: Reinstate) -> None:
+        """Take no notice: it is at work. (Of one that was benched the runtime takes the message.)"""
 
     def receive_envelope(self, envelope: Envelope[Any]) -> None:
         """Handle one of Pykka's envelopes: stop, proxy call, ask. Errors of an ask go to the asker."""

@@ -13,7 +13,7 @@ from loguru import logger
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
 
-from sos_actors.messages import ActorBenched, ActorFailed, Terminated
+from sos_actors.messages import ActorBenched, ActorFailed, ActorReinstated, Reinstate, Terminated
 from sos_actors.runtime.actor import Actor, Ref, Start, UnhandledMessageError, construct
 from sos_actors.runtime.clock import ClockActor
 from sos_actors.runtime.dead_letters import DeadLetter, DeadLetters
@@ -217,8 +217,10 @@ class Runtime:
     # -- failures ----------------------------------------------------------------------------------------------
 
     def _refuse(self, actor: Actor, message: Any) -> None:
-        """Take what still comes for a stopped actor: into the dead letters."""
-        if isinstance(message, Envelope):
+        """Take what still comes for a stopped actor: into the dead letters, but for word that it is taken back."""
+        if isinstance(message, Reinstate) and self._cast[actor.path].benched:
+            self.reinstate(actor, message)
+        elif isinstance(message, Envelope):
             _answer_dead(actor, message)
         elif not isinstance(message, Start):
             self.dead_letters.add(DeadLetter(actor.path, message, "actor stopped", self.clock.now))
@@ -250,14 +252,30 @@ class Runtime:
         It takes up what the old one held, and starts at once, before the mail that waits. Where that raises the path
         is benched.
         """
+        self._succeed(member, old)
+
+    def reinstate(self, benched: Actor, message: Reinstate) -> None:
+        """Put a fresh instance in a benched one's place, its failures forgiven; called where its messages are handled.
+
+        What it counts up (failures, restarts) goes on; what is allowed begins anew. The bench was told, so this is.
+        """
+        member, now = self._cast[benched.path], self.clock.now
+        member.benched = False
+        member.failures.forgive()
+        logger.info("{} is taken back: {}", benched.path, message.reason)
+        if self._succeed(member, benched, late=True):
+            self.publish(ActorReinstated(benched.path, now, message.reason))
+
+    def _succeed(self, member: _Member, old: Actor, *, late: bool = False) -> bool:
+        """Let a fresh instance take up what the old one held (`late`: a while ago); false when benched over that."""
         try:
             fresh = construct(member.kind, self, old.path, member.dispatcher, member.args, member.kwargs, old.ports)
             state = old.checkpoint()
             if state is not None:
-                fresh.restore(state)
+                (fresh.rejoin if late else fresh.restore)(state)
         except Exception as error:  # noqa: BLE001 - the cast's own code
             self._bench(member, old, f"it could not be made again: {error!r}")
-            return
+            return False
         member.actor = fresh
         member.restarts += 1
         for port in fresh.ports.values():
@@ -267,6 +285,7 @@ class Runtime:
             fresh.on_start()
         except Exception as error:  # noqa: BLE001 - the cast's own code
             self.failed(fresh, None, error)
+        return not member.benched
 
     def _bench(self, member: _Member, actor: Actor, reason: str) -> None:
         member.benched = True

@@ -19,7 +19,7 @@ from typing import Any
 import pykka
 from loguru import logger
 
-from sos_actors.messages import ActorBenched
+from sos_actors.messages import ActorBenched, Reinstate
 from sos_actors.runtime import halting
 from sos_actors.runtime.actor import Actor, Ref
 from sos_actors.runtime.base import EscalatedError, Runtime
@@ -159,6 +159,11 @@ class LiveRuntime(Runtime):
         """Judge a handler's exception on the thread it was raised in; see Runtime.failed."""
         with self._lock:
             super().failed(actor, message, error)
+
+    def reinstate(self, benched: Actor, message: Reinstate) -> None:
+        """Take a benched actor back, in its group's thread; see Runtime.reinstate."""
+        with self._lock:
+            super().reinstate(benched, message)
 
     def actor_stopped(self, actor: Actor, reason: str) -> None:
         """Forget a stopped actor; see Runtime.actor_stopped."""

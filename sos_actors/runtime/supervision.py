@@ -52,3 +52,7 @@ class FailureRecord:
         while self.times and self.times[0] <= horizon:
             self.times.popleft()
         return Directive.RESTART if len(self.times) <= self.policy.restarts else self.policy.exhausted
+
+    def forgive(self) -> None:
+        """Let the policy begin anew; `total` goes on."""
+        self.times.clear()

@@ -233,7 +233,7 @@ class Endpoints:
                 effect = await self._on_worker(lambda: self._effect(name, wanted.strategy))
                 return answer(s.Fault(error=effect, confirm=self._confirmations.ask(what, now)), 409)
             args = {"kill": {"reason": wanted.reason}, "maintenance": {}}.get(name, {"strategy": wanted.strategy})
-            if name in {"stop", "start"} and not wanted.strategy:
+            if name in {"stop", "start", "reinstate"} and not wanted.strategy:
                 raise InputError(f"{name}: name a strategy; `pause`, `resume` and `kill` are for all")
             logger.warning("web: {} {} ordered from {}", name, wanted.strategy or "all", request.remote)
             done = await self._on_worker(lambda: self._source.order(name, **args))

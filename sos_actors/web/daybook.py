@@ -15,6 +15,7 @@ from sos_actors.messages import (
     AccountMarked,
     ActorBenched,
     ActorFailed,
+    ActorReinstated,
     AlertRaised,
     Bar,
     ChainSnapshot,
@@ -131,6 +132,7 @@ _PLACES: dict[type, Callable[[Diary, int, Any], None]] = {
     AccountMarked: lambda diary, _, one: diary.book.marks.append(one),
     ActorFailed: lambda diary, _, one: diary._note(one.ts, one.path, f"failed on {one.message_type}: {one.error}"),
     ActorBenched: lambda diary, _, one: diary._note(one.ts, one.path, f"benched: {one.reason}"),
+    ActorReinstated: lambda diary, _, one: diary._note(one.ts, one.path, f"at work again: {one.reason}"),
     AlertRaised: lambda diary, _, one: diary._note(one.ts, one.source, f"{one.level.value}: {one.text}"),
 }
 #: What a diary has a place for.

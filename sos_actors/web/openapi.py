@@ -19,6 +19,7 @@ _ORDERS = {
     "resume": "Undo a pause or a kill",
     "stop": "Let a strategy enter nothing more and close what it holds",
     "start": "Let a stopped or paused strategy enter again",
+    "reinstate": "Take a benched strategy back: from its first phase, its failures forgiven",
     "maintenance": "Check the market database and delete what is older than is kept",
 }
 

@@ -10,7 +10,7 @@ from sos_actors.web.daybook import DayBook
 from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, StrategyView
 
 #: Orders a source may take, by the name they are asked for.
-ORDERS = ("kill", "flatten", "pause", "resume", "stop", "start", "maintenance")
+ORDERS = ("kill", "flatten", "pause", "resume", "stop", "start", "reinstate", "maintenance")
 
 
 class Source(Protocol):

@@ -8,7 +8,7 @@ import time
 import pytest
 from live_cast import DIE, QUICK, SLEEP, Diary, Sleeper, wait_for
 
-from sos_actors.messages import ActorBenched, FeedStatus, MinuteClosed, Tick
+from sos_actors.messages import ActorBenched, FeedStatus, MinuteClosed, Reinstate, Tick
 from sos_actors.runtime import (
     Actor,
     ClockSettings,
@@ -263,3 +263,24 @@ def test_groups_by_configuration():
 def test_bad_settings_are_refused(bad):
     with pytest.raises(ValueError, match="runtime: write"):
         RuntimeSettings(**bad)
+
+
+def test_one_that_hung_is_taken_back_and_what_came_meanwhile_is_gone(runtime):
+    gate, lines, diary = threading.Event(), [], []
+    runtime.spawn(Diary, "diary", diary)
+    runtime.spawn(Sleeper, "strategy/a", gate, lines, group="strategies")
+    start(runtime)
+    runtime.tell("strategy/a", SLEEP)
+    wait_for(lambda: [m for _, m in diary if isinstance(m, ActorBenched)])
+    runtime.publish(MinuteClosed(1), "strategy/a")
+    runtime.tell("strategy/a", Reinstate(0, "a test"))
+    wait_for(lambda: not next(one for one in runtime.stats() if one.path == "strategy/a").benched)
+    runtime.publish(MinuteClosed(2), "strategy/a")
+    wait_for(lambda: 2 in lines)
+    gate.set()
+    wait_for(lambda: "strategy/a woke" in lines)
+    assert [one for one in lines if isinstance(one, int)] == [2]
+    runtime.tell("strategy/a", DIE)  # its failures count from none
+    runtime.publish(MinuteClosed(3), "strategy/a")
+    wait_for(lambda: 3 in lines)
+    assert len([m for _, m in diary if isinstance(m, ActorBenched)]) == 1

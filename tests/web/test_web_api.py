@@ -5,6 +5,7 @@ import time
 import pytest
 from web_rig import PLANTED, TOKEN, Asker, settings, source_of
 
+from sos_actors.messages import HistoryPlayed
 from sos_actors.web.api import Api
 from sos_actors.web.guard import POLICY
 from sos_actors.web.openapi import document
@@ -141,6 +142,31 @@ def test_pause_and_resume_reach_risk(ask, rehearsal):
     until(lambda: any("REDUCING" in what for _, who, what in rehearsal.seen.book().events if who == name))
     assert ask.order("resume", {"strategy": name})[0] == 200
     assert not next(one for one in ask.get("/strategies") if one["strategy"] == name)["paused"]
+
+
+def test_a_benched_strategy_is_taken_back(ask, rehearsal):
+    name = "brf_short"
+    (path,) = [one for one in rehearsal.runtime if one.endswith(f"/{name}")]
+
+    def state():
+        return next(one for one in ask.get("/strategies") if one["strategy"] == name)
+
+    status, said = ask.order("reinstate", {"strategy": name})
+    assert (status, "benched now: none" in said["error"]) == (400, True)
+    assert ask.order("reinstate")[0] == 400
+    assert ask.order("reinstate", {"strategy": name}, Authorization="")[0] == 401
+    for _ in range(4):
+        rehearsal.runtime.tell(path, HistoryPlayed(0, b"no standing"))
+    until(lambda: state()["state"] == "benched" and state()["paused"])
+    assert "`reinstate brf_short` takes it back" in ask.order("resume", {"strategy": name})[1]["done"]
+    with WebServer(source_of(rehearsal, real=True), settings(), TOKEN) as server:
+        asks = Asker(server.address)
+        status, said = asks.order("reinstate", {"strategy": name})
+        assert (status, state()["state"]) == (409, "benched")
+        status, said = asks.order("reinstate", {"strategy": name, "confirm": said["confirm"]})
+    assert (status, said["done"]) == (200, f"{name} is at work again on NIFTY, from its first phase")
+    until(lambda: (state()["state"], state()["paused"], state()["phase_number"]) == ("on", False, 1))
+    until(lambda: any("at work again" in what for _, who, what in rehearsal.seen.book().events if who == path))
 
 
 def test_kill_closes_everything_and_resume_lets_it_go_on(ask):

@@ -8,6 +8,8 @@ import re
 import pytest
 from web_rig import TOKEN
 
+from sos_actors.messages import HistoryPlayed
+
 PAGES = ("now", "chain", "strategies", "actors", "history")
 
 
@@ -119,6 +121,25 @@ def test_kill_by_key_asks_first(window, ask):
     window.until(lambda: page.evaluate("document.querySelector('#mode').innerText.toUpperCase().includes('HALTED')"))
     assert ask.order("resume")[0] == 200
     window.until(lambda: page.evaluate("!document.querySelector('#mode').innerText.toUpperCase().includes('HALTED')"))
+
+
+def test_a_benched_strategy_has_a_button_that_takes_it_back(window, ask, rehearsal):
+    name = "brf_short"
+    (path,) = [one for one in rehearsal.runtime if one.endswith(f"/{name}")]
+    for _ in range(4):
+        rehearsal.runtime.tell(path, HistoryPlayed(0, b"no standing"))
+    page = window.open("strategies")
+    button = page.locator(f".strategy[data-name={name}] button", has_text="Reinstate")
+    button.wait_for()
+    assert "benched" in page.inner_text(f".strategy[data-name={name}] header")
+    window.shot("benched")
+    button.click()
+    assert "begins anew with its first phase" in page.inner_text("#dialog")
+    page.click("#confirm")
+    page.fill("#token", TOKEN)
+    page.click("#confirm")
+    page.locator(f".strategy[data-name={name}] button", has_text="Pause").wait_for()
+    assert next(one for one in ask.get("/strategies") if one["strategy"] == name)["state"] == "on"
 
 
 def test_keys_lead_to_every_page(window):

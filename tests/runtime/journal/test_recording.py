@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sos_actors.messages import ActorFailed, FeedStatus, MinuteClosed, Stage, Tick
+from sos_actors.messages import ActorFailed, FeedStatus, MinuteClosed, Reinstate, Stage, Tick
 from sos_actors.runtime import Actor, LiveRuntime, RestartPolicy, RuntimeSettings, WallTime, handles
 from sos_actors.runtime.journal import JournalError
 from sos_actors.runtime.journal.deliveries import load
@@ -133,6 +133,30 @@ def test_restarted_and_benched_actors_and_children_are_in_the_sessions_above(tmp
     _, stats = record(tmp_path / "s", 3000)
     assert any(restarts for _, restarts, _ in stats.values())
     assert sum(path.startswith("child/") for path in stats) > 10
+
+
+def test_an_actor_that_was_taken_back_is_so_in_the_replay(tmp_path):
+    recording = Recording(tmp_path / "s", session="s", settings=RecordingSettings(flush_s=0.02))
+    runtime = LiveRuntime(RuntimeSettings(conflate_above=0, snapshot_s=0), recorder=recording.note)
+    cast()(runtime)
+    runtime.start_wall(WallTime(time.monotonic_ns(), T0, 1.0, True))
+    for _ in range(3):
+        runtime.tell("strategy/1", MinuteClosed(7))
+    runtime.topic(Tick, "x").publish(Tick("x", 1, 1, 5.0, 1, 1, 0.0, 1.0, 2.0))  # which it does not hear
+    runtime.settle()
+    assert next(one for one in runtime.stats() if one.path == "strategy/1").benched
+    runtime.tell("strategy/1", Reinstate(runtime.clock.now, "a test"))
+    runtime.settle()
+    runtime.topic(Tick, "x").publish(Tick("x", 2, 2, 9.0, 1, 2, 0.0, 1.0, 2.0))
+    runtime.settle()
+    states = {path: runtime.actor(path).inspect() for path in runtime}
+    assert states["strategy/1"]["state"]
+    assert runtime.stop() == ()
+    recording.close("done")
+    outcome, played, _ = again(tmp_path / "s")
+    assert outcome.compared > 0
+    assert {path: played.actor(path).inspect() for path in played} == states
+    assert not any(one.benched for one in played.stats())
 
 
 @pytest.mark.soak

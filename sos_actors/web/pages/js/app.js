@@ -73,6 +73,7 @@ const effects = {
   stop: (held) => [`It enters nothing more, and ${held} is closed at the market.`],
   pause: () => ["Nothing new is entered; what is open is managed to its end."],
   resume: () => ["Entries are allowed again."],
+  reinstate: () => ["It was taken out after failing too often. It begins anew with its first phase and may enter again; what it failed on is listed under Actors."],
 };
 async function give(name, strategy = "") {
   const positions = (state.status?.positions ?? []).filter((one) => !strategy || one.strategy === strategy);

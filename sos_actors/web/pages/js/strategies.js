@@ -26,7 +26,8 @@ export function open(page, frame) {
   }
   function strategy(one) {
     const state = one.state === "benched" ? pill("benched", "bad") : one.paused ? pill("paused", "warn") : one.state === "stopped" ? pill("stopped", "bad") : one.state === "history" ? "" : pill("on", "good");
-    const switcher = one.state === "history" || one.state === "benched" ? "" : el("button", { type: "button", "data-strategy": one.strategy, onclick: () => frame.order(one.paused ? "resume" : "pause", one.strategy) }, one.paused ? "Resume" : "Pause");
+    const does = one.state === "benched" ? "reinstate" : one.paused ? "resume" : "pause";
+    const switcher = one.state === "history" ? "" : el("button", { type: "button", "data-strategy": one.strategy, title: does === "reinstate" ? "it failed too often and was taken out: take it back" : "", onclick: () => frame.order(does, one.strategy) }, does[0].toUpperCase() + does.slice(1));
     const stop = one.state === "history" || !one.unrealised ? "" : el("button", { type: "button", class: "order", title: "pause it and close what it holds", onclick: () => frame.order("stop", one.strategy) }, "Stop");
     const declined = Object.entries(one.declined ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([reason, count]) => `${words(reason)} ${count}`).join(", ");
     return el("section", { class: `card strategy ${on(one) || one.state === "history" ? "" : "off"}`, "data-name": one.strategy, "data-key": one.path },
