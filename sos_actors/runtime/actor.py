@@ -172,7 +172,7 @@ class Actor(pykka.Actor):
         self.restore(state)
 
     def hear_reinstate(self, _: Reinstate) -> None:
-        """Take no notice: it is at work. (Of one that was benched the runtime takes the message.)"""
+        """Take no notice, being at work: of one that was benched the runtime takes the message."""
 
     def receive_envelope(self, envelope: Envelope[Any]) -> None:
         """Handle one of Pykka's envelopes: stop, proxy call, ask. Errors of an ask go to the asker."""
