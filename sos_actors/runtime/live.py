@@ -326,6 +326,6 @@ class LiveRuntime(Runtime):
         if worker is not None and self.measured and worker.live:
             worker.group.stage(stage).add(self.monotonic() - worker.origin)
 
-    def tree(self, breathe: Callable[[], None] = give_way) -> dict[str, Any]:
+    def tree(self, breathe: Callable[[], None] = give_way, *, messages: bool = True) -> dict[str, Any]:
         """Say how groups, actors and stages are doing, as plain data; see runtime/tree.py."""
-        return tree(self, breathe)
+        return tree(self, breathe, messages=messages)

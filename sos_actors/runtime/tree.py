@@ -40,19 +40,19 @@ class GiveWay:
 give_way = GiveWay()
 
 
-def tree(runtime: LiveRuntime, breathe: Callable[[], None] = give_way) -> dict[str, Any]:
+def tree(runtime: LiveRuntime, breathe: Callable[[], None] = give_way, *, messages: bool = True) -> dict[str, Any]:
     """Give `now` (UTC ns), `groups`, `actors` (in the order of spawning), `stages` and `dead_letters`.
 
     Durations whose name ends in _ns are in nanoseconds, _s in seconds. An actor's `depth` is its group's: they share
     a mailbox. `age_s` is the real time since its last message, exact where times are taken, else to the second.
     Latencies are None until something was measured. `breathe` is called between any two actors: an observer that is in
-    no hurry can let the trading threads have the interpreter there.
+    no hurry can let the trading threads have the interpreter there. Without `messages` the counts by type are left out.
     """
     busy = {group.name: _handling(runtime, group) for group in runtime.groups()}
     return {
         "now": runtime.clock.now,
         "groups": [_group(group, busy[group.name]) for group in runtime.groups()],
-        "actors": _actors(runtime, busy, breathe),
+        "actors": _actors(runtime, busy, breathe, messages=messages),
         "stages": _stages(runtime),
         "dead_letters": len(runtime.dead_letters),
     }
@@ -97,7 +97,7 @@ def _group(group: Group, busy: tuple[str, float]) -> dict[str, Any]:
 
 
 def _actors(
-    runtime: LiveRuntime, busy: dict[str, tuple[str, float]], breathe: Callable[[], None]
+    runtime: LiveRuntime, busy: dict[str, tuple[str, float]], breathe: Callable[[], None], *, messages: bool
 ) -> list[dict[str, Any]]:
     letters = runtime.dead_letters.by_path()
     groups = {group.name: group for group in runtime.groups()}
@@ -121,7 +121,7 @@ def _actors(
                 "failures": one.failures,
                 "benched": one.benched,
                 "dead_letters": letters[one.path],
-                "messages": _messages(runtime, one.path),
+                **({"messages": _messages(runtime, one.path)} if messages else {}),
                 **_times(runtime, group, one.path),
             }
         )

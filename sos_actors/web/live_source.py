@@ -124,19 +124,17 @@ class LiveSource:
         """Say where every strategy stands, and what it made today."""
         book, status, views = self._stage.book(), self._stage.status(), []
         said = self._stage.snapshots("strategy/")
-        for one in self._stage.tree()["actors"]:
-            if not one["path"].startswith("strategy/"):
-                continue
-            _, underlying, name = one["path"].split("/", 2)
+        for path, state in self._stage.strategies():
+            _, underlying, name = path.split("/", 2)
             held = {one.underlying for one in status.restrictions if one.strategy in {"", name}}
             trades = [t for t in list(book.trades) if t.strategy == name and t.underlying == underlying]
-            told = {key: value for key, value in said.get(one["path"], {}).items() if key in _MACHINE}
+            told = {key: value for key, value in said.get(path, {}).items() if key in _MACHINE}
             views.append(
                 StrategyView(
-                    path=one["path"],
+                    path=path,
                     strategy=name,
                     underlying=underlying,
-                    state=one["state"] if one["state"] in {"benched", "stopped"} else "on",
+                    state=state,
                     paused="" in held or underlying in held,
                     trades=len(trades),
                     net=sum(trade.net_paise for trade in trades) / 100,

@@ -19,7 +19,7 @@ import msgspec
 from sos_actors.control.client import ControlClient
 from sos_actors.control.protocol import ControlError
 from sos_actors.control.status import DaemonStatus
-from sos_actors.errors import InputError
+from sos_actors.errors import InputError, SosError
 from sos_actors.messages import decode, encode
 from sos_actors.web.daybook import WRITTEN, DayBook, Diary
 from sos_actors.web.observer import Observed
@@ -28,11 +28,24 @@ from sos_actors.web.stage import LocalStage
 
 #: Name of the daemon's command.
 COMMAND = "stage"
-_ASKED = frozenset({"tree", "hearers", "letters", "snapshots", "tail", "find", "start_log"})
+_ASKED = frozenset({"status", "tree", "strategies", "hearers", "letters", "snapshots", "tail", "find", "start_log"})
 #: Messages of the day given away at once: some milliseconds of the daemon's time.
 _MOST = 1_000
-#: Seconds an answer is good for: many pages ask for the same.
-_FRESH_S = {"status": 0.2, "book": 0.2, "snapshots": 0.2, "tree": 0.9, "hearers": 2.9}
+#: Seconds an answer is good for, however many pages ask. Actors say once a second what they hold (`snapshot_s`), so
+#: nothing is gained by asking more often; of what is dear, less often is enough for the eye.
+_GOOD_S = {
+    "status": 0.9,
+    "since": 0.9,
+    "snapshots": 0.9,
+    "strategies": 0.9,
+    "letters": 1.9,
+    "tree": 1.9,
+    "hearers": 4.9,
+}
+#: Seconds for which a question that nobody has asked again is asked along with others.
+_LEASE_S = 3.0
+#: Seconds before its time at which a question goes along with others: one question a second, not one for each.
+_EARLY_S = 0.5
 #: Of an answer's working out so many nanoseconds at a time, then a pause of so many seconds.
 _BREATH_NS, _PAUSE_S = 200_000, 0.002
 _ANY_MESSAGE: Any = functools.reduce(operator.or_, WRITTEN)
@@ -45,7 +58,20 @@ class StageCommand:
         self._stage, self._seen, self._secrets = stage, seen, secrets
 
     def __call__(self, what: str, **args: Any) -> msgspec.Raw:
-        """Answer one question. Raises InputError for one that is none."""
+        """Answer one question, or a round of them. Raises InputError for one that is none."""
+        return self._round(**args) if what == "round" else self._one(what, **args)
+
+    def _round(self, questions: list[tuple[str, dict[str, Any]]]) -> msgspec.Raw:
+        """Answer several questions in turn, [whether it could be answered, the answer or why not] for each."""
+        answers = []
+        for what, args in questions:
+            try:
+                answers.append((True, self._one(what, **args)))
+            except SosError as error:
+                answers.append((False, msgspec.Raw(msgspec.json.encode(str(error)))))
+        return msgspec.Raw(msgspec.json.encode(answers))
+
+    def _one(self, what: str, **args: Any) -> msgspec.Raw:
         if what == "since":
             return self._since(**args)
         if what not in _ASKED:
@@ -109,65 +135,81 @@ def _plain(value: Any) -> Any:
 
 
 class RemoteStage:
-    """The other end. Safe on any thread; raises ControlError while no daemon answers, and goes on when one does."""
+    """The other end. Safe on any thread; raises ControlError while no daemon answers, and goes on when one does.
+
+    What pages ask for again and again is asked of the daemon together, in one round a second, whatever the number of
+    pages: each question is a moment in which a thread of the daemon wants the interpreter. Nothing is asked that no
+    page wants.
+    """
 
     def __init__(self, home: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._home, self._monotonic = home, monotonic
         self._lock = threading.RLock()
         self._client: ControlClient | None = None
-        self._kept: dict[tuple[Any, ...], tuple[float, Any]] = {}
+        #: By question: when it was answered, and how; when somebody last wanted to know.
+        self._answers: dict[_Question, tuple[float, Any]] = {}
+        self._wanted: dict[_Question, float] = {}
         self._diary = Diary()
         self._next = 0
         self._session = ""
 
     def status(self) -> DaemonStatus:
         """Give the daemon at a glance."""
-        found: DaemonStatus = self._fresh("status", lambda: msgspec.convert(self._ask("status"), DaemonStatus))
+        found: DaemonStatus = self._now(_STATUS)
         return found
 
     def book(self) -> DayBook:
         """Give the day under way, all that was seen of it up to now."""
-        found: DayBook = self._fresh("book", self._caught_up)
-        return found
+        with self._lock:
+            self._now(_SINCE)
+            return self._diary.book
 
     def tree(self) -> dict[str, Any]:
         """Give what the runtime counts."""
-        found: dict[str, Any] = self._stage("tree")
+        found: dict[str, Any] = self._now(("tree", ()))
         return found
+
+    def strategies(self) -> list[tuple[str, str]]:
+        """Give path and state of every strategy."""
+        return [(path, state) for path, state in self._now(("strategies", ()))]
 
     def hearers(self) -> list[dict[str, Any]]:
         """Say who hears which message and who sends it."""
-        found: list[dict[str, Any]] = self._stage("hearers")
+        found: list[dict[str, Any]] = self._now(("hearers", ()))
         return found
 
     def letters(self, path: str = "") -> list[dict[str, Any]]:
         """Give the last dead letters."""
-        found: list[dict[str, Any]] = self._stage("letters", path=path)
+        found: list[dict[str, Any]] = self._now(("letters", (("path", path),)))
         return found
 
     def snapshots(self, beginning: str) -> dict[str, dict[str, Any]]:
         """Give what these actors last said."""
-        found: dict[str, dict[str, Any]] = self._stage("snapshots", beginning=beginning)
+        found: dict[str, dict[str, Any]] = self._now(("snapshots", (("beginning", beginning),)))
         return found
 
     def tail(self, path: str) -> list[dict[str, Any]]:
         """Give an actor's last messages."""
-        found: list[dict[str, Any]] = self._stage("tail", path=path)
+        found: list[dict[str, Any]] = self._ask(COMMAND, what="tail", path=path)
         return found
 
     def find(self, text: str) -> list[dict[str, Any]]:
         """Give the instruments a text means."""
-        found: list[dict[str, Any]] = self._stage("find", text=text)
+        found: list[dict[str, Any]] = self._ask(COMMAND, what="find", text=text)
         return found
 
     def start_log(self) -> list[str]:
         """Give what was logged at the start."""
-        found: list[str] = self._stage("start_log")
+        found: list[str] = self._ask(COMMAND, what="start_log")
         return found
 
     def order(self, name: str, **args: str) -> str:
-        """Pass an order on."""
-        return str(self._ask(name, **args))
+        """Pass an order on. What was answered before it is out of date."""
+        with self._lock:
+            try:
+                return str(self._ask(name, **args))
+            finally:
+                self._answers.clear()
 
     def close(self) -> None:
         """Leave."""
@@ -176,20 +218,63 @@ class RemoteStage:
                 self._client.close()
                 self._client = None
 
-    def _stage(self, what: str, **args: str) -> Any:
-        return self._fresh(what, lambda: self._ask(COMMAND, what=what, **args), **args)
-
-    def _fresh(self, what: str, ask: Callable[[], Any], **args: str) -> Any:
-        """Ask, unless there is an answer that is fresh enough."""
-        key = (what, *args.values())
+    def _now(self, question: _Question) -> Any:
+        """Give an answer that is fresh enough."""
         with self._lock:
-            at, answer = self._kept.get(key, (0.0, None))
             now = self._monotonic()
-            if answer is None or now - at > _FRESH_S.get(what, 0.0):
-                answer = ask()
-                if what in _FRESH_S:
-                    self._kept[key] = self._monotonic(), answer
-            return answer
+            self._wanted[question] = now
+            if self._age(question, now) > 0.0:
+                self._ask_round(question, now)
+            return self._answers[question][1]
+
+    def _age(self, question: _Question, now: float) -> float:
+        """Say by how many seconds an answer is too old; below 0 it is good for so long."""
+        found = self._answers.get(question)
+        return 1e9 if found is None else now - found[0] - _GOOD_S[question[0]]
+
+    def _ask_round(self, first: _Question, now: float) -> None:
+        """Ask the daemon a question, and with it what others wanted lately and will want anew."""
+        self._wanted = {question: at for question, at in self._wanted.items() if now - at < _LEASE_S}
+        others = [one for one in self._wanted if one not in {first, _STATUS} and self._age(one, now) > -_EARLY_S]
+        questions = [_STATUS, *([] if first == _STATUS else [first]), *others]
+        asked = [(what, dict(args) | ({"number": self._next} if what == "since" else {})) for what, args in questions]
+        session = self._session
+        said = self._ask(COMMAND, what="round", questions=asked)
+        at = self._monotonic()
+        for question, (good, answer) in zip(questions, said, strict=True):
+            if good and question == _SINCE and session not in {"", self._session}:
+                # the number asked from was another session's
+                self._write(self._ask(COMMAND, what="since", number=0))
+                self._answers[question] = at, None
+            elif good:
+                self._answers[question] = at, self._taken(question, answer)
+            else:
+                self._answers.pop(question, None)
+                if question == first:
+                    raise ControlError(answer, of_the_line=False)
+
+    def _taken(self, question: _Question, answer: Any) -> Any:
+        if question == _STATUS:
+            status = msgspec.convert(answer, DaemonStatus)
+            if status.session != self._session:  # what is told since is another session's
+                self._diary, self._next, self._session = Diary(), 0, status.session
+            return status
+        if question == _SINCE:
+            self._write(answer)
+            return None
+        return answer
+
+    def _write(self, answer: Any) -> None:
+        """Write what was seen of the day into the diary, all there is up to now."""
+        while True:
+            first, heard = msgspec.convert(answer, tuple[int, list[tuple[int, bytes]]])
+            for now, raw in heard:
+                self._diary.take(now, decode(raw, _ANY_MESSAGE))
+            self._next = first + len(heard)
+            if len(heard) < _MOST:
+                return
+            time.sleep(_PAUSE_S)
+            answer = self._ask(COMMAND, what="since", number=self._next)
 
     def _ask(self, command: str, **args: Any) -> Any:
         with self._lock:
@@ -202,17 +287,8 @@ class RemoteStage:
                     self.close()
                 raise
 
-    def _caught_up(self) -> DayBook:
-        session = self.status().session
-        if session != self._session:
-            self._diary, self._next, self._session = Diary(), 0, session
-        while True:
-            first, heard = msgspec.convert(
-                self._ask(COMMAND, what="since", number=self._next), tuple[int, list[tuple[int, bytes]]]
-            )
-            for now, raw in heard:
-                self._diary.take(now, decode(raw, _ANY_MESSAGE))
-            self._next = first + len(heard)
-            if len(heard) < _MOST:
-                return self._diary.book
-            time.sleep(_PAUSE_S)
+
+#: A question and what it is asked with.
+_Question = tuple[str, tuple[tuple[str, str], ...]]
+_STATUS: _Question = ("status", ())
+_SINCE: _Question = ("since", ())

@@ -49,6 +49,9 @@ class Stage(Protocol):
     def tree(self) -> dict[str, Any]:
         """Give what the runtime counts; see runtime/tree.py."""
 
+    def strategies(self) -> Sequence[tuple[str, str]]:
+        """Give path and state ('on', 'benched', 'stopped') of every strategy."""
+
     def hearers(self) -> list[dict[str, Any]]:
         """Say who hears which message, how many came, and who sent them; `senders` maps paths to counts."""
 
@@ -103,10 +106,15 @@ class LocalStage:
 
     def tree(self) -> dict[str, Any]:
         """Give what the runtime counts."""
-        tree = self._runtime.tree(self._breathe)
-        for one in tree["actors"]:
-            del one["messages"]  # `hearers` tells them, and better
-        return tree
+        return self._runtime.tree(self._breathe, messages=False)  # `hearers` tells them, and better
+
+    def strategies(self) -> list[tuple[str, str]]:
+        """Give path and state of every strategy."""
+        return [
+            (path, "benched" if member.benched else "stopped" if member.actor.closed else "on")
+            for path, member in self._runtime.members()
+            if path.startswith("strategy/")
+        ]
 
     def hearers(self) -> list[dict[str, Any]]:
         """Say who hears which message and who sends it."""

@@ -11,6 +11,7 @@ from web_rig import PLANTED
 
 from sos_actors.control.protocol import ControlError, socket_path
 from sos_actors.control.server import ControlServer
+from sos_actors.errors import InputError
 from sos_actors.market.ids import index_id
 from sos_actors.messages import Phase, SessionPhase
 from sos_actors.web.observer import Observed
@@ -108,15 +109,131 @@ def test_known_secrets_leave_in_no_answer(rehearsal):
 
 def test_an_unknown_question_is_refused(home, remote):
     with pytest.raises(ControlError, match="no question 'lookout'"):
-        remote._stage("lookout")
+        remote._ask(COMMAND, what="lookout")
     assert remote.status().session  # the line is still good
 
 
-def test_without_a_daemon_it_says_so_and_goes_on_when_there_is_one(tmp_path, rehearsal):
+class Hearing:
+    """Commands of a daemon, and what was asked of them."""
+
+    def __init__(self, rehearsal, local):
+        self.asked, self.session = [], "one"
+        self.seen = Observed()
+        self._stage = StageCommand(local, self.seen, list)
+        self._local = local
+
+    def status(self):
+        return msgspec.structs.replace(self._local.status(), session=self.session)
+
+    def stage(self, what, **args):
+        self.asked.append([name for name, _ in args["questions"]] if what == "round" else [what])
+        answer = self._stage(what, **args)
+        if what != "round":
+            return answer
+        rows = msgspec.json.decode(answer)
+        for (name, _), row in zip(args["questions"], rows, strict=True):
+            if name == "status":
+                row[1] = msgspec.to_builtins(self.status())
+        return rows
+
+    def order(self):
+        return "done"
+
+
+@pytest.fixture
+def heard(rehearsal, local, tmp_path):
+    hearing = Hearing(rehearsal, local)
+    server = ControlServer(socket_path(tmp_path), {COMMAND: hearing.stage, "pause": hearing.order})
+    clock = [100.0]
+    with contextlib.closing(RemoteStage(tmp_path, monotonic=lambda: clock[0])) as stage:
+        yield stage, hearing, clock
+    server.close()
+
+
+def look(stage):
+    """What open pages ask for in a moment."""
+    for _ in range(20):
+        stage.status(), stage.book(), stage.snapshots("strategy/"), stage.strategies(), stage.tree(), stage.hearers()
+
+
+def test_however_many_look_one_round_a_second_is_asked(heard):
+    stage, hearing, clock = heard
+    look(stage)
+    hearing.asked.clear()
+    for _ in range(100):  # ten seconds, ten looks a second
+        clock[0] += 0.1
+        look(stage)
+    assert 9 <= len(hearing.asked) <= 12
+    counts = {name: sum(name in one for one in hearing.asked) for name in ("status", "since", "tree", "hearers")}
+    assert counts["since"] <= counts["status"] == len(hearing.asked)
+    assert counts["tree"] <= 6
+    assert counts["hearers"] <= 3
+
+
+def test_what_nobody_wants_is_not_asked(heard):
+    stage, hearing, clock = heard
+    look(stage)
+    clock[0] += 10.0
+    hearing.asked.clear()
+    stage.status()
+    assert hearing.asked == [["status"]]
+
+
+def test_after_an_order_all_is_asked_anew(heard):
+    stage, hearing, _ = heard
+    look(stage)
+    hearing.asked.clear()
+    assert stage.order("pause") == "done"
+    stage.snapshots("strategy/")
+    assert "snapshots" in hearing.asked[0]
+
+
+def test_one_bad_question_spoils_no_other(heard):
+    stage, hearing, clock = heard
+    hearing._stage = StageCommand(Broken(), hearing.seen, list)
+    clock[0] += 10.0
+    assert stage.strategies() == [("strategy/NIFTY/one", "on")]
+    with pytest.raises(ControlError, match="no tree today"):
+        stage.tree()
+    clock[0] += 1.0
+    assert stage.strategies()
+    assert "tree" in hearing.asked[-1]
+
+
+class Broken:
+    """A stage that cannot say everything."""
+
+    def strategies(self):
+        return [("strategy/NIFTY/one", "on")]
+
+    def status(self):
+        return {}
+
+    def tree(self):
+        raise InputError("no tree today")
+
+
+def test_a_day_of_another_session_is_read_from_its_beginning(heard):
+    stage, hearing, clock = heard
+    day = dt.date(2025, 9, 2)
+    for place in range(3):
+        hearing.seen.take(place, SessionPhase(place, day, Phase.PRE_OPEN if not place else Phase.OPEN))
+    assert len(stage.book().events) == 3
+    hearing.session, hearing.seen = "two", Observed()
+    hearing._stage = StageCommand(hearing._local, hearing.seen, list)
+    for place in range(5):
+        hearing.seen.take(place, SessionPhase(place, day, Phase.PRE_OPEN if not place else Phase.OPEN))
+    clock[0] += 1.0
+    assert len(stage.book().events) == 5
+    clock[0] += 1.0
+    assert len(stage.book().events) == 5
+
+
+def test_without_a_daemon_it_says_so_and_goes_on_when_there_is_one(tmp_path, rehearsal, local):
     stage = RemoteStage(tmp_path)
     with pytest.raises(ControlError, match="no daemon runs"):
         stage.status()
-    server = ControlServer(socket_path(tmp_path), rehearsal.operations.commands())
+    server = ControlServer(socket_path(tmp_path), {COMMAND: StageCommand(local, rehearsal.seen, list)})
     try:
         assert stage.status().mode == "demo"
     finally:
