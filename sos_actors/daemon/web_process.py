@@ -28,6 +28,7 @@ from sos_actors.storage.market_store import MarketStore
 from sos_actors.storage.upkeep import Retention
 from sos_actors.web.access import web_token
 from sos_actors.web.archive import Archive
+from sos_actors.web.earlier import earlier_today
 from sos_actors.web.live_source import LiveParts, LiveSource
 from sos_actors.web.remote import RemoteStage
 from sos_actors.web.server import WebServer
@@ -122,7 +123,7 @@ class WebProcess:
 def serve(brief: Brief) -> WebServer:
     """Put the server together. Raises StorageError when the address cannot be had."""
     home, config = Path(brief.home), brief.config
-    stage = RemoteStage(home)
+    stage = RemoteStage(home, earlier=earlier_today(home / config.journal.folder) if config.journal.enabled else None)
     store = MarketStore(home / "market.db", readonly=True)
     history = DatabaseSource(store)
     archive = Archive(

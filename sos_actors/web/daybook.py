@@ -1,7 +1,7 @@
 """A day as an observer saw it: what the pages show, of a live day and of a stored one alike.
 
 One thread writes, any number read: lists are only ever appended to and messages are immutable, so a reader that takes
-a list's copy has a whole picture of a moment.
+a list's copy has a whole picture of a moment. What was done before a restart is put before the rest, once.
 """
 
 from __future__ import annotations
@@ -68,6 +68,14 @@ class DayBook:
     def add_intent(self, intent: OrderIntent) -> None:
         """Keep the plan risk agreed to: where its stop and target were."""
         self.plans[intent.intent_id] = intent.plan
+
+    def go_before(self, earlier: DayBook) -> None:
+        """Put what happened earlier on this day before what is here; what was told twice stands once."""
+        self.plans = earlier.plans | self.plans
+        trades = {trade.trade_id for trade in self.trades}
+        self.trades[:0] = [trade for trade in earlier.trades if trade.trade_id not in trades]
+        for name in ("signals", "explained", "orders", "fills", "refusals", "marks", "events"):
+            getattr(self, name)[:0] = getattr(earlier, name)
 
     def chain_at(self, underlying: str, ts: int | None = None) -> ChainSnapshot | None:
         """Give the last chain at or before `ts` (UTC ns); the newest without one."""

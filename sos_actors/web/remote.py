@@ -6,6 +6,7 @@ and gives each bar, chain and decision away once, however many look at them.
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import operator
 import threading
@@ -22,6 +23,7 @@ from sos_actors.control.status import DaemonStatus
 from sos_actors.errors import InputError, SosError
 from sos_actors.messages import decode, encode
 from sos_actors.web.daybook import WRITTEN, DayBook, Diary
+from sos_actors.web.earlier import ReadEarlier
 from sos_actors.web.observer import Observed
 from sos_actors.web.redact import HIDDEN
 from sos_actors.web.stage import LocalStage
@@ -42,6 +44,8 @@ _GOOD_S = {
     "tree": 1.9,
     "hearers": 4.9,
 }
+#: Part of the daemon's time one kind of question may take: the tree of many hundreds of actors is asked less often.
+_SHARE = 0.004
 #: Seconds for which a question that nobody has asked again is asked along with others.
 _LEASE_S = 3.0
 #: Seconds before its time at which a question goes along with others: one question a second, not one for each.
@@ -62,13 +66,15 @@ class StageCommand:
         return self._round(**args) if what == "round" else self._one(what, **args)
 
     def _round(self, questions: list[tuple[str, dict[str, Any]]]) -> msgspec.Raw:
-        """Answer several questions in turn, [whether it could be answered, the answer or why not] for each."""
+        """Answer several in turn: for each whether it could be, the answer or why not, seconds of processor it took."""
         answers = []
         for what, args in questions:
+            began = time.thread_time()
             try:
-                answers.append((True, self._one(what, **args)))
+                good, answer = True, self._one(what, **args)
             except SosError as error:
-                answers.append((False, msgspec.Raw(msgspec.json.encode(str(error)))))
+                good, answer = False, msgspec.Raw(msgspec.json.encode(str(error)))
+            answers.append((good, answer, time.thread_time() - began))
         return msgspec.Raw(msgspec.json.encode(answers))
 
     def _one(self, what: str, **args: Any) -> msgspec.Raw:
@@ -142,13 +148,20 @@ class RemoteStage:
     page wants.
     """
 
-    def __init__(self, home: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, home: Path, monotonic: Callable[[], float] = time.monotonic, *, earlier: ReadEarlier | None = None
+    ) -> None:
+        """`earlier` reads what was done on the day before the daemon was started: on a thread of its own."""
+        self._earlier = earlier
+        self._completed: tuple[str, dt.date | None] = "", None
         self._home, self._monotonic = home, monotonic
         self._lock = threading.RLock()
         self._client: ControlClient | None = None
         #: By question: when it was answered, and how; when somebody last wanted to know.
         self._answers: dict[_Question, tuple[float, Any]] = {}
         self._wanted: dict[_Question, float] = {}
+        #: By kind of question: seconds of the daemon's processor the last answer took.
+        self._cost: dict[str, float] = {}
         self._diary = Diary()
         self._next = 0
         self._session = ""
@@ -229,8 +242,8 @@ class RemoteStage:
 
     def _age(self, question: _Question, now: float) -> float:
         """Say by how many seconds an answer is too old; below 0 it is good for so long."""
-        found = self._answers.get(question)
-        return 1e9 if found is None else now - found[0] - _GOOD_S[question[0]]
+        found, what = self._answers.get(question), question[0]
+        return 1e9 if found is None else now - found[0] - max(_GOOD_S[what], self._cost.get(what, 0.0) / _SHARE)
 
     def _ask_round(self, first: _Question, now: float) -> None:
         """Ask the daemon a question, and with it what others wanted lately and will want anew."""
@@ -241,7 +254,8 @@ class RemoteStage:
         session = self._session
         said = self._ask(COMMAND, what="round", questions=asked)
         at = self._monotonic()
-        for question, (good, answer) in zip(questions, said, strict=True):
+        for question, (good, answer, cost) in zip(questions, said, strict=True):
+            self._cost[question[0]] = cost
             if good and question == _SINCE and session not in {"", self._session}:
                 # the number asked from was another session's
                 self._write(self._ask(COMMAND, what="since", number=0))
@@ -272,9 +286,24 @@ class RemoteStage:
                 self._diary.take(now, decode(raw, _ANY_MESSAGE))
             self._next = first + len(heard)
             if len(heard) < _MOST:
+                self._complete()
                 return
             time.sleep(_PAUSE_S)
             answer = self._ask(COMMAND, what="since", number=self._next)
+
+    def _complete(self) -> None:
+        """Have what was done on a new book's day before this session read, once."""
+        book, key = self._diary.book, (self._session, self._diary.book.day)
+        if self._earlier is None or book.day is None or key == self._completed:
+            return
+        self._completed = key
+        threading.Thread(target=self._read_earlier, args=(book, *key), name="sos-earlier", daemon=True).start()
+
+    def _read_earlier(self, book: DayBook, session: str, day: dt.date) -> None:
+        assert self._earlier is not None
+        earlier = self._earlier(day, session)
+        with self._lock:
+            book.go_before(earlier)
 
     def _ask(self, command: str, **args: Any) -> Any:
         with self._lock:

@@ -117,7 +117,7 @@ class Hearing:
     """Commands of a daemon, and what was asked of them."""
 
     def __init__(self, rehearsal, local):
-        self.asked, self.session = [], "one"
+        self.asked, self.session, self.costs = [], "one", {}
         self.seen = Observed()
         self._stage = StageCommand(local, self.seen, list)
         self._local = local
@@ -134,6 +134,7 @@ class Hearing:
         for (name, _), row in zip(args["questions"], rows, strict=True):
             if name == "status":
                 row[1] = msgspec.to_builtins(self.status())
+            row[2] = self.costs.get(name, 0.0)
         return rows
 
     def order(self):
@@ -168,6 +169,18 @@ def test_however_many_look_one_round_a_second_is_asked(heard):
     assert counts["since"] <= counts["status"] == len(hearing.asked)
     assert counts["tree"] <= 6
     assert counts["hearers"] <= 3
+
+
+def test_what_is_dear_is_asked_less_often(heard):
+    stage, hearing, clock = heard
+    hearing.costs = {"tree": 0.04}  # of many hundreds of actors: ten seconds of its share
+    look(stage)
+    hearing.asked.clear()
+    for _ in range(200):
+        clock[0] += 0.1
+        look(stage)
+    assert sum("tree" in one for one in hearing.asked) <= 2
+    assert sum("snapshots" in one for one in hearing.asked) >= 18
 
 
 def test_what_nobody_wants_is_not_asked(heard):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -143,6 +143,26 @@ def contents(reader: JournalReader) -> Iterator[Delivery | Answer]:
             )
         expected += len(found)
         yield from found
+
+
+def heard_by(reader: JournalReader, path: str, kinds: Collection[str]) -> Iterator[tuple[int, str, bytes]]:
+    """Give what one actor heard of some kinds: (UTC ns, kind, message). What others heard is passed by quickly.
+
+    Raises JournalError for damage; the end of a session that was cut off is none.
+    """
+    for number, record in enumerate(reader):
+        try:
+            batch = msgspec.msgpack.decode(record, type=Batch | Answer)
+            if isinstance(batch, Answer) or path not in batch.paths:
+                continue
+            for place, heard in enumerate(batch.paths):
+                if heard == path:
+                    body = bytes(batch.bodies[batch.which[place] if batch.which else place])
+                    kind = kind_in(body)
+                    if kind in kinds:
+                        yield batch.nows[place], kind, body
+        except (msgspec.MsgspecError, ValueError, IndexError) as error:
+            raise JournalError(f"record {number} of session {reader.header.session} cannot be read: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

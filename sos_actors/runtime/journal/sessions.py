@@ -12,6 +12,8 @@ from sos_actors.runtime.journal.format import JournalError, SegmentHeader, Sessi
 from sos_actors.runtime.journal.reader import JournalReader
 
 _DAY_NS = 86_400_000_000_000
+#: Length of a daemon's session's name, YYYY-MM-DD-HHMMSS, without the number that may follow.
+_STEM = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,18 @@ def latest(folder: Path) -> str:
     """Give the name of the session written last; '' without one."""
     found = [one for one in folder.iterdir() if segments(one)] if folder.is_dir() else []
     return max(found, key=lambda one: max(path.stat().st_mtime_ns for _, path in segments(one))).name if found else ""
+
+
+def before(folder: Path, name: str) -> list[Path]:
+    """Give the folders of the sessions that were begun before one, oldest first."""
+
+    def key(session: str) -> tuple[str, int]:
+        """Sort a name that was taken (`-2` behind it, see free_name) behind the one that took it."""
+        stem, number = session[:_STEM], session[_STEM + 1 :]
+        return stem, int(number) if number.isdigit() else 1
+
+    found = [one for one in folder.iterdir() if segments(one)] if folder.is_dir() else []
+    return sorted((one for one in found if key(one.name) < key(name)), key=lambda one: key(one.name))
 
 
 def free_name(folder: Path, name: str) -> str:
