@@ -284,7 +284,8 @@ class StrategyMachine:
     def explain(self) -> dict[str, Any]:
         """Say where the strategy stands and what it waits for, after the last bar.
 
-        `waiting_for` is the first condition of the current phase that was false on that bar, with the values it saw.
+        `waiting_for` is the first condition of the current phase that was false on that bar, with the values it saw;
+        `met` says that none was.
         """
         strategy = self.strategy
         told: dict[str, Any] = {
@@ -304,13 +305,14 @@ class StrategyMachine:
             "timeout": phase.timeout,
             "captured": self._captured(),
             "waiting_for": None,
+            "met": False,
         }
         given = (*self._last[:3], self._values, *self._last[4:])
         for condition in phase.conditions if self._last else ():
             if not _safely(condition.test, given):
                 seen = {name: _safely(expression, given) for name, expression in condition.inputs}
                 return told | {"waiting_for": {"condition": condition.source, "values": seen}}
-        return told
+        return told | {"met": bool(self._last)}
 
     def seen(self, number: int) -> dict[str, dict[str, Any]]:
         """Give the conditions of phase `number` (from 1), each with the values its inputs had on the last bar."""

@@ -19,8 +19,8 @@ from sos_actors.web.source import ORDERS
 from sos_actors.web.stage import Stage
 
 _MACHINE = (
-    "phase", "phase_number", "phases", "bars_waited", "timeout", "captured", "waiting_for", "stance", "signals_today",
-    "declined",
+    "phase", "phase_number", "phases", "bars_waited", "timeout", "captured", "waiting_for", "met", "stance",
+    "signals_today", "declined",
 )  # fmt: skip
 
 

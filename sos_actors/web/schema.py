@@ -196,6 +196,7 @@ class StrategyView(msgspec.Struct, frozen=True, kw_only=True):
     timeout: int = 0
     captured: dict[str, Any] = {}
     waiting_for: dict[str, Any] | None = None
+    met: bool = False
     stance: str = ""
     signals_today: int = 0
     declined: dict[str, int] = {}

@@ -166,5 +166,10 @@ def test_every_page_fits_a_phone(browser, server, window_of, theme):
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
         assert page.evaluate("document.documentElement.dataset.theme") == theme
         assert page.locator("#kill").bounding_box()["x"] + page.locator("#kill").bounding_box()["width"] <= 390
+        if name == "now":  # what was won and why a signal was not taken must not need a finger
+            page.wait_for_selector("#signals tbody tr")
+            for box in ("#trades", "#signals", "#positions", "#events"):
+                wide = page.evaluate(f"(b => b.scrollWidth - b.clientWidth)(document.querySelector('{box}'))")
+                assert wide <= 0, box
         window.shot(f"{name}-phone-{theme}")
     window.end()

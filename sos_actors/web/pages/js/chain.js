@@ -116,7 +116,7 @@ export function open(page, frame) {
     draw(charts.smile, () => {
       const lines = uprights();
       return { data: [curve(chain.puts, near().filter(([strike]) => money === null || strike <= money), "good", "puts"), curve(chain.calls, near().filter(([strike]) => money === null || strike >= money), "bad", "calls")],
-        layout: { shapes: lines.map(([shape]) => shape), annotations: lines.map(([, text]) => text), showlegend: true, legend: { orientation: "h", x: 0, y: -0.12, yanchor: "top" }, xaxis: { tickformat: ",.0f", nticks: 6 }, yaxis: { tickformat: ".0%", nticks: 6 } } };
+        layout: { shapes: lines.map(([shape]) => shape), annotations: lines.map(([, text]) => text), showlegend: true, legend: { orientation: "h", x: 0, y: -0.12, yanchor: "top" }, xaxis: { tickformat: ",.0f", nticks: 6 }, yaxis: { tickformat: ".1%", nticks: 6 } } };
     });
   }
   function drawProfile() {

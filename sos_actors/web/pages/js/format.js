@@ -40,11 +40,14 @@ export function age(seconds) {
   if (!known(seconds)) return NOTHING;
   return seconds < 10 ? number(seconds, 1) + " s" : seconds < 120 ? whole(seconds) + " s" : whole(seconds / 60) + " min";
 }
+export const date = (day) => `${Number(day.slice(8))} ${MONTHS[Number(day.slice(5, 7)) - 1]}`;
 // NSE|OPT|NIFTY|2025-09-02|24500|CE as a trader says it.
 export function contract(id) {
   const [, kind, name, expiry, strike, right] = id.split("|");
   if (kind === "INDEX") return name;
-  const text = expiry ? `${Number(expiry.slice(8))} ${MONTHS[Number(expiry.slice(5, 7)) - 1]}` : "";
+  const text = expiry ? date(expiry) : "";
   return kind === "OPT" ? `${name} ${strike} ${right} ${text}` : `${name} FUT ${text}`;
 }
+// A sentence in which contracts are written as ids, as a trader says it.
+export const said = (text) => text.replace(/\b[A-Z]+\|(INDEX\|\w+|OPT\|\w+\|[-\d]+\|[\d.]+\|(CE|PE)|FUT\|\w+\|[-\d]+)/g, contract).replace(/\b[A-Z]+_[A-Z_]+\b/g, words);
 export const words = (text) => (text ?? "").replaceAll("_", " ").toLowerCase();

@@ -1,8 +1,8 @@
 // History: stored days and the trades of backtests on their charts.
 import { candles, candleTrace, colour, draw, priceAxis, timeAxis } from "./draw.js";
-import { clock, contract, moment, number, percent, sign, signed, span, whole, words } from "./format.js";
+import { clock, contract, date, moment, number, percent, sign, signed, span, whole, words } from "./format.js";
 import { get } from "./net.js";
-import { card, el, empty, fill, notice, table, tile } from "./ui.js";
+import { below, card, el, empty, fill, notice, table, tile } from "./ui.js";
 import { told } from "./why.js";
 
 export function open(page, frame) {
@@ -24,11 +24,11 @@ export function open(page, frame) {
   page.append(el("div", { class: "card grid" }, el("header", { class: "w12 foot" }, runPick, otherPick, el("button", { type: "button", id: "earlier", title: "a day earlier", onclick: () => step(-1) }, "◀"), dayPick, el("button", { type: "button", id: "later", title: "a day later", onclick: () => step(1) }, "▶"), el("span", { class: "gap" }), Object.values(picks))),
     tiles,
     runs.length ? el("div", { class: "grid" }, card("w12", "Every day of the run", el("small", { class: "about" }, "net result, rupees; a click opens the day"), charts.days)) : "",
-    el("div", { class: "grid" }, el("section", { class: "card w8" }, el("header", {}, heading, el("small", { class: "about" }, "▲▼ entries · ✕ exits; click a trade below")), charts.day), card("w4", "The trade", [], detail, charts.trade)),
+    el("div", { class: "grid" }, el("section", { class: "card w8" }, el("header", {}, heading, el("small", { class: "about" }, "▲▼ entries · ✕ exits; the list is below")), charts.day), card("w4", "The trade", [], detail, charts.trade)),
     el("div", { class: "grid" }, card("w12", "Trades of the day", [], list)),
     el("div", { class: "grid" }, card("w12", "Why", el("small", { class: "about" }, "what the signal was made of, the plan, the orders"), reasons)));
   const fail = (error) => { notice(error.message, "fail"); return null; };
-  fill(detail, empty("Click a trade, or step through them with the arrow keys."));
+  fill(detail, empty("Choose a trade of the list, on a keyboard with the arrow keys."));
 
   async function loadRun() {
     result = run ? await get("/run", { run }).catch(fail) : null;
@@ -53,8 +53,8 @@ export function open(page, frame) {
       [trades, bars, chosen] = [found.filter((one) => one.underlying === frame.underlying), index, null];
     } catch (error) { return fail(error); }
     for (const name of Object.keys(filters)) options(name);
-    fill(detail, empty("Click a trade, or step through them with the arrow keys."));
-    fill(reasons, empty("Click a trade above to see why it was made."));
+    fill(detail, empty("Choose a trade of the list, on a keyboard with the arrow keys."));
+    fill(reasons, empty("Choose a trade above to see why it was made."));
     if (charts.trade.data) globalThis.Plotly.purge(charts.trade);
     drawDay();
   }
@@ -74,12 +74,17 @@ export function open(page, frame) {
     const pair = (name, value, write, kind = "") => tile(name, write(value(s)), kind ? sign(value(s)) : "", o ? `${other}: ${write(value(o))}` : "");
     fill(tiles, pair("Net", (one) => one.net, (value) => signed(value, 0), "sign"), pair("Return", (one) => one.total_return, (value) => percent(value, 2), "sign"), pair("Trades", (one) => one.trades, whole), pair("Won", (one) => one.win_rate, (value) => percent(value)),
       pair("Profit factor", (one) => one.profit_factor, number), pair("Expectancy, R", (one) => one.expectancy_r, signed, "sign"), pair("Max drawdown", (one) => one.max_drawdown_fraction, (value) => percent(value, 2)), pair("Charges", (one) => one.charges, whole),
-      tile("Run", result.run_hash.slice(0, 8), "", `${result.from_date} to ${result.to_date}`, `run ${result.run_hash}, configuration ${result.config_hash}, code ${result.code_version}`));
+      tile("Run", result.run_hash.slice(0, 8), "", `${date(result.from_date)} to ${date(result.to_date)}`, `${result.from_date} to ${result.to_date}, run ${result.run_hash}, configuration ${result.config_hash}, code ${result.code_version}`));
+  }
+  // As many days as have room for their names.
+  function named(days) {
+    const every = Math.ceil(days.length / Math.max(2, Math.floor(charts.days.clientWidth / 80)));
+    return days.filter((_, place) => place % every === 0);
   }
   function drawDays(offered, nets) {
     draw(charts.days, () => ({
       data: [{ type: "bar", x: offered, y: offered.map((one) => nets[one] ?? 0), marker: { color: offered.map((one) => colour((nets[one] ?? 0) >= 0 ? "good" : "bad")) }, hovertemplate: "%{x}<br>%{y:,.0f}<extra></extra>" }],
-      layout: { xaxis: { type: "category", nticks: 12 }, yaxis: priceAxis({ nticks: 5 }), bargap: offered.length < 12 ? 0.75 : 0.25 },
+      layout: { xaxis: { type: "category", tickangle: 0, tickvals: named(offered), ticktext: named(offered).map(date) }, yaxis: priceAxis({ nticks: 5 }), bargap: offered.length < 12 ? 0.75 : 0.25 },
     })).then((box) => { box.removeAllListeners?.("plotly_click"); box.on("plotly_click", (event) => { day = event.points[0].x; dayPick.value = day; loadDay(); }); });
   }
   function drawDay() {
@@ -87,9 +92,9 @@ export function open(page, frame) {
     heading.replaceChildren(`${frame.underlying} ${day} `, rows.length ? el("span", { class: sign(net) }, signed(net, 0)) : "");
     drawIndex(rows);
     fill(list, rows.length ? table([
-      ["in", (one) => clock(one.entry_ts, true), "text"], ["out", (one) => clock(one.exit_ts, true), "text"], ["held", (one) => span((one.exit_ts - one.entry_ts) / 6e10)], ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["regime", (one) => words(one.regime), "text"],
-      ["units", (one) => whole(one.quantity)], ["entry", (one) => number(one.entry_price)], ["exit", (one) => number(one.exit_price)], ["stop", (one) => number(one.stop)], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)], ["R", (one) => signed(one.r_multiple), "", (one) => sign(one.r_multiple)], ["left by", (one) => words(one.exit_reason), "text"],
-    ], rows, { row: (one) => ({ class: "pick", tabIndex: 0, "aria-selected": String(one === chosen), "data-trade": one.trade_id, "data-key": one.trade_id, onclick: () => pick(one), onkeydown: (event) => keys(event, rows) }) }) : empty(trades.length ? "No trade fits." : run ? "No trade on this day." : frame.about.kind === "result" ? "No run is shown: give one with --result." : "No trade was closed on this day since this daemon started; a backtest's trades are shown by `dashboard --result`."));
+      ["in", (one) => clock(one.entry_ts, true), "text wide-only"], ["out", (one) => [clock(one.exit_ts, true), below(span((one.exit_ts - one.entry_ts) / 6e10))], "text"], ["held", (one) => span((one.exit_ts - one.entry_ts) / 6e10), "wide-only"], ["contract", (one) => [contract(one.instrument), below(one.strategy)], "text"], ["strategy", (one) => one.strategy, "text wide-only"], ["regime", (one) => words(one.regime), "text wide-only"],
+      ["units", (one) => whole(one.quantity), "wide-only"], ["entry", (one) => number(one.entry_price), "wide-only"], ["exit", (one) => number(one.exit_price), "wide-only"], ["stop", (one) => number(one.stop), "wide-only"], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)], ["R", (one) => signed(one.r_multiple), "wide-only", (one) => sign(one.r_multiple)], ["left by", (one) => words(one.exit_reason), "text"],
+    ], rows, { row: (one) => ({ class: "pick", tabIndex: 0, "aria-selected": String(one === chosen), "data-trade": one.trade_id, "data-key": one.trade_id, onclick: () => pick(one), onkeydown: (event) => keys(event, rows) }) }) : empty(trades.length ? "No trade fits." : run ? "No trade on this day." : frame.about.kind === "result" ? "No run is shown: give one with --result." : "No trade of this day is shown here. Trades of earlier live days: `run_actors.py sessions` and `why`; a backtest's: `dashboard --result`."));
   }
   function keys(event, rows) {
     const by = { ArrowDown: 1, ArrowUp: -1, Enter: 0 }[event.key];

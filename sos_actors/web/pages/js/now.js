@@ -1,7 +1,7 @@
 // Now: what the market does, what we hold, what we did, at a glance.
 import { candles, candleTrace, colour, draw, merged, priceAxis, timeAxis } from "./draw.js";
-import { NOTHING, clock, contract, moment, number, percent, sign, signed, whole, words } from "./format.js";
-import { card, el, empty, fill, pill, table, tile } from "./ui.js";
+import { NOTHING, clock, contract, moment, number, percent, said, sign, signed, whole, words } from "./format.js";
+import { below, card, el, empty, fill, pill, table, tile } from "./ui.js";
 
 const BULL = { COMPLETE_BULLISH: "good", BULLISH: "good", SIDEWAYS_BULLISH: "good", COMPLETE_BEARISH: "bad", BEARISH: "bad", SIDEWAYS_BEARISH: "bad" };
 const TREND = { "Long Buildup": "good", "Short Covering": "good", "Short Buildup": "bad", "Long Unwinding": "bad" };
@@ -178,8 +178,8 @@ export function open(page, frame) {
     const rows = status?.positions ?? [];
     if (!rows.length) return fill(boxes.positions, empty(still ? "Nothing is held: this is a day that is over." : status && !status.ready ? `Nothing is held, and nothing is entered now: ${status.not_ready.join("; ")}.` : "Nothing is held."));
     fill(boxes.positions, table([
-      ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text clip"], ["units", (one) => whole(one.quantity)],
-      ["entry", (one) => number(one.entry)], ["now", (one) => number(one.price)], ["stop", (one) => number(one.stop)], ["target", (one) => number(one.target)],
+      ["contract", (one) => [contract(one.instrument), below(one.strategy), below(`in ${number(one.entry)}, stop ${number(one.stop)}, target ${number(one.target)}`)], "text"], ["strategy", (one) => one.strategy, "text clip wide-only"], ["units", (one) => whole(one.quantity)],
+      ["entry", (one) => number(one.entry), "wide-only"], ["now", (one) => number(one.price)], ["stop", (one) => number(one.stop), "wide-only"], ["target", (one) => number(one.target), "wide-only"],
       ["result", (one) => signed(one.unrealised, 0), "", (one) => sign(one.unrealised)],
       ["", (one) => frame.about.kind === "result" ? "" : el("button", { type: "button", title: "close this strategy's positions", onclick: (event) => { event.stopPropagation(); frame.order("flatten", one.strategy); } }, "Close")],
     ], rows, { row: (one) => ({ class: "pick", "data-key": `${one.strategy} ${one.instrument}`, onclick: () => { option = one.instrument; view.topics = topics(); frame.again(); } }) }));
@@ -188,24 +188,26 @@ export function open(page, frame) {
     const rows = [...(parts.trades ?? [])].reverse();
     if (!rows.length) return fill(boxes.trades, empty(still ? "No trade was closed on this day." : "No trade was closed today."));
     fill(boxes.trades, table([
-      ["in", (one) => clock(one.entry_ts), "text"], ["out", (one) => clock(one.exit_ts), "text"], ["contract", (one) => contract(one.instrument), "text"], ["strategy", (one) => one.strategy, "text"], ["units", (one) => whole(one.quantity)],
-      ["entry", (one) => number(one.entry_price)], ["exit", (one) => number(one.exit_price)], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)],
-      ["R", (one) => signed(one.r_multiple), "", (one) => sign(one.r_multiple)], ["left by", (one) => words(one.exit_reason), "text"],
+      ["in", (one) => clock(one.entry_ts), "text wide-only"], ["out", (one) => clock(one.exit_ts), "text"], ["contract", (one) => [contract(one.instrument), below(one.strategy), below(`${whole(one.quantity)} at ${number(one.entry_price)}, out at ${number(one.exit_price)}`)], "text"], ["strategy", (one) => one.strategy, "text wide-only"], ["units", (one) => whole(one.quantity), "wide-only"],
+      ["entry", (one) => number(one.entry_price), "wide-only"], ["exit", (one) => number(one.exit_price), "wide-only"], ["net", (one) => signed(one.net, 0), "", (one) => sign(one.net)],
+      ["R", (one) => signed(one.r_multiple), "wide-only", (one) => sign(one.r_multiple)], ["left by", (one) => words(one.exit_reason), "text"],
     ], rows, { row: (one) => ({ class: "pick", "data-key": one.trade_id, title: "show on the chart", onclick: () => { option = one.instrument; view.topics = topics(); frame.again(); } }) }));
   }
   function drawSignals() {
     const rows = parts.signals ?? [];
     if (!rows.length) return fill(boxes.signals, empty(still ? "A result keeps no signals but those of its trades; open one on the History page to see why it was made." : "No strategy has given a signal today."));
     fill(boxes.signals, table([
-      ["time", (one) => clock(one.ts), "text"], ["strategy", (one) => one.strategy, "text"], ["", (one) => one.direction ? pill(words(one.direction), one.direction === "LONG" ? "good" : "bad") : "", "text"],
-      ["entry", (one) => number(one.entry)], ["stop", (one) => number(one.stop)], ["target", (one) => number(one.target)],
-      ["outcome", (one) => pill(words(one.outcome), one.outcome === "entered" ? "good" : one.outcome === "under way" ? "line" : "warn"), "text"], ["why", (one) => one.detail, "text soft wrap"],
+      ["time", (one) => clock(one.ts), "text"], ["strategy", (one) => [one.strategy, below(one.detail)], "text wrap-phone"], ["", (one) => one.direction ? pill(words(one.direction), one.direction === "LONG" ? "good" : "bad") : "", "text"],
+      ["entry", (one) => number(one.entry), "wide-only"], ["stop", (one) => number(one.stop), "wide-only"], ["target", (one) => number(one.target), "wide-only"],
+      ["outcome", (one) => pill(words(one.outcome), one.outcome === "entered" ? "good" : one.outcome === "under way" ? "line" : "warn"), "text"], ["why", (one) => one.detail, "text soft wrap wide-only"],
     ], rows));
   }
   function drawEvents() {
     const told = (status?.events ?? []).map((one) => ({ at: one.at.slice(-8, -3), who: one.who, what: one.what }));
-    const rows = told.length ? told : (parts.events ?? []).map((one) => ({ at: clock(one.ts), who: one.who, what: one.what }));
-    fill(boxes.events, rows.length ? table([["time", (one) => one.at, "text"], ["what", (one) => one.what.startsWith(one.who) ? one.what : [el("span", { class: "soft" }, one.who + " "), one.what], "text wrap"]], rows) : empty(still ? "A result keeps no events." : "Nothing happened worth telling."));
+    // What this life of the daemon told, and before it what the day's earlier ones did.
+    const before = (parts.events ?? []).filter((one) => !told.length || moment(one.ts) < status.started).map((one) => ({ at: clock(one.ts), who: one.who, what: one.what }));
+    const rows = [...told, ...before];
+    fill(boxes.events, rows.length ? table([["time", (one) => one.at, "text"], ["what", (one) => one.what.startsWith(one.who) ? said(one.what) : [el("span", { class: "soft" }, said(one.who) + " "), said(one.what)], "text wrap"]], rows) : empty(still ? "A result keeps no events." : "Nothing happened worth telling."));
   }
   return view;
 }

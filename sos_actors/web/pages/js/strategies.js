@@ -32,7 +32,7 @@ export function open(page, frame) {
     const declined = Object.entries(one.declined ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([reason, count]) => `${words(reason)} ${count}`).join(", ");
     return el("section", { class: `card strategy ${on(one) || one.state === "history" ? "" : "off"}`, "data-name": one.strategy, "data-key": one.path },
       el("header", {}, el("h2", { title: one.strategy }, one.strategy), state, stop, switcher), one.state === "history" ? "" : [steps(one), waits(one)],
-      el("div", { class: "foot" }, el("span", {}, "result ", el("b", { class: sign(result(one)) }, signed(result(one), 0))), el("span", {}, `${whole(one.trades)} trades`), one.state === "history" ? "" : el("span", {}, `${whole(one.signals_today)} signals`), el("span", { class: "gap" }), declined ? el("span", { class: "clip", title: `setups that were not taken: ${declined}` }, `not: ${declined}`) : ""));
+      el("div", { class: "foot" }, el("span", {}, "result ", el("b", { class: sign(result(one)) }, signed(result(one), 0))), el("span", {}, `${whole(one.trades)} trades`), one.state === "history" ? "" : el("span", {}, `${whole(one.signals_today)} signals`), el("span", { class: "gap" }), declined ? el("span", { class: "clip", title: `setups that were not taken: ${declined}` }, `not taken: ${declined}`) : ""));
   }
   function steps(one) {
     if (one.stance) return el("div", { class: "steps" }, `stance: ${one.stance}`);
@@ -44,7 +44,7 @@ export function open(page, frame) {
   function waits(one) {
     const wait = one.waiting_for, captured = Object.entries(one.captured ?? {});
     return el("div", { class: "waits" }, wait ? [el("span", { class: "soft" }, "waits for "), el("code", {}, wait.condition), el("dl", {}, Object.entries(wait.values ?? {}).map(([name, value]) => [el("dt", {}, el("code", {}, name)), el("dd", {}, shown(value))]))]
-      : el("span", { class: "soft" }, one.stance ? "acts when the stance turns" : one.phases ? "no bar of this phase was seen yet" : ""),
+      : el("span", { class: "soft" }, one.stance ? "acts when the stance turns" : one.met ? "all conditions of this phase held on the last bar: the next one counts" : one.phases ? "no bar yet: the first of the session decides" : ""),
     captured.length ? el("dl", {}, captured.map(([name, value]) => [el("dt", {}, `captured ${name}`), el("dd", {}, shown(value))])) : "");
   }
   return { topics: ["strategies"], hear(topic, parts) { rows = parts.strategies; drawAll(); } };

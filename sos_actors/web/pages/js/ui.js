@@ -17,6 +17,8 @@ export const tile = (name, value, kind = "", below = "", about = "") =>
 export const card = (width, title, extra, ...body) =>
   el("section", { class: `card ${width}` }, el("header", {}, el("h2", {}, title), extra ?? []), ...body);
 export const pill = (text, kind = "") => el("span", { class: `pill ${kind}` }, text);
+// A second line of a cell, where a phone has no room for a column of its own.
+export const below = (text) => text ? el("small", { class: "phone-only soft" }, text) : "";
 export const empty = (text) => el("p", { class: "empty" }, text);
 
 // columns: [heading, cell(row) -> text or element, class, class of a row's cell]
