@@ -11,9 +11,10 @@ It follows what is documented of the broker and says here what is not, and was a
 * of two working exits for one position the second needs the margin of the position it could open.
 """
 
+from sos_actors.sandbox.dice import Chance
 from sos_actors.sandbox.exchange.answers import Answer, AnswerKind
 from sos_actors.sandbox.exchange.exchange import Exchange
-from sos_actors.sandbox.exchange.faults import FAULTS, Chance, FaultMenu
+from sos_actors.sandbox.exchange.faults import FAULTS, FaultMenu
 from sos_actors.sandbox.exchange.gate import Caller, Token
 from sos_actors.sandbox.exchange.settings import ExchangeSettings
 from sos_actors.sandbox.exchange.stream import EventKind, StreamEvent

@@ -1,28 +1,10 @@
-"""What can go wrong at the broker on purpose: a menu of faults, and the dice that decide when one strikes."""
+"""What can go wrong at the broker on purpose: a menu of faults."""
 
 from __future__ import annotations
 
 import msgspec
-import numpy as np
 
-from sos_actors.errors import InputError
-
-
-class Chance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When a fault strikes: the next `count` times its point is passed, then each time with `probability`."""
-
-    probability: float = 0.0
-    """Chance at each passing, 0 to 1, when no count is left."""
-    count: int = 0
-    """How many of the next passings it surely strikes."""
-
-    def __post_init__(self) -> None:
-        """Check the values; raises ValueError."""
-        if not 0 <= self.probability <= 1 or self.count < 0:
-            raise ValueError("a fault's probability is 0 to 1 and its count 0 or more")
-
-
-NEVER = Chance()
+from sos_actors.sandbox.dice import NEVER, Chance, Dice, chances_of, check_durations
 
 
 class FaultMenu(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -110,52 +92,9 @@ class FaultMenu(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def __post_init__(self) -> None:
         """Check the durations; raises ValueError."""
-        for name in self.__struct_fields__:
-            if name.endswith("_s") and not getattr(self, name) >= 0:
-                raise ValueError(f"faults.{name} is {getattr(self, name)}: write 0 or more seconds")
+        check_durations(self, "faults")
 
 
-#: The names `FaultDice.arm` takes.
-FAULTS = tuple(field.name for field in msgspec.structs.fields(FaultMenu) if field.type is Chance)
-
-
-class FaultDice:
-    """Throws for each fault at its point. Deterministic: the generator is handed in and drawn from only when armed."""
-
-    def __init__(self, menu: FaultMenu, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._left: dict[str, int] = {}
-        self.menu = FaultMenu()
-        #: How often each fault has struck.
-        self.struck: dict[str, int] = {}
-        self.set(menu)
-
-    def set(self, menu: FaultMenu) -> None:
-        """Take another menu. Counts begin anew where the chance changed, and go on elsewhere; an empty one ends all."""
-        for name in FAULTS:
-            chance: Chance = getattr(menu, name)
-            if chance != getattr(self.menu, name):
-                self._left.pop(name, None)
-                if chance != NEVER:
-                    self._left[name] = chance.count
-        if menu == FaultMenu():
-            self._left.clear()
-        self.menu = menu
-
-    def arm(self, name: str, count: int = 1) -> None:
-        """Let a fault strike the next `count` times, whatever the menu says; InputError for an unknown name."""
-        if name not in FAULTS:
-            raise InputError(f"fault '{name}': known are {', '.join(FAULTS)}")
-        self._left[name] = self._left.get(name, 0) + count
-
-    def hit(self, name: str) -> bool:
-        """Whether the fault strikes here and now; counts it."""
-        left = self._left.get(name)
-        if left is None:
-            return False
-        if left > 0:
-            self._left[name] = left - 1
-        elif not (probability := getattr(self.menu, name).probability) or self._rng.random() >= probability:
-            return False
-        self.struck[name] = self.struck.get(name, 0) + 1
-        return True
+#: The names of the menu's faults.
+FAULTS = chances_of(FaultMenu)
+FaultDice = Dice[FaultMenu]

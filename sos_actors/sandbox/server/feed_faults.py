@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-import numpy as np
 
-from sos_actors.errors import InputError
-from sos_actors.sandbox.exchange.faults import NEVER, Chance
+from sos_actors.sandbox.dice import NEVER, Chance, Dice, chances_of, check_durations
 
 
 class FeedFaultMenu(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,59 +55,17 @@ class FeedFaultMenu(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def __post_init__(self) -> None:
         """Check the durations; raises ValueError."""
-        for name in self.__struct_fields__:
-            if name.endswith("_s") and not getattr(self, name) >= 0:
-                raise ValueError(f"feed_faults.{name} is {getattr(self, name)}: write 0 or more seconds")
+        check_durations(self, "feed_faults")
 
 
-#: The names `FeedDice.arm` takes.
-FEED_FAULTS = tuple(field.name for field in msgspec.structs.fields(FeedFaultMenu) if field.type is Chance)
+#: The names of the menu's faults.
+FEED_FAULTS = chances_of(FeedFaultMenu)
 
 
-class FeedDice:
-    """Throws for each fault of the menu where its point is passed; deterministic for a seed and an order of points."""
-
-    def __init__(self, menu: FeedFaultMenu, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._left: dict[str, int] = {}
-        self.menu = FeedFaultMenu()
-        #: How often each fault has struck.
-        self.struck: dict[str, int] = {}
-        self.set(menu)
-
-    def set(self, menu: FeedFaultMenu) -> None:
-        """Take another menu. Counts begin anew where the chance changed, and go on elsewhere; an empty one ends all."""
-        for name in FEED_FAULTS:
-            chance: Chance = getattr(menu, name)
-            if chance != getattr(self.menu, name):
-                self._left.pop(name, None)
-                if chance != NEVER:
-                    self._left[name] = chance.count
-        if menu == FeedFaultMenu():
-            self._left.clear()
-        self.menu = menu
-
-    def arm(self, name: str, count: int = 1) -> None:
-        """Let a fault strike the next `count` times its point is passed; raises InputError for an unknown name."""
-        if name not in FEED_FAULTS:
-            raise InputError(f"fault '{name}': known are {', '.join(FEED_FAULTS)}")
-        self._left[name] = self._left.get(name, 0) + count
+class FeedDice(Dice[FeedFaultMenu]):
+    """Dice that know whether ticks are safe from them."""
 
     @property
     def touches_ticks(self) -> bool:
         """Whether any fault of ticks can strike, so that the undisturbed path stays short."""
         return any(name.endswith(("_tick", "_quote")) for name in self._left)
-
-    def hit(self, name: str) -> bool:
-        """Whether the fault strikes here and now; counts it."""
-        left = self._left.get(name)
-        if left is None:
-            return False
-        if left > 0:
-            self._left[name] = left - 1
-        elif not (probability := getattr(self.menu, name).probability) or self._rng.random() >= probability:
-            return False
-        if not self._left[name] and getattr(self.menu, name).probability == 0.0:
-            del self._left[name]
-        self.struck[name] = self.struck.get(name, 0) + 1
-        return True

@@ -324,11 +324,13 @@ class Stand:
         """Judge, when all is flat, that our trades made what the exchange's made, to the paisa.
 
         Charges are rounded for each execution. Executions we learn of together, after a restart, are one fill to us:
-        there our charges may be off by a paisa an execution.
+        there our charges may be off by a paisa an execution. A daemon that has ended is started to be asked, but
+        enters nothing.
         """
         executions, cash = self.books.executions(), self.books.cash()
         gross = -sum(one.side.sign * one.quantity * one.price for one in executions)
         if self.process is None or self.process.poll() is not None:
+            self.configure({"risk": {"last_entry": "09:16"}})
             self.start(wait=False)
 
         def same() -> bool:
@@ -338,7 +340,7 @@ class Stand:
             off = abs(paise(found["cash"]) - cash)
             return paise(found["realised"]) == gross and off <= len(executions)
 
-        self.until(same, f"our trades made {gross} paise and our cash is {cash} paise, as the exchange's", 10.0)
+        self.until(same, f"our trades made {gross} paise and our cash is {cash} paise, as the exchange's")
 
     # --- secrets ----------------------------------------------------------------------------------------------
 

@@ -36,23 +36,28 @@ def _judge_end(stand: Stand, status: dict) -> None:
 def test_a_session_to_its_close(stand, tmp_path):
     systemd = NotifySocket(tmp_path)
     environ = {"NOTIFY_SOCKET": str(systemd.path), "WATCHDOG_USEC": "6000000"}
-    one = stand("2026-11-20T14:52:00", 90.0, environ=environ)
+    one = stand("2026-11-20T14:36:00", 90.0, environ=environ)
     one.start()
     assert systemd.count("READY=1") == 1
     second = subprocess.run(one.command(), check=False, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert second.returncode == 2
     assert "runs on this folder already" in second.stderr
     assert second.stderr.count("\n") == 1
-    took = _operate(one)
     began = time.monotonic()
-    status = _session(one, 60.0)
-    assert one.books.entries() >= 8, "a session without trades proves nothing"
+    status = _session(one, 90.0)
+    assert one.books.entries() >= 4, "a session without trades proves nothing"
     _judge_end(one, status)
     assert systemd.count("WATCHDOG=1", since=began) >= (time.monotonic() - began) / 6
     assert systemd.count("STOPPING=1") == 0
     assert one.end() == 0
     assert systemd.count("STOPPING=1") == 1
     systemd.close()
+
+
+def test_an_operator_looks_and_commands(stand):
+    one = stand("2026-11-20T10:00:00", 60.0)
+    one.start()
+    took = _operate(one)
     middle, worst = 1000 * took[len(took) // 2], 1000 * took[-1]
     print(f"\ninspect of an actor: {middle:.1f} ms median, {worst:.1f} ms worst of {len(took)}")
     assert took[int(len(took) * 0.95)] < INSPECT_S

@@ -14,7 +14,7 @@ import websocket
 from server_desk import PATIENCE, wait_until
 
 from sos_actors.errors import InputError
-from sos_actors.sandbox.exchange.faults import Chance
+from sos_actors.sandbox.dice import Chance
 from sos_actors.sandbox.server.fault_requests import FaultRequest, read_requests
 from sos_actors.sandbox.server.feed_faults import FEED_FAULTS, FeedDice, FeedFaultMenu
 
