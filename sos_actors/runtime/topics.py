@@ -73,8 +73,13 @@ class Topic:
 
     def remove(self, actor: object) -> None:
         """Take every port of this actor out."""
-        kept = [target for target in self.targets if target[1].actor is not actor]
-        if len(kept) != len(self.targets):
+        targets = self.targets
+        if len(targets) == 1:  # a subscriber that comes and goes with every order
+            if targets[0][1].actor is actor:
+                self._aim(())
+            return
+        kept = [target for target in targets if target[1].actor is not actor]
+        if len(kept) != len(targets):
             self._aim(tuple(kept))
 
     def __repr__(self) -> str:
