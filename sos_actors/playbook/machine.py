@@ -360,10 +360,9 @@ def _fault(sign: int, entry: float, stop: float | None, target: float | None) ->
     """Say what is wrong with the levels, '' if nothing. None: the strategy has no such level."""
     if not math.isfinite(entry):
         return "the entry is unknown"
-    if stop is not None and not math.isfinite(stop):
-        return "the stop is unknown"
-    if target is not None and not math.isfinite(target):
-        return "the target is unknown"
+    for name, value in (("stop", stop), ("target", target)):
+        if value is not None and not math.isfinite(value):
+            return f"the {name} is unknown"
     if entry <= 0:
         return f"the entry {entry:g} is no price"
     if stop is not None and (entry - stop) * sign <= 0:

@@ -84,7 +84,7 @@ class SimRuntime(Runtime):
                     handle = port.handle
                     try:
                         handle(message)
-                    except Exception as error:
+                    except Exception as error:  # noqa: BLE001 - supervision is the business of this very line
                         self._failed_in_loop(port, message, error)
                 moved = step()
                 if moved is None:
@@ -95,12 +95,13 @@ class SimRuntime(Runtime):
                     handle = port.handle
                     try:
                         handle(message)
-                    except Exception as error:
+                    except Exception as error:  # noqa: BLE001 - supervision is the business of this very line
                         self._failed_in_loop(port, message, error)
         finally:
             self._draining = False
 
     def _failed_in_loop(self, port: Port, message: Any, error: Exception) -> None:
+        """Have a failure judged; raises EscalatedError where nothing may go on."""
         self.failed(port.actor, message, error)
         if self.escalated is not None:
             raise self.escalated from error

@@ -100,9 +100,11 @@ class OrderDesk:
                 bar.high > exits.highest or bar.low < exits.lowest or exits.watch_stop or exits.watch_target
             ):
                 actions = exits.on_bar(bar)
-                (flow.changed if actions else flow.moved)[trade.intent_id] = trade
                 if actions:
+                    flow.changed[trade.intent_id] = trade
                     flow.act(trade, actions, bar.end)
+                else:
+                    flow.moved[trade.intent_id] = trade
         if flow.by_index:
             for trade in tuple(flow.by_index.get(instrument, ())):
                 if trade.exits is not None:
