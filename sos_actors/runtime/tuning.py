@@ -1,4 +1,4 @@
-"""Settings of the interpreter itself: for a process that must answer soon all day long, and for one that runs through."""
+"""Settings of the interpreter itself: for a process that must answer soon all day, and for one that runs through."""
 
 from __future__ import annotations
 
