@@ -38,6 +38,7 @@ from sos_actors.messages import ChainSnapshot, Direction, Flatten, Regime, Signa
 from sos_actors.playbook.loader import Playbook, build_playbook, load_playbook  # noqa: E402
 from sos_actors.quant.chain_settings import ChainSettings  # noqa: E402
 from sos_actors.runtime import Actor, LiveRuntime, Session, SimRuntime, handles  # noqa: E402
+from sos_actors.runtime.tuning import tune_for_throughput  # noqa: E402
 from sos_actors.trading.debounce import DebounceSettings  # noqa: E402
 from sos_actors.trading.exits import ExitSettings  # noqa: E402
 from sos_actors.trading.flow import DeskSettings  # noqa: E402
@@ -179,6 +180,7 @@ def main() -> None:
     if args.work != "w1":
         runtime.spawn(PcrTrader, "trader")
     runtime.clock.follow(sessions(ts, days))
+    tune_for_throughput()  # as the backtest command does
     built = time.perf_counter()
     cpu = time.process_time()
     if args.profile:

@@ -88,8 +88,10 @@ class PaperBrokerActor(Actor):
         self._listen(instrument)
 
     def _publish(self, events: Sequence[OrderUpdate | Fill]) -> None:
+        topics = self._events
         for event in events:
-            self._events[type(event)].publish(event)
+            publish = topics[type(event)].publish  # a variable: half the price of calling it as if it were a method
+            publish(event)
 
     def _listen(self, instrument: str) -> None:
         working = self._exchange.working(instrument)

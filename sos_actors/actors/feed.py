@@ -111,6 +111,9 @@ class FeedActor(Actor):
     @handles(Advance)
     def on_advance(self, message: Advance) -> None:
         """Give out what is due: to everybody, or at the stages before that to the exchange."""
+        if message.stage is not _MARKET_DATA and not self._awaited():
+            self._matching = False
+            return
         times = self._tape.times
         i = bisect_left(times, message.ts)
         if i == len(times) or times[i] != message.ts:
@@ -137,8 +140,15 @@ class FeedActor(Actor):
                     topic.publish(quote.bar)
 
     def _match_if_awaited(self) -> None:
-        if not self._matching and any(topic.targets for _, topic in self._exchange):
+        if not self._matching and self._awaited():
             self._match_next()
+
+    def _awaited(self) -> bool:
+        """Whether the exchange waits for prices of any instrument."""
+        for _, topic in self._exchange:  # noqa: SIM110 - any() over a generator costs three times as much
+            if topic.targets:
+                return True
+        return False
 
     def _match_next(self) -> None:
         """Come back when the next prices are due, before they go out."""
@@ -149,16 +159,12 @@ class FeedActor(Actor):
 
     def _match(self, i: int, step: Advance) -> None:
         """Show the exchange the prices it waits for, and come again for as long as it waits."""
-        stage, awaited = step.stage, False
+        stage = step.stage
         for name, topic in self._exchange:
             if topic.targets:
-                awaited = True
                 quote = self._tape.quote(name, i)
                 if quote is not None:
                     topic.publish(ExchangeBar(quote.bar, stage, quote.bid, quote.ask))
-        self._matching = awaited
-        if not awaited:
-            return
         if stage is _MATCH_OPEN:
             self.clock.schedule(step.ts, _MATCH_RANGE, self, Advance(step.ts, _MATCH_RANGE))
         elif i + 1 < len(self._tape.times):

@@ -173,10 +173,12 @@ class Outputs(NamedTuple):
 def run_and_report(request: Request, seed: int | None, outputs: Outputs) -> None:
     """Run a request, with this seed of the simulated market, and put its result where it is wanted."""
     from sos_actors.backtest import run  # noqa: PLC0415
+    from sos_actors.runtime.tuning import tune_for_throughput  # noqa: PLC0415
 
     _check_outputs(outputs.json, outputs.trades_out, outputs.html)
     request = _seeded(request, seed)
     began = time.perf_counter()
+    tune_for_throughput()
     with _progress(request) as on_day:
         record = run(replace(request, on_day=on_day))
     timings = {**record.timings, "total_s": time.perf_counter() - began}

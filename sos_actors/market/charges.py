@@ -26,7 +26,7 @@ _CRORE = 10_000_000
 _GST_PERCENT = 18
 
 
-class ChargeBreakdown(msgspec.Struct, frozen=True, kw_only=True):
+class ChargeBreakdown(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Charges by component, paise. `brokerage` holds the whole sum where a model has one rate for everything."""
 
     brokerage: int = 0

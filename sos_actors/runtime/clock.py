@@ -10,12 +10,14 @@ from typing import Any
 
 from sos_actors.messages import MinuteClosed, Phase, SessionPhase, Stage
 from sos_actors.runtime.actor import Actor, handles
-from sos_actors.runtime.topics import Port, Put, Topic
+from sos_actors.runtime.topics import Port, Put, Targets, Topic
 
 MINUTE_NS = 60_000_000_000
 #: Time of the next message of a series that has come to its end: later than any timer.
 NEVER = 1 << 62
 _END: tuple[int, Any] = (NEVER, None)
+#: What the clock brings when it moves on: who gets it, in order, and the message.
+Step = tuple[Targets, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class ClockActor(Actor):
     def schedule(self, at: int, stage: Stage, actor: Actor, message: Any) -> int:
         """Deliver `message` to `actor` at `at` (UTC ns; never before now). Gives the timer's number for `cancel`."""
         self._seq += 1
-        at = max(self.now, at)
+        if at < self.now:  # noqa: PLR1730 - max() costs three times as much, and this is twice an order
+            at = self.now
         heapq.heappush(self._timers, (at, stage, self._seq, actor.dispatcher.put, actor.ports[type(message)], message))
         return self._seq
 
@@ -89,19 +92,27 @@ class ClockActor(Actor):
 
     def advance(self) -> bool:
         """Move time to the next timer and fire it. False when there is none left."""
+        step = self.step()
+        if step is None:
+            return False
+        targets, message = step
+        for put, port in targets:
+            put((port, message))
+        return True
+
+    def step(self) -> Step | None:
+        """Move time to the next timer and give its message and whom it is for. None when there is none left."""
         timers = self._timers
         at = self.due
         if timers and timers[0][0] <= at and timers[0][:2] < (at, self._series_stage):
             self.now, _, _, put, port, message = heapq.heappop(timers)
-            put((port, message))
-            return True
+            return ((put, port),), message
         if at is NEVER:
-            return False
+            return None
         self.now = at
-        publish = self._series_topic.publish  # as a variable: half the price of calling it as if it were a method
-        publish(self._series_next)
+        message = self._series_next
         self.due, self._series_next = next(self._series, _END)
-        return True
+        return self._series_topic.targets, message
 
     @handles(MinuteClosed)
     def on_minute(self, message: MinuteClosed) -> None:

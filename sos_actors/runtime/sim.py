@@ -9,6 +9,7 @@ from typing import Any
 import pykka
 
 from sos_actors.runtime.base import Runtime
+from sos_actors.runtime.clock import Step
 from sos_actors.runtime.topics import Port
 
 
@@ -25,9 +26,8 @@ class SimFuture(pykka.ThreadingFuture[Any]):
         return super().get(timeout=timeout)
 
 
-def _stand_still() -> bool:
+def _stand_still() -> None:
     """Let time be: what `drain` does where `run` moves the clock."""
-    return False
 
 
 class SimQueue:
@@ -59,17 +59,17 @@ class SimRuntime(Runtime):
 
         Raises EscalatedError when a vital actor failed.
         """
-        self._work(self.clock.advance)
+        self._work(self.clock.step)
 
     def drain(self) -> None:
         """Deliver what waits, in order, and what that brings, until nothing waits."""
         self._work(_stand_still)
 
-    def _work(self, advance: Callable[[], bool]) -> None:
+    def _work(self, step: Callable[[], Step | None]) -> None:
         """Deliver until nothing waits; then let time move on, until that brings nothing either.
 
         The loop every message of a backtest goes through: written out in one place, because a call costs more than
-        what it would name.
+        what it would name. What time brings comes when nothing waits, so it need not go through the queue.
         """
         if self._draining:
             raise RuntimeError("a handler may not wait for another actor: it would wait for itself (use messages)")
@@ -84,14 +84,27 @@ class SimRuntime(Runtime):
                     handle = port.handle
                     try:
                         handle(message)
-                    except Exception as error:
-                        self.failed(port.actor, message, error)
-                        if self.escalated is not None:
-                            raise self.escalated from error
-                if not advance():
+                    except Exception as error:  # noqa: BLE001 - supervision is the business of this very line
+                        self._failed_in_loop(port, message, error)
+                moved = step()
+                if moved is None:
                     return
+                targets, message = moved
+                for _, port in targets:
+                    port.handled += 1
+                    handle = port.handle
+                    try:
+                        handle(message)
+                    except Exception as error:  # noqa: BLE001 - supervision is the business of this very line
+                        self._failed_in_loop(port, message, error)
         finally:
             self._draining = False
+
+    def _failed_in_loop(self, port: Port, message: Any, error: Exception) -> None:
+        """Have a failure judged; raises EscalatedError where nothing may go on."""
+        self.failed(port.actor, message, error)
+        if self.escalated is not None:
+            raise self.escalated from error
 
     def future(self) -> pykka.Future[Any]:
         """Give a future that drains this runtime."""

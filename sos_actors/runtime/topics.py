@@ -39,7 +39,7 @@ class Port:
 
 
 Put = Callable[[tuple[Port, Any]], None]
-_Targets = tuple[tuple[Put, Port], ...]
+Targets = tuple[tuple[Put, Port], ...]
 
 
 class Topic:
@@ -59,7 +59,7 @@ class Topic:
         self._made = self._before = _made_for(())
         self.targets, self.publish = self._made
 
-    def _aim(self, targets: _Targets) -> None:
+    def _aim(self, targets: Targets) -> None:
         # What was before is kept: of a subscriber that comes and goes with every order nothing is made anew.
         made = self._before if self._before[0] == targets else _made_for(targets)
         self._before, self._made = self._made, made
@@ -73,15 +73,20 @@ class Topic:
 
     def remove(self, actor: object) -> None:
         """Take every port of this actor out."""
-        kept = [target for target in self.targets if target[1].actor is not actor]
-        if len(kept) != len(self.targets):
+        targets = self.targets
+        if len(targets) == 1:  # a subscriber that comes and goes with every order
+            if targets[0][1].actor is actor:
+                self._aim(())
+            return
+        kept = [target for target in targets if target[1].actor is not actor]
+        if len(kept) != len(targets):
             self._aim(tuple(kept))
 
     def __repr__(self) -> str:
         return f"<Topic {self.kind.__name__} {self.key!r} -> {len(self.targets)}>"
 
 
-def _made_for(targets: _Targets) -> tuple[_Targets, Handler]:
+def _made_for(targets: Targets) -> tuple[Targets, Handler]:
     """Make the `publish` for these subscribers.
 
     One or two are the usual case, written out because a loop over them costs twice as much on every bar.

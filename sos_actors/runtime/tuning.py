@@ -1,4 +1,4 @@
-"""Settings of the interpreter itself for a process that must answer soon, all day long."""
+"""Settings of the interpreter itself: for a process that must answer soon all day, and for one that runs through."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ def tune_for_latency() -> None:
     sys.setswitchinterval(SWITCH_S)
     sweep()
     gc.set_threshold(100_000, 50, _HARDLY_EVER)
+
+
+def tune_for_throughput() -> None:
+    """Let the garbage collector look seldom: for a process that runs a backtest and ends.
+
+    What a backtest makes is nearly all kept or gone by its count of references: its messages form no cycles.
+    """
+    gc.set_threshold(50_000, 20, 100)
 
 
 def sweep() -> None:

@@ -100,9 +100,11 @@ class OrderDesk:
                 bar.high > exits.highest or bar.low < exits.lowest or exits.watch_stop or exits.watch_target
             ):
                 actions = exits.on_bar(bar)
-                (flow.changed if actions else flow.moved)[trade.intent_id] = trade
                 if actions:
+                    flow.changed[trade.intent_id] = trade
                     flow.act(trade, actions, bar.end)
+                else:
+                    flow.moved[trade.intent_id] = trade
         if flow.by_index:
             for trade in tuple(flow.by_index.get(instrument, ())):
                 if trade.exits is not None:
@@ -239,11 +241,10 @@ class OrderDesk:
         if record is None:
             self._note(Anomaly(AnomalyKind.UNKNOWN_ORDER, update.order_id, update.ts, f"update {update.status}"))
             return []
-        flow.note_order(record)
+        trade = flow.changed[record.intent_id] = flow.trades[record.intent_id]
         anomaly = advance_update(record, update)
         if anomaly is not None:
             self._note(anomaly)
-        trade = flow.trades[record.intent_id]
         if not record.ended:
             if record is trade.stop_order and update.status is OPEN and trade.exits is not None:
                 trade.exits.watch_stop = False  # the broker has it
@@ -261,13 +262,12 @@ class OrderDesk:
         record = flow.records.get(fill.order_id)
         if record is None:
             return self._external(fill)
-        flow.note_order(record)
+        trade = flow.changed[record.intent_id] = flow.trades[record.intent_id]
         anomaly = advance_fill(record, fill)
         if anomaly is not None:
             self._note(anomaly)
             if anomaly.kind is AnomalyKind.MISMATCH or anomaly.kind is AnomalyKind.DUPLICATE_FILL:
                 return []
-        trade = flow.trades[record.intent_id]
         first = fill.first_of_slice or len(record.fill_ids) == 1
         entry = self.ledger.apply(fill, trade.plan.strategy, ist_date(fill.ts), first_of_order=first)
         if entry is None:

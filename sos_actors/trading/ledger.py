@@ -100,11 +100,12 @@ class Ledger:
         position = self.books.get(key)
         if position is None:
             position = self.books[key] = LedgerPosition()
+        held = position.quantity
         realised = _book(position, signed, paise)
-        if position.quantity:
-            self._open[key] = position
-        else:
+        if not position.quantity:
             self._open.pop(key, None)
+        elif not held:
+            self._open[key] = position
         charges = 0
         if self._charges is not None:
             charges = self._cost(fill, day, first_of_order, expired)

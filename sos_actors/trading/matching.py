@@ -90,6 +90,7 @@ class PaperExchange:
         self._orders: dict[str, PaperOrder] = {}
         self._ended: dict[str, OrderStatus] = {}
         self._slip = settings.slippage_ticks * settings.tick
+        self._spreadless = settings.half_spread == settings.half_spread_linear == 0.0
         self._through = settings.limit_through_ticks * settings.tick
         self._latency = round(settings.latency_ms * _NS_PER_MS)
         self._budget = _UNCAPPED
@@ -281,6 +282,8 @@ class PaperExchange:
         if 0.0 < bid <= ask:
             return (ask - bid) / 2.0
         settings = self.settings
+        if self._spreadless:
+            return 0.0
         return price * (settings.half_spread if parse_id(instrument).kind == "OPT" else settings.half_spread_linear)
 
     def _slipped(self, price: float, buy: bool) -> float:
@@ -307,7 +310,9 @@ class PaperExchange:
         self._fill(order, self._worse(price, order.buy), ts, events)
 
     def _fill(self, order: PaperOrder, price: float, ts: int, events: list[ExchangeEvent]) -> None:
-        quantity = min(order.quantity - order.filled, self._budget)
+        quantity, budget = order.quantity - order.filled, self._budget
+        if quantity > budget:  # noqa: PLR1730 - min() costs three times as much
+            quantity = budget
         if quantity <= 0:
             return
         self._budget -= quantity
