@@ -1,5 +1,6 @@
 """Every transition of an order at a real broker, one by one."""
 
+import pytest
 from gateway_model import CALL, LOT, SECOND, START, Wire, contract
 
 from sos_actors.messages import (
@@ -445,6 +446,29 @@ def test_a_stop_the_broker_will_not_make_the_exit_is_taken_back_so_that_an_exit_
     wire.settle(2.0)
     assert wire.desk["a-s"].status is OrderStatus.CANCELLED
     wire.check_quiet()
+
+
+@pytest.mark.parametrize("code", ["UDAPI10005", "UDAPI100050", "UDAPI100074"])
+def test_a_stop_goes_on_protecting_while_the_broker_changes_nothing_for_a_reason_that_passes(code):
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.modify("a-s", order_type=OrderType.MARKET)
+    for _ in range(6):
+        (change,) = wire.waiting
+        assert isinstance(change, SendModify)
+        wire.waiting.clear()
+        wire.answer(CommandAnswered(change.request_id, wire.now, Outcome.REJECTED, code=code))
+        for _ in range(6):
+            wire.wait(1.0)
+            while wire.reads:
+                wire.read()
+    (change,) = wire.waiting
+    wire.waiting.clear()
+    wire.answer(wire.carry(change))
+    wire.settle(2.0)
+    assert [order.status for order in wire.broker.orders.values()] == ["complete", "open"]
+    assert wire.desk["a-s"].status not in {OrderStatus.CANCELLED, OrderStatus.REJECTED}
 
 
 def test_a_stop_grows_with_its_position_and_shrinks():
