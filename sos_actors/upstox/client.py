@@ -73,6 +73,8 @@ class UpstoxClient:
         pools.connection_pool_kw["retries"] = urllib3.Retry(
             total=0, redirect=0, respect_retry_after_header=False, raise_on_redirect=False
         )
+        if settings.local_address:  # the other family of addresses cannot be reached from it, and is passed over
+            pools.connection_pool_kw["source_address"] = (settings.local_address, 0)
         self._limiter = limiter
         self._lock = threading.Lock()
         self._thread = threading.local()
