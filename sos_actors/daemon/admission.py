@@ -30,7 +30,7 @@ PASSING = (
     BrokerDownError, NotReachedError, UnansweredError, UnreadableAnswerError, RateLimitedError, ClosedError, DataError,
 )  # fmt: skip
 #: Real seconds between the first two tries; they double up to the longest.
-_FIRST_S, _LONGEST_S = 1.0, 30.0
+_FIRST_S, _LONGEST_S = 1.0, 10.0
 #: Whose account it is where the broker does not tell and the token does not say.
 _NAMELESS = "account"
 
