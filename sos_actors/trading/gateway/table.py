@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sos_actors.market.clocktime import SECOND_NS
-from sos_actors.messages import AlertLevel, AlertRaised, BrokerOrder, Message, Side
+from sos_actors.messages import AlertLevel, AlertRaised, BrokerOrder, Fill, Message, Side
 from sos_actors.trading.gateway.order import Child, GatewayOrder, Placed, Placement
 from sos_actors.trading.gateway.records import ChildFound, Record
 from sos_actors.trading.gateway.settings import Contract, GatewaySettings, Quote
@@ -20,7 +20,8 @@ class OrderTable:
     """The orders of the day and the gateway's outbox. `now` is the time of the event at hand, UTC ns.
 
     `active` are the orders that have not ended. `watched` are the broker's orders of which something is
-    still to come. `base` is what was held when the day began, by instrument.
+    still to come. `base` is what was held when the day began, by instrument; `closed` the signed units by which orders
+    that are not ours have closed what ours had opened.
     """
 
     def __init__(self, settings: GatewaySettings, contract: Callable[[str], Contract], prefix: str) -> None:
@@ -31,6 +32,7 @@ class OrderTable:
         self.out: list[Message | Record] = []
         self.quotes: dict[str, Quote] = {}
         self.base: dict[str, int] = {}
+        self.closed: dict[str, int] = {}
         self.orders: dict[str, GatewayOrder] = {}
         self.active: dict[str, GatewayOrder] = {}
         self.by_tag: dict[str, Placement] = {}
@@ -103,6 +105,23 @@ class OrderTable:
                 units = child.filled if child.side is Side.BUY else -child.filled
                 held[child.instrument] = held.get(child.instrument, 0) + units
         return held
+
+    def closing(self, fill: Fill) -> int:
+        """Say how many units of a fill that is not ours, not told yet, close what our orders hold.
+
+        Those that what others hold cannot bear: who sells all there is sells ours as well.
+        """
+        ours, others = self.closed.get(fill.instrument, 0), self.base.get(fill.instrument, 0)
+        others -= ours
+        for child in self.children.values():
+            if child.instrument != fill.instrument:
+                continue
+            if child.owner is not None:
+                ours += child.told * child.side.sign
+            else:
+                others += child.told * child.side.sign
+        way = -fill.side.sign
+        return max(min(ours * way, fill.quantity - others * way, fill.quantity), 0)
 
     def doubts(self) -> list[Placement]:
         """Give the requests whose fate is unknown, oldest first."""

@@ -622,6 +622,26 @@ def test_orders_made_by_hand_are_booked_as_such():
     wire.check_quiet()
 
 
+def test_who_sells_by_hand_what_we_hold_closes_ours_and_no_more():
+    wire = Wire()
+    wire.broker.base = LOT  # held before we came, and by somebody else
+    wire.stream(live=True)
+    wire.settle(60.0)
+    held(wire, lots=2)
+    wire.broker.by_hand(Side.SELL, 2, 12_000, wire.now)
+    wire.settle(5.0)
+    by_hand = sorted((f.closes, f.quantity) for f in wire.fills.values() if f.order_id.startswith("external:"))
+    assert by_hand == [(False, LOT), (True, LOT)]
+    assert any("it closes what is held here" in text for text in wire.alerts)
+    wire.restart()
+    wire.settle(5.0)
+    wire.broker.by_hand(Side.SELL, 3, 12_000, wire.now)
+    wire.settle(5.0)
+    assert sum(fill.quantity for fill in wire.fills.values() if fill.closes) == 2 * LOT
+    wire.settle(120.0)
+    assert wire.differences == ()
+
+
 def test_a_position_nobody_can_explain_stops_entries_until_it_is_gone():
     wire = ready()
     held(wire)
