@@ -70,13 +70,17 @@ class OrderTable:
         self.orders[order.submit.order_id] = self.active[order.submit.order_id] = order
 
     def add_child(self, placement: Placement, broker_id: str) -> Child:
-        """Put a broker's order that came of a request into the tables, once, and into the record."""
-        child = self.children.get(broker_id)
-        if child is not None:
-            return child
+        """Put a broker's order that came of a request into the tables, once, and into the record.
+
+        One that was shown without our tag before was taken for somebody else's, and is ours from now on.
+        """
         order = placement.owner
-        child = Child(broker_id, order.submit.instrument, order.submit.side, order)
-        child.placement = placement
+        child = self.children.get(broker_id)
+        if child is None:
+            child = Child(broker_id, order.submit.instrument, order.submit.side, order)
+        elif child.owner is not None or child.told:
+            return child
+        child.owner, child.placement = order, placement
         child.terms = order.terms if placement is order.placements[-1] else None
         child.priced_ts = placement.sent_ts
         self.children[broker_id] = self.watched[broker_id] = child
@@ -105,6 +109,15 @@ class OrderTable:
                 units = child.filled if child.side is Side.BUY else -child.filled
                 held[child.instrument] = held.get(child.instrument, 0) + units
         return held
+
+    def awaited(self, child: Child) -> bool:
+        """Say whether an order that is not ours, by what we know, may yet turn out to be what a request came to."""
+        return any(
+            placement.state in {Placed.SENT, Placed.DOUBT}
+            and (placement.send.instrument, placement.send.side) == (child.instrument, child.side)
+            for order in self.active.values()
+            for placement in order.placements
+        )
 
     def closing(self, fill: Fill) -> int:
         """Say how many units of a fill that is not ours, not told yet, close what our orders hold.

@@ -31,6 +31,8 @@ class Teller:
             child.waits_since = 0
             return False
         table, settings = self._table, self._table.settings
+        if child.owner is None and table.awaited(child):
+            return False  # the answer to the request says whose it is
         contract = table.contract(child.instrument)
         value = value_of(child, contract, settings.average_decimals)
         if value is None or not value.exact:

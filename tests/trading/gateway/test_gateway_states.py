@@ -125,6 +125,24 @@ def test_fill_before_the_answer_counts_once():
     assert wire.odd == []
 
 
+def test_an_order_that_is_shown_without_its_tag_before_the_answer_is_ours():
+    wire = ready()
+    send = place(wire)
+    answer = wire.carry(send)
+    (order,) = wire.broker.orders.values()
+    order.tag, tag = "", order.tag
+    wire.broker.stream.clear()
+    wire.broker.fill(order.broker_id, 1, 10_000, wire.now)
+    wire.say()
+    assert wire.fills == {}
+    order.tag = tag
+    wire.answer(answer)
+    wire.settle(2.0)
+    assert [fill.order_id for fill in wire.fills.values()] == ["a-e"]
+    assert wire.desk["a-e"].status is OrderStatus.FILLED
+    wire.check_quiet()
+
+
 def test_an_unknown_order_is_found_by_its_tag_and_never_sent_again():
     wire = ready()
     send = place(wire)
