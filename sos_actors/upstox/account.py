@@ -11,7 +11,7 @@ from upstox_client import ChargeApi, Instrument, MarginRequest, OrderApi, Portfo
 from sos_actors.messages import BrokerOrder, BrokerPosition, BrokerTrade, Side
 from sos_actors.upstox.books import BookReader, TableOf, data_of, rows_of, unreadable
 from sos_actors.upstox.client import UpstoxClient
-from sos_actors.upstox.errors import BadRequestError, BrokerDownError, NotFoundError, UnreadableAnswerError
+from sos_actors.upstox.errors import BadRequestError, NotFoundError, UnreadableAnswerError
 from sos_actors.upstox.fields import number, text
 
 _V2 = "2.0"
@@ -114,7 +114,7 @@ class UpstoxAccount:
         """
         try:
             return self._funds_v3()
-        except (NotFoundError, BadRequestError, BrokerDownError, UnreadableAnswerError):
+        except (NotFoundError, BadRequestError, UnreadableAnswerError):
             return self._funds_v2()
 
     def _funds_v3(self) -> Funds:
