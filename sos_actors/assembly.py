@@ -106,7 +106,8 @@ def build(runtime: Runtime, cast: Cast) -> RecorderActor:
     spawn_paper_broker(runtime, cast, lots_of, Tick if cast.load_ticks else ExchangeBar)
     spawn_thinking(runtime, cast)
     spawn_selectors(runtime, cast, lots_of)
-    spawn_order_path(runtime, cast, new_desk(cast), RiskBook(cast.config.risk))
+    book = RiskBook(cast.config.risk, rest_target=cast.config.orders.rest_target)
+    spawn_order_path(runtime, cast, new_desk(cast), book)
     return spawn_recorder(runtime, cast)
 
 

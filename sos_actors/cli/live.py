@@ -99,6 +99,8 @@ def _wall(config: Config, broker: UpstoxSettings, *, sandbox: bool) -> WallTime:
     settings = with_clock(config.clock, given)
     if sandbox and not given and settings.start is None:
         state = _ask("GET", f"{broker.host}/sandbox/state")
+        if state is None:  # another stand-in than ours, that no clock was named for, keeps the real time
+            return WallTime.starting(settings)
         return WallTime(time.monotonic_ns(), int(state["now_ns"]), float(state["speed"]), shifted=True)
     return WallTime.starting(settings)
 
@@ -122,6 +124,8 @@ def _log_in(folder: Path, broker: UpstoxSettings, now: int) -> None:
     if found is not None and found.alive(now) and _accepts(broker, found.secret):
         return
     data = _ask("POST", f"{broker.host}/sandbox/token")
+    if data is None:
+        return  # the daemon waits for a log-in, as at the broker
     TokenStore(folder).save(read_token(str(data["access_token"]), now, origin="sandbox"))
 
 
@@ -130,13 +134,15 @@ def _accepts(broker: UpstoxSettings, token: str) -> bool:
     answer = urllib3.request(
         "GET", f"{broker.host}/v2/user/profile", headers={"Authorization": f"Bearer {token}"}, timeout=5.0
     )
-    return answer.status == 200
+    return answer.status != 401
 
 
-def _ask(method: str, url: str) -> dict[str, Any]:
-    """Ask the local exchange's own side; raises InputError where none runs."""
+def _ask(method: str, url: str) -> dict[str, Any] | None:
+    """Ask the local exchange's own side; None where a stand-in has none, InputError where nothing answers."""
     try:
         answer = urllib3.request(method, url, timeout=5.0, retries=False)
+        if 400 <= answer.status < 500:
+            return None
         data: dict[str, Any] = json.loads(answer.data)["data"]
     except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError):
         raise InputError(

@@ -202,7 +202,8 @@ class LiveCast:
         assembly.spawn_selectors(runtime, cast, self._lots_of)
         if parts.real:
             cast = replace(cast, config=with_real_orders(cast.config, parts.speed))
-        desk, book = assembly.new_desk(cast, parts.cash_paise), RiskBook(cast.config.risk)
+        desk = assembly.new_desk(cast, parts.cash_paise)
+        book = RiskBook(cast.config.risk, rest_target=cast.config.orders.rest_target)
         store = self.store = parts.open_store()
         found = parts.ask("order store", Recovered, lambda: recovered(store.recovery))()
         states = found.states

@@ -25,6 +25,7 @@ from sos_actors.config import Config
 from sos_actors.control.protocol import socket_path
 from sos_actors.control.server import ControlServer
 from sos_actors.control.systemd import ServiceManager
+from sos_actors.daemon.admission import Admission
 from sos_actors.daemon.cast import LiveCast, LiveEdges, LiveParts
 from sos_actors.daemon.days_ahead import phases_so_far, sessions_ahead
 from sos_actors.daemon.edges import Edges
@@ -43,7 +44,7 @@ from sos_actors.daemon.sessions import (
 )
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.daemon.web_process import Brief
-from sos_actors.errors import InputError, SosError
+from sos_actors.errors import SosError
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
@@ -58,7 +59,6 @@ from sos_actors.sources.source import DatabaseSource
 from sos_actors.sources.warm_start import WarmStart
 from sos_actors.storage.market_store import MarketStore
 from sos_actors.storage.order_store import OrderStore
-from sos_actors.upstox.errors import TokenDeadError
 from sos_actors.upstox.settings import UpstoxSettings
 from sos_actors.upstox.tokens import Token
 from sos_actors.web.observer import Observed
@@ -75,6 +75,8 @@ _CATCH_UPS = 5
 _MORNING = 8 * 60 + 30
 #: Real seconds an actor of the order path may take to answer before the watchdog goes hungry.
 _PULSE_S = 5.0
+#: Real seconds a start may take once it is let in at the broker, before the watchdog goes hungry.
+_START_S = 300.0
 #: Mode in which orders are real.
 REAL_MONEY = "REAL MONEY"
 #: What must answer for the process to count as alive.
@@ -120,6 +122,8 @@ class Daemon:
         self._edges = Edges.make(request.config, request.settings, request.home, self.now)
         self._alerts = self._alert_sender()
         self._tokens = TokenWatch(request.home, self.now, self._use)
+        self._admission = Admission(self._tokens, self._edges.account, self._stop)
+        self._start_by = float("inf")
 
     def stop(self) -> None:
         """Ask the daemon to end: from any thread, or a signal's handler."""
@@ -174,16 +178,16 @@ class Daemon:
         logger.info("session {}, {}, {}", self.session, self.mode, ", ".join(self._request.symbols))
         self._tokens.start()
         self._systemd.ready(self._tokens.trouble or "starting")
+        threading.Thread(target=self._beat, name="sos-heart", daemon=True).start()
         found = self._log_in()
         if found is None:
             return 0
+        self._start_by = time.monotonic() + _START_S
         cast = self._start(*found)
         self._start_log.close()
         if cast.seen is not None:
             undo.callback(self._show(operations, cast.seen))
         self._systemd.status("trading")
-        heart = threading.Thread(target=self._beat, name="sos-heart", daemon=True)
-        heart.start()
         try:
             self._runtime.serve(self._stop)
         except EscalatedError as error:
@@ -197,21 +201,19 @@ class Daemon:
     # -- starting ----------------------------------------------------------------------------------------------
 
     def _log_in(self) -> tuple[str, int] | None:
-        """Wait for a token the broker accepts; gives whose account it is and its free paise, None when told to stop."""
-        config = self._request.config
-        while self._tokens.wait(self._stop, config.live.login_wait_s) is not None:
-            if not self._request.real:
-                return "paper", round(config.account.capital * 100)
-            try:
-                return self._account()
-            except TokenDeadError as error:
-                self._tokens.refuse(str(error))
-        return None
+        """Wait to be let in; gives whose account it is and its free paise, None when told to stop."""
+        request, config = self._request, self._request.config
+        if request.real:
+            found = self._admission.enter(request.account, config.live.login_wait_s)
+        elif self._tokens.wait(self._stop, config.live.login_wait_s) is not None:
+            found = "paper", round(config.account.capital * 100)
+        else:
+            found = None
+        return found if found is not None and self._admission.patiently(self._edges.open_day) is not None else None
 
     def _start(self, owner: str, cash: int) -> LiveCast:
         request, edges = self._request, self._edges
         edges.refresh_calendar()
-        edges.open_day()
         self._day = ist_date(self.now())
         now = self.now()
         with MarketStore(edges.market_db) as store:
@@ -248,16 +250,6 @@ class Daemon:
             self._runtime.run(until=later)
             now = later
         return warm, now
-
-    def _account(self) -> tuple[str, int]:
-        """Make sure whose account it is; gives its owner and its free cash in paise."""
-        owner = self._edges.account.profile().user_id
-        wanted = self._request.account
-        if wanted and owner != wanted:
-            raise InputError(f"--account {wanted}: the broker says the token is {owner}'s: log in as {wanted}")
-        funds = self._edges.account.funds()
-        logger.info("account {}, {:,.2f} rupees free", owner, funds.available)
-        return owner, round(funds.available * 100)
 
     def _cast(self, owner: str, cash_paise: int) -> LiveCast:
         request, edges, now = self._request, self._edges, self.now()
@@ -301,7 +293,7 @@ class Daemon:
 
     def not_ready(self) -> list[str]:
         """Why nothing is entered now, one line each."""
-        reasons = [self._tokens.trouble] if self._tokens.trouble else []
+        reasons = [trouble for trouble in (self._tokens.trouble, self._admission.trouble) if trouble]
         if not self._live:
             reasons.append("starting: history is played")
         return reasons
@@ -309,6 +301,10 @@ class Daemon:
     def _beat(self) -> None:
         """Feed the watchdog while the order path answers; bring a new day's instruments in the morning."""
         while not self._stop.wait(_BEAT_S):
+            if not self._live:  # a log-in may be hours away
+                if time.monotonic() < self._start_by:
+                    self._systemd.alive()
+                continue
             try:
                 for path in _VITAL:
                     self._runtime.snapshot(path, _PULSE_S)

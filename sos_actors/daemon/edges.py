@@ -132,9 +132,9 @@ class Edges:
             link, self.now, group=LINK, policy=VITAL,
         )  # fmt: skip
 
-    def open_day(self) -> None:
+    def open_day(self) -> InstrumentTable:
         """Have today's instruments at hand, fetched anew. Raises DataError when there are none at all."""
-        self.listed.refresh(ist_date(self.now()))
+        return self.listed.refresh(ist_date(self.now()))
 
 
 def facts() -> CalendarFacts:

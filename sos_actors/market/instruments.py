@@ -167,9 +167,14 @@ def _instrument(row: _Row) -> Instrument | None:
         right=right,
         lot_size=int(row.lot_size),
         freeze_quantity=int(row.freeze_quantity or 0),
-        tick_size=row.tick_size / 100.0,
+        tick_size=rupees_of_tick(row.tick_size),
         weekly=bool(row.weekly),
     )
+
+
+def rupees_of_tick(told: float) -> float:
+    """Give a tick in rupees: the broker writes paise (5.0), its older files rupees (0.05); no tick is below a paisa."""
+    return told / 100.0 if told >= 1.0 else told
 
 
 def _index(row: _Row) -> Instrument | None:

@@ -108,7 +108,7 @@ class Fill(Message, frozen=True, gc=False):
     """Units traded. BrokerActor -> OrderActor, RiskActor. `fill_id` is the broker's, unique per execution.
 
     `first_of_slice`: the first units of one of several exchange orders that the order was cut into or sent again as;
-    each of them costs brokerage.
+    each of them costs brokerage. `closes`: made by hand or by the broker itself, out of what our trades hold.
     """
 
     fill_id: str
@@ -119,6 +119,7 @@ class Fill(Message, frozen=True, gc=False):
     quantity: int
     price: float
     first_of_slice: bool = False
+    closes: bool = False
 
 
 class PositionChanged(Message, frozen=True, gc=False):

@@ -194,7 +194,8 @@ class Session:
         """Put the order path together, as the records of the last life left it."""
         config, world = self._config, self._world
         ledger = Ledger(round(ExchangeSettings().account.cash * 100), ChargeSchedule(config.charges))
-        desk, book = OrderDesk(config.orders, ledger, exits_by_strategy(self._cast)), RiskBook(config.risk)
+        desk = OrderDesk(config.orders, ledger, exits_by_strategy(self._cast))
+        book = RiskBook(config.risk, rest_target=config.orders.rest_target)
         store = StormStore(self._disk)
         states = store.recovery.states
         if "desk" in states:

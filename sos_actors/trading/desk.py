@@ -261,7 +261,7 @@ class OrderDesk:
         flow = self.flow
         record = flow.records.get(fill.order_id)
         if record is None:
-            return self._external(fill)
+            return self._closed_by_hand(fill) if fill.closes else self._external(fill)
         trade = flow.changed[record.intent_id] = flow.trades[record.intent_id]
         anomaly = advance_fill(record, fill)
         if anomaly is not None:
@@ -284,6 +284,32 @@ class OrderDesk:
         return flow.drain()
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _closed_by_hand(self, fill: Fill) -> list[Message]:
+        """Book units that somebody else closed: out of the trades that hold them, oldest first, the rest as external.
+
+        Whatever of their orders still works must not trade the same units once more.
+        """
+        flow, left, found = self.flow, fill.quantity, 0
+        if fill.fill_id in self.ledger.seen:
+            return []
+        for trade in tuple(flow.by_instrument.get(fill.instrument, ())):
+            units = min(left, trade.open) if trade.plan.side is not fill.side else 0
+            if not units:
+                continue
+            name = f"{fill.fill_id}#{found}" if found else fill.fill_id
+            part = msgspec.structs.replace(fill, fill_id=name, quantity=units)
+            entry = self.ledger.apply(part, trade.plan.strategy, ist_date(fill.ts))
+            if entry is None:
+                continue
+            found, left = found + 1, left - units
+            self._position_changed(trade, part, entry)
+            flow.closed_by_hand(trade, Execution(part, entry))
+        done = flow.drain()
+        if left:
+            name = f"{fill.fill_id}#{found}" if found else fill.fill_id
+            done += self._external(msgspec.structs.replace(fill, fill_id=name, quantity=left))
+        return done
 
     def _external(self, fill: Fill) -> list[Message]:
         entry = self.ledger.apply(fill, EXTERNAL, ist_date(fill.ts))

@@ -240,6 +240,26 @@ class TradeFlow(TradeTable):
             if other is not None and not other.ended:
                 self._resize(other, trade.open, execution.fill.ts)
 
+    def closed_by_hand(self, trade: Trade, execution: Execution) -> None:
+        """Take units out of a trade that somebody else closed; its orders shrink, and are taken back once it is flat.
+
+        What one of them fills in the meantime is a stray.
+        """
+        ts = execution.fill.ts
+        self.changed[trade.intent_id] = trade
+        trade.reduce(execution, execution.units, FLATTEN)
+        if not trade.open:
+            trade.reason = trade.reason or FLATTEN
+        for record in trade.working.values():
+            if record.role is not ENTRY and trade.open:
+                self._resize(record, trade.open, ts)
+            elif not trade.open and not record.cancelling:
+                record.cancelling = True
+                self.note_order(record)
+                self.out.append(CancelOrder(record.order_id, ts))
+        if not trade.open and not trade.working:
+            self.finish(trade, ts)
+
     def order_ended(self, trade: Trade, record: OrderRecord, ts: int, detail: str) -> None:
         """Draw the consequences of an order's end; it is no longer among the working ones."""
         role = record.role

@@ -56,8 +56,9 @@ class RiskBook:
     Life of an entry: `check` -> `on_intent` -> `on_trade` when it is closed, or `on_refused` / `on_intent_end`.
     """
 
-    def __init__(self, settings: RiskSettings) -> None:
+    def __init__(self, settings: RiskSettings, *, rest_target: bool = True) -> None:
         self.settings = settings
+        self._rest_target = rest_target
         self.entries_on = True
         self.phase = _OPEN
         self.day: dt.date | None = None
@@ -105,7 +106,7 @@ class RiskBook:
 
     def check_all(self, plans: tuple[TradePlan, ...], now: int, *, strategy_trades: int = 0) -> Breach | None:
         """Ask for the legs of one signal together: the first breach of any, with the orders of all."""
-        orders = sum(orders_of(plan) for plan in plans)
+        orders = sum(orders_of(plan, rest_target=self._rest_target) for plan in plans)
         for plan in plans:
             breach = self.check(plan, now, strategy_trades=strategy_trades, orders=orders)
             if breach is not None:
@@ -146,7 +147,7 @@ class RiskBook:
         self._covered[key] = self._covered.get(key, 0) + 1
         self._side_ts[strategy, plan.underlying, plan.direction] = intent.ts
         if self._bucket.rate:
-            self._bucket.take(intent.ts, orders_of(plan))
+            self._bucket.take(intent.ts, orders_of(plan, rest_target=self._rest_target))
 
     def on_trade(self, trade: TradeClosed) -> None:
         """Take a closed trade off the counts; its side's cooldown begins anew."""
@@ -340,7 +341,8 @@ class RiskBook:
         return None
 
     def _rate_breach(self, plan: TradePlan, now: int, orders: int) -> Breach | None:
-        needed, left = orders or orders_of(plan), self._bucket.level(now) - self._reserve
+        needed = orders or orders_of(plan, rest_target=self._rest_target)
+        left = self._bucket.level(now) - self._reserve
         if left < needed:
             detail = f"{needed} orders more, room for {max(math.floor(left), 0)} now: {self.settings.orders_per_s:g} a"
             return Breach(RefusalReason.ORDER_RATE, f"{detail} second, the rest is kept for exits")
@@ -373,6 +375,6 @@ class RiskBook:
         self._per_underlying[group.underlying] -= 1
 
 
-def orders_of(plan: TradePlan) -> int:
-    """How many orders an entry needs: itself, its stop, its target."""
-    return 1 + int(plan.stop == plan.stop) + int(plan.target == plan.target)
+def orders_of(plan: TradePlan, *, rest_target: bool) -> int:
+    """How many orders an entry needs: itself, its stop, its target where that rests at the broker."""
+    return 1 + int(plan.stop == plan.stop) + int(rest_target and plan.target == plan.target)

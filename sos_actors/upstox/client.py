@@ -73,6 +73,8 @@ class UpstoxClient:
         pools.connection_pool_kw["retries"] = urllib3.Retry(
             total=0, redirect=0, respect_retry_after_header=False, raise_on_redirect=False
         )
+        if settings.local_address:  # the other family of addresses cannot be reached from it, and is passed over
+            pools.connection_pool_kw["source_address"] = (settings.local_address, 0)
         self._limiter = limiter
         self._lock = threading.Lock()
         self._thread = threading.local()
@@ -147,11 +149,12 @@ class UpstoxClient:
             )
             body: bytes = response.data
         except ApiException as error:
-            raise self._refused(what, rate, error) from None
+            raise self._refused(what, rate, error, exits=exits) from None
         except urllib3.exceptions.HTTPError as error:
             raise _network_error(what, error) from None
         except Exception as error:  # noqa: BLE001 - the SDK raises what it likes
             raise self._odd(what, error) from None
+        self._limiter.taken(rate)
         try:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -165,12 +168,12 @@ class UpstoxClient:
             return UnreadableAnswerError(f"{what}: {type(error).__name__}: {error}", certainty=Certainty.UNKNOWN)
         return BadRequestError(f"{what}: {error}", certainty=Certainty.NEVER_SENT)
 
-    def _refused(self, what: str, rate: RequestClass, error: ApiException) -> BrokerError:
+    def _refused(self, what: str, rate: RequestClass, error: ApiException, *, exits: bool) -> BrokerError:
         if not error.status:  # the SDK's way to say that TLS failed
             return _insecure(what, str(error.reason))
         told = error_of_answer(what, error.status, error.body, error.headers)
         if isinstance(told, RateLimitedError):
-            told.retry_after_s = self._limiter.refused(rate, told.retry_after_s)
+            told.retry_after_s = self._limiter.refused(rate, told.retry_after_s, exits=exits)
         return told
 
 

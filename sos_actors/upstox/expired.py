@@ -12,7 +12,7 @@ import msgspec
 from upstox_client import ExpiredInstrumentApi
 
 from sos_actors.market.ids import EXCHANGE_OF, future_id, option_id
-from sos_actors.market.instruments import INDEX_KEYS, Instrument
+from sos_actors.market.instruments import INDEX_KEYS, Instrument, rupees_of_tick
 from sos_actors.messages import Right
 from sos_actors.upstox.client import UpstoxClient
 from sos_actors.upstox.history import CandleAnswer, Row, chunks
@@ -62,7 +62,7 @@ class ContractRow(msgspec.Struct):
             right=right,
             lot_size=int(self.lot_size or 0),
             freeze_quantity=int(self.freeze_quantity or 0),
-            tick_size=(self.tick_size or 0.0) / 100.0,
+            tick_size=rupees_of_tick(self.tick_size or 0.0),
             weekly=bool(self.weekly),
         )
 

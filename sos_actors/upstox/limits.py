@@ -14,6 +14,8 @@ from collections.abc import Callable
 import msgspec
 
 _SECONDS = (1.0, 60.0, 1800.0)
+#: Longest silence after a 429 that an exit keeps, in seconds, unless the broker names a longer one.
+_MOST_EXIT_PAUSE_S = 8.0
 
 
 class RequestClass(enum.StrEnum):
@@ -38,7 +40,7 @@ class RateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     exit_reserve: float = 0.3
     """Part of that which is kept for exits, fraction."""
     pause_s: float = 2.0
-    """Seconds of silence after a 429; doubled with each that follows within a minute."""
+    """Seconds of silence after a 429; doubled with each that follows within a minute, with nothing taken between."""
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""
@@ -62,15 +64,15 @@ class RateWindows:
         self._most = [max(1, int(limit * settings.share)) for limit in limits]
         self._entries = [max(1, int(most * (1 - settings.exit_reserve))) for most in self._most]
         self._sent: deque[float] = deque()
-        self._paused_until = 0.0
-        self._pause_s = settings.pause_s
-        self._refused_at = -_SECONDS[1]
+        self._paused_until = self._exits_until = 0.0
+        self._pause_s = 0.0
+        self._refused_at = 0.0
 
     def wait(self, now: float, *, exits: bool = False) -> float:
         """Seconds until one more may be sent: 0 for now. Changes nothing but what is too old to count."""
         while self._sent and self._sent[0] <= now - _SECONDS[-1]:
             self._sent.popleft()
-        longest = max(self._paused_until - now, 0.0)
+        longest = max((self._exits_until if exits else self._paused_until) - now, 0.0)
         for most, seconds in zip(self._most if exits else self._entries, _SECONDS, strict=True):
             if len(self._sent) >= most:
                 # The one that has to leave the window before another may enter it.
@@ -81,14 +83,22 @@ class RateWindows:
         """Count one."""
         self._sent.append(now)
 
-    def refused(self, now: float, retry_after_s: float = 0.0) -> float:
-        """Take note of a 429; gives the seconds of silence that follow."""
-        again = now - self._refused_at < _SECONDS[1]
-        self._pause_s = self._pause_s * 2 if again else self._settings.pause_s
-        self._refused_at = now
-        pause = min(max(self._pause_s, retry_after_s), _SECONDS[1])
-        self._paused_until = max(self._paused_until, now + pause)
-        return pause
+    def taken(self, now: float) -> None:
+        """Take note that one was not too many: the next 429 is a first one again."""
+        if now >= self._paused_until:  # what is taken meanwhile had left before
+            self._pause_s = 0.0
+
+    def refused(self, now: float, retry_after_s: float = 0.0, *, exits: bool = False) -> float:
+        """Take note of a 429; gives the seconds of silence that follow, for an exit those that an exit keeps."""
+        if now >= self._paused_until:  # else it had left together with the one that made the silence
+            again = self._pause_s > 0.0 and now - self._refused_at < _SECONDS[1]
+            self._pause_s = min(self._pause_s * 2 if again else self._settings.pause_s, _SECONDS[1])
+            self._refused_at = now
+            self._paused_until = now + self._pause_s
+            self._exits_until = now + min(self._pause_s, _MOST_EXIT_PAUSE_S)
+        told = now + min(retry_after_s, _SECONDS[1])
+        self._paused_until, self._exits_until = max(self._paused_until, told), max(self._exits_until, told)
+        return (self._exits_until if exits else self._paused_until) - now
 
 
 class RateLimiter:
@@ -124,7 +134,12 @@ class RateLimiter:
             self._closed = True
             self._changed.notify_all()
 
-    def refused(self, kind: RequestClass, retry_after_s: float = 0.0) -> float:
-        """Take note of a 429 of this class; gives the seconds of silence that follow."""
+    def taken(self, kind: RequestClass) -> None:
+        """Take note that one of this class was not too many."""
         with self._changed:
-            return self._windows[kind].refused(self._monotonic(), retry_after_s)
+            self._windows[kind].taken(self._monotonic())
+
+    def refused(self, kind: RequestClass, retry_after_s: float = 0.0, *, exits: bool = False) -> float:
+        """Take note of a 429 of this class; gives the seconds of silence that follow, for an exit those it keeps."""
+        with self._changed:
+            return self._windows[kind].refused(self._monotonic(), retry_after_s, exits=exits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
@@ -47,6 +48,9 @@ class UpstoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Instrument master; $SOS_UPSTOX_ASSETS_URL."""
     ca_file: str = ""
     """Further certificate authorities (PEM), for a stand-in with a certificate of its own; empty: none."""
+    local_address: str = ""
+    """Address of this machine that requests leave from, for orders are taken from the registered ones alone: one of its
+    own, 0.0.0.0 for whichever of IPv4, :: for whichever of IPv6; empty: as the system likes."""
     connect_timeout_s: float = 5.0
     """Seconds a connection may take."""
     read_timeout_s: float = 15.0
@@ -66,6 +70,11 @@ class UpstoxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
                 raise ValueError(
                     f"upstox.{name} is '{getattr(self, name)}': write {' or '.join(schemes)}://HOST[:PORT]"
                 )
+        if self.local_address:
+            try:
+                ip_address(self.local_address)
+            except ValueError:
+                raise ValueError(f"upstox.local_address is '{self.local_address}': write an IP address") from None
         if min(self.connect_timeout_s, self.read_timeout_s, self.order_timeout_s) <= 0:
             raise ValueError("upstox: write time-outs above 0")
 

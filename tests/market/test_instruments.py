@@ -9,7 +9,7 @@ import pytest
 
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_ns
-from sos_actors.market.instruments import read_master
+from sos_actors.market.instruments import read_master, rupees_of_tick
 from sos_actors.messages import Right
 
 DATA = Path(os.environ.get("SOS_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
@@ -47,6 +47,7 @@ def test_reads_what_matters(tmp_path):
     assert len(table) == 5
     call = table.by_key("NSE_FO|1")
     assert call.id == "NSE|OPT|NIFTY|2026-11-23|25000|CE"
+    assert (rupees_of_tick(5.0), rupees_of_tick(10.0), rupees_of_tick(0.05)) == (0.05, 0.1, 0.05)
     assert (call.tick_size, call.lot_size, call.freeze_quantity) == (0.05, 65, 1800)
     assert (call.kind, call.strike, call.right, call.expiry, call.weekly) == ("OPT", 25000.0, Right.CE, EXPIRY, False)
     assert table.by_id(call.id) is call

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from trading_helpers import CALL, INDEX, MINUTE, OPEN_TS, PUT, Floor, Paise, bar, fill, intent
 
@@ -399,6 +400,49 @@ def test_fills_made_by_hand_are_booked_as_external():
     assert desk.on_fill(fill("f1", Side.BUY, 75, 100.0, order_id="hand")) == []
     assert desk.on_update(update("hand", OrderStatus.OPEN)) == []
     assert desk.anomaly_counts == {"UNKNOWN_ORDER": 2}
+
+
+def by_hand(name, units, price=110.0):
+    return msgspec.structs.replace(fill(name, Side.SELL, units, price, order_id="external:9"), closes=True)
+
+
+def test_what_is_closed_by_hand_is_closed_here_and_its_stop_sells_it_no_more():
+    desk = desk_of()
+    desk.on_intent(intent())
+    desk.on_fill(fill("f1", Side.BUY, 75, 100.0, order_id="i-e"))
+    desk.on_update(update("i-e", OrderStatus.FILLED))
+    stop = next(one for one in desk.flow.records.values() if one.role is OrderRole.STOP)
+    first = desk.on_fill(by_hand("h1", 25))
+    resized = {one.order_id: one.quantity for one in first if isinstance(one, ModifyOrder)}
+    assert resized[stop.order_id] == 50
+    last = desk.on_fill(by_hand("h2", 50))
+    cancelled = {one.order_id for one in last if isinstance(one, CancelOrder)}
+    assert stop.order_id in cancelled
+    assert desk.ledger.positions() == {}
+    assert desk.on_fill(by_hand("h2", 50)) == []
+    closed = [one for name in cancelled for one in desk.on_update(update(name, OrderStatus.CANCELLED))]
+    (trade,) = [one for one in closed if isinstance(one, TradeClosed)]
+    assert (trade.quantity, trade.exit_price) == (75, 110.0)
+    assert desk.held() == ()
+
+
+def test_a_stop_that_fills_before_its_cancel_arrives_is_undone():
+    desk = desk_of()
+    desk.on_intent(intent())
+    desk.on_fill(fill("f1", Side.BUY, 75, 100.0, order_id="i-e"))
+    desk.on_update(update("i-e", OrderStatus.FILLED))
+    stop = next(one for one in desk.flow.records.values() if one.role is OrderRole.STOP)
+    desk.on_fill(by_hand("h1", 75))
+    (order,) = sent(desk.on_fill(fill("f2", Side.SELL, 75, 95.0, order_id=stop.order_id)))
+    assert (order.side, order.quantity, order.role) == (Side.BUY, 75, OrderRole.EXIT)
+
+
+def test_what_is_closed_by_hand_beyond_what_is_held_is_external():
+    desk = desk_of()
+    desk.on_intent(intent())
+    desk.on_fill(fill("f1", Side.BUY, 75, 100.0, order_id="i-e"))
+    desk.on_fill(by_hand("h1", 150))
+    assert desk.ledger.positions() == {(EXTERNAL, CALL): -75}
 
 
 def test_a_fill_of_the_wrong_instrument_is_not_booked():

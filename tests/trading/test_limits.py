@@ -277,7 +277,19 @@ def test_order_rate_leaves_a_reserve_for_exits():
 
 def test_orders_of_a_plan():
     missing = ({}, {"stop": NAN}, {"stop": NAN, "target": NAN})
-    assert [orders_of(trade_plan(**changes)) for changes in missing] == [3, 2, 1]
+    assert [orders_of(trade_plan(**changes), rest_target=True) for changes in missing] == [3, 2, 1]
+    assert [orders_of(trade_plan(**changes), rest_target=False) for changes in missing] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(("rest_target", "entered"), [(True, 2), (False, 3)])
+def test_as_many_enter_at_once_as_orders_will_go_out(rest_target, entered):
+    """A target that is watched here is no order: then one entry on each of three underlyings fits a minute's end."""
+    risk = RiskBook(RiskSettings(strategy_positions=0, underlying_positions=0, cooldown_s=0.0), rest_target=rest_target)
+    risk.new_day(1_000_000_00)
+    for number in range(entered):
+        assert why(risk) is None
+        risk.on_intent(intent(f"i{number}", signal_id=f"s{number}"))
+    assert why(risk) is R.ORDER_RATE
 
 
 def test_price_band_against_the_plans_quote_or_the_last_good_one():

@@ -201,6 +201,17 @@ def test_orders_go_to_the_order_host_and_the_rest_to_the_other(server):
     assert [hit.path for hit in server.hits] == [BOOK[1]]
 
 
+def test_requests_leave_from_the_address_and_the_family_that_are_registered(server):
+    server.replies[BOOK] = data([])
+    book(client_of(server.url, local_address="0.0.0.0"))
+    with pytest.raises(NotReachedError) as caught:
+        book(client_of(server.url, local_address="::"))  # the server has an address of the other family only
+    assert caught.value.certainty is Certainty.NEVER_SENT
+    assert len(server.hits) == 1
+    with pytest.raises(ValueError, match="write an IP address"):
+        client_of(server.url, local_address="eth0")
+
+
 def test_the_token_is_in_no_error_and_no_log(server, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     client = client_of(server.url, order_timeout_s=0.3)

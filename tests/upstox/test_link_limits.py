@@ -91,6 +91,35 @@ def test_a_429_makes_silence_that_doubles_within_a_minute_and_starts_afresh_afte
     assert windows.refused(400.0, retry_after_s=30.0) == 30.0
 
 
+def test_a_429_after_something_was_taken_is_a_first_one_again():
+    windows = RateWindows((10, 500, 2000), RateSettings(pause_s=2.0))
+    assert [windows.refused(0.0), windows.refused(3.0)] == [2.0, 4.0]
+    windows.taken(5.0)  # left before the silence, which it says nothing about
+    assert windows.refused(8.0) == 8.0
+    windows.taken(17.0)
+    assert windows.refused(18.0) == 2.0
+
+
+def test_429s_of_requests_that_left_together_are_one():
+    windows = RateWindows((10, 500, 2000), RateSettings(pause_s=2.0))
+    assert windows.refused(0.0) == 2.0
+    assert [windows.refused(at) for at in (0.5, 1.0, 1.5)] == [1.5, 1.0, 0.5]
+    assert windows.wait(1.75) == pytest.approx(0.25)
+    assert windows.refused(2.0) == 4.0
+
+
+def test_an_exit_is_silent_for_seconds_only_unless_the_broker_says_otherwise():
+    windows, at = RateWindows((10, 500, 2000), RateSettings(pause_s=2.0)), 0.0
+    pauses = []
+    for _ in range(6):
+        pauses.append(windows.refused(at, exits=True))
+        assert windows.wait(at, exits=True) == pytest.approx(pauses[-1])
+        at += windows.wait(at) + 0.5
+    assert pauses == [2.0, 4.0, 8.0, 8.0, 8.0, 8.0]
+    assert windows.refused(at, retry_after_s=40.0, exits=True) == pytest.approx(40.0)
+    assert windows.wait(at, exits=True) == pytest.approx(40.0)
+
+
 def test_a_429_of_one_class_leaves_the_others_alone():
     limiter = RateLimiter(RateSettings(), Clock())
     limiter.refused(RequestClass.ORDER)

@@ -33,8 +33,9 @@ LIMIT, MARKET, STOP = OrderType.LIMIT, OrderType.MARKET, OrderType.STOP
 WORKING = "open"
 #: Reads in a row that must show other terms than those we believe in.
 _MISMATCHES = 2
-#: Refusals after which a stop that is to become the exit is given up as one.
-_REFUSALS = 2
+#: Refusals after which a stop that is to become the exit is given up as one, and what such a refusal says: for any
+#: other reason (too many requests, a dead token) the stop must go on protecting until it has passed.
+_REFUSALS, _STANDING = 2, (Verdict.ORDER, Verdict.CLOSED)
 
 
 class Changer:
@@ -228,7 +229,8 @@ class Changer:
             table.alert(AlertLevel.WARNING, f"{order.submit.order_id}: change refused: {what}")
             if not order.ended:
                 self._teller.note(order, f"modify refused: {what}")
-                self._count_refusal(order)
+                if verdict in _STANDING:
+                    self._count_refusal(order)
 
     def _count_refusal(self, order: GatewayOrder) -> None:
         """Take a stop back that the broker will not make the exit: then the desk sends one."""

@@ -126,6 +126,7 @@ class OrderGateway:
         for order in tuple(table.active.values()):
             self._teller.end(order, OrderStatus.CANCELLED, "the day is over")
         table.base = {instrument: units for instrument, units in table.positions().items() if units}
+        table.closed.clear()
         table.orders.clear()
         table.by_tag.clear()
         table.children.clear()

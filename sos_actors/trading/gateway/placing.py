@@ -138,7 +138,8 @@ class Placer:
     def attach(self, placement: Placement, broker_id: str) -> Child:
         """Take an order the broker shows under a request's tag, or gave as its id."""
         table = self._table
-        known = broker_id in table.children
+        found = table.children.get(broker_id)
+        known = found is not None and found.owner is not None
         child = table.add_child(placement, broker_id)
         if not known:
             if not placement.send.slice:

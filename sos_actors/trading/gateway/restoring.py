@@ -112,6 +112,9 @@ class Restorer:
             child = self._table.children[record.broker_id] = Child(record.broker_id, fill.instrument, fill.side, None)
         child.filled, child.told, child.told_paise = record.told, record.told, record.told_paise
         self._fills += 1
+        if fill.closes:
+            closed = self._table.closed
+            closed[fill.instrument] = closed.get(fill.instrument, 0) + fill.side.sign * fill.quantity
         if fill.fill_id not in self._known and (child.owner is not None or is_ours(fill.instrument)):
             self._again.append(fill)
 

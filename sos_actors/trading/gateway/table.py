@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sos_actors.market.clocktime import SECOND_NS
-from sos_actors.messages import AlertLevel, AlertRaised, BrokerOrder, Message, Side
+from sos_actors.messages import AlertLevel, AlertRaised, BrokerOrder, Fill, Message, Side
 from sos_actors.trading.gateway.order import Child, GatewayOrder, Placed, Placement
 from sos_actors.trading.gateway.records import ChildFound, Record
 from sos_actors.trading.gateway.settings import Contract, GatewaySettings, Quote
@@ -20,7 +20,8 @@ class OrderTable:
     """The orders of the day and the gateway's outbox. `now` is the time of the event at hand, UTC ns.
 
     `active` are the orders that have not ended. `watched` are the broker's orders of which something is
-    still to come. `base` is what was held when the day began, by instrument.
+    still to come. `base` is what was held when the day began, by instrument; `closed` the signed units by which orders
+    that are not ours have closed what ours had opened.
     """
 
     def __init__(self, settings: GatewaySettings, contract: Callable[[str], Contract], prefix: str) -> None:
@@ -31,6 +32,7 @@ class OrderTable:
         self.out: list[Message | Record] = []
         self.quotes: dict[str, Quote] = {}
         self.base: dict[str, int] = {}
+        self.closed: dict[str, int] = {}
         self.orders: dict[str, GatewayOrder] = {}
         self.active: dict[str, GatewayOrder] = {}
         self.by_tag: dict[str, Placement] = {}
@@ -68,13 +70,17 @@ class OrderTable:
         self.orders[order.submit.order_id] = self.active[order.submit.order_id] = order
 
     def add_child(self, placement: Placement, broker_id: str) -> Child:
-        """Put a broker's order that came of a request into the tables, once, and into the record."""
-        child = self.children.get(broker_id)
-        if child is not None:
-            return child
+        """Put a broker's order that came of a request into the tables, once, and into the record.
+
+        One that was shown without our tag before was taken for somebody else's, and is ours from now on.
+        """
         order = placement.owner
-        child = Child(broker_id, order.submit.instrument, order.submit.side, order)
-        child.placement = placement
+        child = self.children.get(broker_id)
+        if child is None:
+            child = Child(broker_id, order.submit.instrument, order.submit.side, order)
+        elif child.owner is not None or child.told:
+            return child
+        child.owner, child.placement = order, placement
         child.terms = order.terms if placement is order.placements[-1] else None
         child.priced_ts = placement.sent_ts
         self.children[broker_id] = self.watched[broker_id] = child
@@ -103,6 +109,32 @@ class OrderTable:
                 units = child.filled if child.side is Side.BUY else -child.filled
                 held[child.instrument] = held.get(child.instrument, 0) + units
         return held
+
+    def awaited(self, child: Child) -> bool:
+        """Say whether an order that is not ours, by what we know, may yet turn out to be what a request came to."""
+        return any(
+            placement.state in {Placed.SENT, Placed.DOUBT}
+            and (placement.send.instrument, placement.send.side) == (child.instrument, child.side)
+            for order in self.active.values()
+            for placement in order.placements
+        )
+
+    def closing(self, fill: Fill) -> int:
+        """Say how many units of a fill that is not ours, not told yet, close what our orders hold.
+
+        Those that what others hold cannot bear: who sells all there is sells ours as well.
+        """
+        ours, others = self.closed.get(fill.instrument, 0), self.base.get(fill.instrument, 0)
+        others -= ours
+        for child in self.children.values():
+            if child.instrument != fill.instrument:
+                continue
+            if child.owner is not None:
+                ours += child.told * child.side.sign
+            else:
+                others += child.told * child.side.sign
+        way = -fill.side.sign
+        return max(min(ours * way, fill.quantity - others * way, fill.quantity), 0)
 
     def doubts(self) -> list[Placement]:
         """Give the requests whose fate is unknown, oldest first."""

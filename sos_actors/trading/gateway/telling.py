@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.market.ids import parse_id
@@ -29,6 +31,8 @@ class Teller:
             child.waits_since = 0
             return False
         table, settings = self._table, self._table.settings
+        if child.owner is None and table.awaited(child):
+            return False  # the answer to the request says whose it is
         contract = table.contract(child.instrument)
         value = value_of(child, contract, settings.average_decimals)
         if value is None or not value.exact:
@@ -54,18 +58,27 @@ class Teller:
 
     def _tell_fill(self, child: Child, units: int, paise: int, ts: int) -> None:
         table = self._table
-        start = child.told
-        child.told += units
-        child.told_paise += units * paise
+        start, end = child.told, child.told + units
         order_id = child.owner.submit.order_id if child.owner is not None else BY_HAND + child.broker_id
         fill = Fill(
-            f"{child.broker_id}:{start}-{child.told}", order_id, ts, child.instrument, child.side, units, paise / 100.0,
+            f"{child.broker_id}:{start}-{end}", order_id, ts, child.instrument, child.side, units, paise / 100.0,
             first_of_slice=start == 0,
         )  # fmt: skip
-        table.out.append(FillBooked(child.broker_id, fill, child.told, child.told_paise))
         if child.owner is None:
-            text = f"{fill.side} {units} {child.instrument} at {fill.price:.2f}, made by hand at the broker"
-            table.alert(AlertLevel.INFO, text)
+            closing = table.closing(fill)
+            if 0 < closing < units:  # two fills: of what is ours, and of the rest
+                self._tell_fill(child, closing, paise, ts)
+                self._tell_fill(child, units - closing, paise, ts)
+                return
+            if closing:
+                fill = msgspec.structs.replace(fill, closes=True)
+                table.closed[child.instrument] = table.closed.get(child.instrument, 0) + fill.side.sign * units
+            what = ": it closes what is held here" if closing else ""
+            text = f"{fill.side} {units} {child.instrument} at {fill.price:.2f}, made by hand at the broker{what}"
+            table.alert(AlertLevel.WARNING if closing else AlertLevel.INFO, text)
+        child.told = end
+        child.told_paise += units * paise
+        table.out.append(FillBooked(child.broker_id, fill, child.told, child.told_paise))
         if child.owner is not None or is_ours(child.instrument):
             table.out.append(fill)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,6 +23,26 @@ sys.path.insert(0, {root!r})
 sys.argv = ["run_actors.py", *sys.argv[1:]]
 runpy.run_path({root!r} + "/run_actors.py", run_name="__main__")
 """
+
+
+def test_a_daemon_that_waits_for_a_log_in_is_not_taken_for_hung(tmp_path):
+    systemd = NotifySocket(tmp_path)
+    environ = {"PATH": "/bin", "NOTIFY_SOCKET": str(systemd.path), "WATCHDOG_USEC": "6000000"}
+    command = [sys.executable, str(ROOT / "run_actors.py"), "live", "--home", str(tmp_path / "home")]
+    daemon = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60.0
+        while systemd.count("WATCHDOG=1") < 2:
+            assert daemon.poll() is None
+            assert time.monotonic() < deadline, systemd.heard
+            time.sleep(0.1)
+        assert systemd.count("READY=1") == 1
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(60.0) == 0
+    finally:
+        daemon.kill()
+        daemon.wait()
+        systemd.close()
 
 
 def test_no_watchdog_while_the_disk_hangs(stand, tmp_path):

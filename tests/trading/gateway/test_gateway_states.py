@@ -1,5 +1,6 @@
 """Every transition of an order at a real broker, one by one."""
 
+import pytest
 from gateway_model import CALL, LOT, SECOND, START, Wire, contract
 
 from sos_actors.messages import (
@@ -122,6 +123,24 @@ def test_fill_before_the_answer_counts_once():
     wire.settle(2.0)
     wire.check_quiet()
     assert wire.odd == []
+
+
+def test_an_order_that_is_shown_without_its_tag_before_the_answer_is_ours():
+    wire = ready()
+    send = place(wire)
+    answer = wire.carry(send)
+    (order,) = wire.broker.orders.values()
+    order.tag, tag = "", order.tag
+    wire.broker.stream.clear()
+    wire.broker.fill(order.broker_id, 1, 10_000, wire.now)
+    wire.say()
+    assert wire.fills == {}
+    order.tag = tag
+    wire.answer(answer)
+    wire.settle(2.0)
+    assert [fill.order_id for fill in wire.fills.values()] == ["a-e"]
+    assert wire.desk["a-e"].status is OrderStatus.FILLED
+    wire.check_quiet()
 
 
 def test_an_unknown_order_is_found_by_its_tag_and_never_sent_again():
@@ -447,6 +466,29 @@ def test_a_stop_the_broker_will_not_make_the_exit_is_taken_back_so_that_an_exit_
     wire.check_quiet()
 
 
+@pytest.mark.parametrize("code", ["UDAPI10005", "UDAPI100050", "UDAPI100074"])
+def test_a_stop_goes_on_protecting_while_the_broker_changes_nothing_for_a_reason_that_passes(code):
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    wire.modify("a-s", order_type=OrderType.MARKET)
+    for _ in range(6):
+        (change,) = wire.waiting
+        assert isinstance(change, SendModify)
+        wire.waiting.clear()
+        wire.answer(CommandAnswered(change.request_id, wire.now, Outcome.REJECTED, code=code))
+        for _ in range(6):
+            wire.wait(1.0)
+            while wire.reads:
+                wire.read()
+    (change,) = wire.waiting
+    wire.waiting.clear()
+    wire.answer(wire.carry(change))
+    wire.settle(2.0)
+    assert [order.status for order in wire.broker.orders.values()] == ["complete", "open"]
+    assert wire.desk["a-s"].status not in {OrderStatus.CANCELLED, OrderStatus.REJECTED}
+
+
 def test_a_stop_grows_with_its_position_and_shrinks():
     wire = ready()
     held(wire, lots=3)
@@ -596,6 +638,26 @@ def test_orders_made_by_hand_are_booked_as_such():
     wire.settle(120.0)
     assert wire.differences == ()
     wire.check_quiet()
+
+
+def test_who_sells_by_hand_what_we_hold_closes_ours_and_no_more():
+    wire = Wire()
+    wire.broker.base = LOT  # held before we came, and by somebody else
+    wire.stream(live=True)
+    wire.settle(60.0)
+    held(wire, lots=2)
+    wire.broker.by_hand(Side.SELL, 2, 12_000, wire.now)
+    wire.settle(5.0)
+    by_hand = sorted((f.closes, f.quantity) for f in wire.fills.values() if f.order_id.startswith("external:"))
+    assert by_hand == [(False, LOT), (True, LOT)]
+    assert any("it closes what is held here" in text for text in wire.alerts)
+    wire.restart()
+    wire.settle(5.0)
+    wire.broker.by_hand(Side.SELL, 3, 12_000, wire.now)
+    wire.settle(5.0)
+    assert sum(fill.quantity for fill in wire.fills.values() if fill.closes) == 2 * LOT
+    wire.settle(120.0)
+    assert wire.differences == ()
 
 
 def test_a_position_nobody_can_explain_stops_entries_until_it_is_gone():
