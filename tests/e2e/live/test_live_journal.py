@@ -153,7 +153,7 @@ def test_why_an_order_was_sent(killed):
 
 def test_an_actor_at_an_instant(killed):
     name = sessions(killed)[0]
-    rows = load(killed.home / "sessions" / name).rows
+    rows = list(load(killed.home / "sessions" / name).rows)
     fill = next(one for one in rows if one.kind == "Fill" and one.path == "orders")
     at = ist_text(fill.now)[11:23]
     before = command(killed, "inspect", "orders", "--at", at, "--session", name)

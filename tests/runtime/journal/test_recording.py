@@ -112,7 +112,7 @@ def record(folder, ticks, seed=0, *, salts=None, close=True):
 
 
 def again(folder, salts=None, **kwargs):
-    rows = load(folder).rows
+    rows = list(load(folder).rows)
     runtime = ReplayRuntime([cast(salts)])
     return replay(rows, runtime, **kwargs), runtime, rows
 
@@ -150,7 +150,7 @@ def test_an_actor_that_reads_the_wall_clock_is_named(tmp_path):
     record(tmp_path / "s", 600, salts=salts)
     with pytest.raises(DivergenceError) as found:
         again(tmp_path / "s", {"strategy/1": lambda: 0})
-    rows = load(tmp_path / "s").rows
+    rows = list(load(tmp_path / "s").rows)
     ticks = [one for one in rows if one.path == "strategy/1" and one.kind == "Tick"]
     assert found.value.delivery == ticks[150].serial
     assert found.value.path == "strategy/1"
@@ -160,7 +160,7 @@ def test_an_actor_that_reads_the_wall_clock_is_named(tmp_path):
 @pytest.mark.parametrize(("times", "said"), [(2, "which the record does not have|recorded is"), (0, "did not send")])
 def test_a_message_too_many_or_too_few_is_found_where_it_was_sent(tmp_path, monkeypatch, times, said):
     record(tmp_path / "s", 400)
-    rows = load(tmp_path / "s").rows
+    rows = list(load(tmp_path / "s").rows)
     wanted = [one for one in rows if one.path == "strategy/1" and one.kind == "Tick"][100].serial
     heard = itertools.count()
     true_publish = Thinker.publish
@@ -182,7 +182,7 @@ def test_an_order_of_a_set_is_found(tmp_path):
     record(tmp_path / "s", 200, salts={"strategy/2": lambda: orders[0].index("a") + 1})
     with pytest.raises(DivergenceError) as found:
         again(tmp_path / "s", {"strategy/2": lambda: orders[1].index("a") + 1})
-    rows = load(tmp_path / "s").rows
+    rows = list(load(tmp_path / "s").rows)
     assert found.value.delivery == next(one.serial for one in rows if one.path == "strategy/2" and one.kind == "Tick")
 
 
@@ -192,7 +192,7 @@ def test_a_session_cut_off_replays_up_to_its_last_whole_record(tmp_path):
     data = segment.read_bytes()
     segment.write_bytes(data[: len(data) * 2 // 3])
     run = load(tmp_path / "s")
-    reader, rows = run.reader, run.rows
+    reader, rows = run.reader, list(run.rows)
     assert reader.torn is not None
     outcome, _, _ = again(tmp_path / "s")
     assert outcome.deliveries == len(rows) > 0
@@ -241,7 +241,7 @@ def test_a_record_with_a_gap_says_that_it_is_incomplete(tmp_path):
     recording.close("done")
     runtime.close()
     run = load(tmp_path / "s")
-    reader, rows = run.reader, run.rows
+    reader, rows = run.reader, list(run.rows)
     assert [one.serial for one in rows] == [0, 1]
     assert reader.end.reason == "incomplete: 1 deliveries after a gap were left out"
 
@@ -264,7 +264,7 @@ def test_tracebacks_are_left_out_of_the_record(tmp_path):
     runtime.settle()
     runtime.close()
     recording.close()
-    rows = load(tmp_path / "s").rows
+    rows = list(load(tmp_path / "s").rows)
     (failed,) = [one for one in rows if one.kind == "ActorFailed"]
     assert b"boom" in failed.body
     assert b"a traceback" not in failed.body
