@@ -58,11 +58,9 @@ class Outlook:
     told: ToldEdges
 
 
-def look_ahead(
-    record: Iterable[Delivery], kinds: Mapping[str, Collection[str]] | None = None, window: int = WINDOW
-) -> Outlook:
+def look_ahead(record: Iterable[Delivery], kinds: Mapping[str, Collection[str]], window: int) -> Outlook:
     """Go through a record once. `kinds`: by path of an edge, kinds of messages it always hears."""
-    told = ToldEdges(kinds or {})
+    told = ToldEdges(kinds)
     groups: deque[str] = deque(maxlen=_GROUPS_KNOWN)
     late: dict[int, int] = {}
     last_of: dict[str, int] = {}
@@ -88,7 +86,7 @@ def look_ahead(
 class Past:
     """The deliveries a replay has made, as long as something may still come of them."""
 
-    def __init__(self, late: Mapping[int, int], window: int = WINDOW) -> None:
+    def __init__(self, late: Mapping[int, int], window: int) -> None:
         """`late` and `window` as `look_ahead` has them."""
         self._late, self._window = late, window
         self._made: dict[int, Made] = {}

@@ -29,7 +29,7 @@ from sos_actors.runtime.clock import ClockActor
 from sos_actors.runtime.journal.answers import UnansweredError
 from sos_actors.runtime.journal.deliveries import OPAQUE, START, STOP, Delivery, body_of, kind_of
 from sos_actors.runtime.journal.divergence import DivergenceError, ToldEdges, differs
-from sos_actors.runtime.journal.flight import Made, Outlook, Past, look_ahead
+from sos_actors.runtime.journal.flight import WINDOW, Made, Outlook, Past, look_ahead
 from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.topics import Port, Put, Topic
 from sos_actors.runtime.worker import OUTSIDE
@@ -111,13 +111,15 @@ class ReplayRuntime(Runtime):
     clock_class = ReplayClock
 
     def __init__(
-        self, parts: Sequence[Build], edges: Iterable[str] = (), orders: Mapping[str, Collection[str]] | None = None
-    ) -> None:
+        self, parts: Sequence[Build], edges: Iterable[str] = (), orders: Mapping[str, Collection[str]] | None = None,
+        window: int = WINDOW,
+    ) -> None:  # fmt: skip
         """`parts` build the cast: the first at once, each other when the record starts an actor not there yet.
 
         `edges`: first parts of the paths of actors that touch the world. They are not replayed, and what they sent
         is taken from the record. `orders`: by path of an edge, kinds of messages it always hears: none may be said that
         the record does not have there. (That what it has is said, is looked after for every edge and kind.)
+        `window`: deliveries back for which everything is remembered.
         """
         self._edges = frozenset(edges)
         self._orders = dict(orders or {})
@@ -126,7 +128,8 @@ class ReplayRuntime(Runtime):
         self._ways: dict[str, _Way] = {}
         self._sent: defaultdict[tuple[str, str], deque[tuple[Made, Port, Any]]] = defaultdict(deque)
         self._starts: dict[str, tuple[Port, Any]] = {}
-        self._past = Past({})
+        self._window = window
+        self._past = Past({}, window)
         #: The delivery that is made; None while the cast is put together.
         self._present: Made | None = None
         self.compared = 0
@@ -182,8 +185,8 @@ class ReplayRuntime(Runtime):
 
     def expect(self, record: Iterable[Delivery]) -> Outlook:
         """Learn from the record what is to come, reading it through once."""
-        outlook = look_ahead(record, self._orders)
-        self._told, self._past = outlook.told, Past(outlook.late)
+        outlook = look_ahead(record, self._orders, self._window)
+        self._told, self._past = outlook.told, Past(outlook.late, self._window)
         return outlook
 
     def _at_once(self, path: str, cause: Made) -> bool:

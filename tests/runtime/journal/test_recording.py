@@ -1,5 +1,6 @@
 """A threaded session is recorded and runs again, delivery by delivery; a difference is named exactly."""
 
+import gc
 import itertools
 import threading
 import time
@@ -10,9 +11,10 @@ import pytest
 from sos_actors.messages import ActorFailed, FeedStatus, MinuteClosed, Stage, Tick
 from sos_actors.runtime import Actor, LiveRuntime, RestartPolicy, RuntimeSettings, WallTime, handles
 from sos_actors.runtime.journal import JournalError
-from sos_actors.runtime.journal.deliveries import load
+from sos_actors.runtime.journal.deliveries import Delivery, load
 from sos_actors.runtime.journal.divergence import DivergenceError
-from sos_actors.runtime.journal.recording import Recording, RecordingSettings
+from sos_actors.runtime.journal.flight import WINDOW
+from sos_actors.runtime.journal.recording import _PACKED, Recording, RecordingSettings
 from sos_actors.runtime.journal.replay import ReplayRuntime, replay
 from sos_actors.runtime.supervision import Directive
 
@@ -111,9 +113,9 @@ def record(folder, ticks, seed=0, *, salts=None, close=True):
     return states, stats
 
 
-def again(folder, salts=None, **kwargs):
+def again(folder, salts=None, window=WINDOW, **kwargs):
     rows = list(load(folder).rows)
-    runtime = ReplayRuntime([cast(salts)])
+    runtime = ReplayRuntime([cast(salts)], window=window)
     return replay(rows, runtime, **kwargs), runtime, rows
 
 
@@ -127,6 +129,46 @@ def test_a_threaded_session_replays_without_a_difference(tmp_path, seed):
     assert {path: runtime.actor(path).inspect() for path in runtime} == states
     assert {one.path: one.restarts for one in runtime.stats()} == {path: n for path, (_, n, _) in stats.items()}
     assert any(benched for _, _, benched in stats.values()) == any(one.benched for one in runtime.stats())
+
+
+@pytest.mark.parametrize("window", [1, 5, 50])
+def test_it_replays_as_well_where_next_to_nothing_is_remembered(tmp_path, window):
+    """What comes later of a delivery than the window has been found beforehand."""
+    states, _ = record(tmp_path / "s", 600, 3)
+    outcome, runtime, rows = again(tmp_path / "s", window=window)
+    assert max(one.serial - one.cause for one in rows if one.cause >= 0) > window
+    assert outcome == again(tmp_path / "s")[0]
+    assert {path: runtime.actor(path).inspect() for path in runtime} == states
+
+
+def test_a_record_is_never_held_whole(tmp_path):
+    record(tmp_path / "s", 6000)
+    rows = load(tmp_path / "s").rows
+    held = []
+
+    def before(one):
+        if one.serial % 10_000 == 9_000:
+            held.append(sum(type(found) is Delivery for found in gc.get_objects()))
+        return True
+
+    assert replay(rows, ReplayRuntime([cast()], window=100), before).deliveries > 20_000
+    assert len(held) >= 2
+    assert max(held) < 2 * _PACKED, "more than the batches being read"
+
+
+def test_a_session_still_written_is_read_as_far_as_when_it_was_opened(tmp_path):
+    recording = Recording(tmp_path / "s", session="s", settings=RecordingSettings(flush_s=60.0))
+    runtime = LiveRuntime(recorder=recording.note)
+    cast()(runtime)
+    runtime.settle()
+    recording._flush()
+    run = load(tmp_path / "s")
+    runtime.topic(Tick, "x").publish(Tick("x", 1, 1, 5.0))
+    runtime.settle()
+    runtime.close()
+    recording.close()
+    assert run.reader.end is None
+    assert len(list(run.rows)) == run.count < load(tmp_path / "s").count
 
 
 def test_restarted_and_benched_actors_and_children_are_in_the_sessions_above(tmp_path):
