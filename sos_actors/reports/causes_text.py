@@ -33,14 +33,14 @@ def in_lines(steps: Iterable[Step | PhaseStep]) -> Iterator[str]:
         number = f"#{step.serial}  " if step.serial >= 0 else ""
         head = f"{clock:<15}  {number}"
         if isinstance(step, PhaseStep):
-            yield from _wrapped(f"{head}phase {step.number} of {step.of}, {step.phase}, passed in {step.path}", "")
-            yield f"    on the bar that ended {_time(step.ts, day)}"
+            yield f"{head}phase {step.number} of {step.of}, {step.phase}"
+            yield from _wrapped(f"passed by {step.path} on the bar that ended {_time(step.ts, day)}")
             for text, values in step.conditions:
-                yield from _wrapped(f"{text}:  {in_words(values, day)}")
+                yield from _wrapped(f"{text}:  {in_words(values, day)}", hanging=4)
             if step.captured:
-                yield from _wrapped(f"captured:  {in_words(step.captured, day)}")
+                yield from _wrapped(f"captured:  {in_words(step.captured, day)}", hanging=4)
         else:
-            yield from _wrapped(f"{head}{step.kind}: {step.sender} -> {step.path}", "")
+            yield from _wrapped(f"{head}{step.kind}: {step.sender} -> {step.path}", indent=0, hanging=4)
             yield from _wrapped(in_words(step.values, day))
 
 
@@ -52,7 +52,7 @@ def in_words(values: dict[str, Any], day: str = "") -> str:
     known = {name: _word(value, day) for name, value in values.items() if not _unknown(value)}
     told = [f"{name}={text}" for name, text in known.items() if len(text) <= _LONG]
     long = [name for name, text in known.items() if len(text) > _LONG]
-    return " ".join([*told, *([f"(and {', '.join(long)})"] if long else [])])
+    return " ".join([*told, *([f"(long, not shown: {', '.join(long)})"] if long else [])])
 
 
 def _unknown(value: Any) -> bool:
@@ -77,8 +77,9 @@ def _time(ts: int, day: str) -> str:
     return text.removeprefix(f"{day}T")
 
 
-def _wrapped(text: str, indent: str = "    ") -> list[str]:
+def _wrapped(text: str, indent: int = 4, hanging: int = 0) -> list[str]:
+    """Break a text into lines `indent` blanks from the edge, from the second on `hanging` more."""
     return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "    " * (not indent),
-        break_long_words=False, break_on_hyphens=False,
+        text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + hanging), break_long_words=False,
+        break_on_hyphens=False,
     )  # fmt: skip

@@ -14,7 +14,10 @@ DAY = 86_400_000_000_000
 def test_values_are_told_as_a_person_writes_them():
     values = {"ts": T, "price": 29_935.399_999_999_998, "oi": math.nan, "day_volume": -1, "detail": "", "captured": [],
               "net": -12.5, "merged": 0, "flip": False, "bar": list(range(100)), "right": None}  # fmt: skip
-    assert in_words(values, "2026-11-20") == "ts=09:35:00 price=29935.4 net=-12.5 merged=0 flip=False (and bar)"
+    assert (
+        in_words(values, "2026-11-20")
+        == "ts=09:35:00 price=29935.4 net=-12.5 merged=0 flip=False (long, not shown: bar)"
+    )
     assert in_words({"ts": T}, "2026-11-21") == "ts=2026-11-20T09:35:00"
 
 
@@ -37,11 +40,11 @@ def test_a_phase_tells_its_conditions_and_what_it_captured():
     unseen = PhaseStep(-1, 0, "strategy/NIFTY/s", "WAIT", 2, 2, T - DAY, (), {})
     assert list(in_lines([unseen, step])) == [
         "2026-11-19",
-        "09:35:00         phase 2 of 2, WAIT, passed in strategy/NIFTY/s",
-        "    on the bar that ended 09:35:00",
+        "09:35:00         phase 2 of 2, WAIT",
+        "    passed by strategy/NIFTY/s on the bar that ended 09:35:00",
         "2026-11-20",
-        "09:35:00         #5  phase 1 of 2, BREAK, passed in strategy/NIFTY/s",
-        "    on the bar that ended 09:35:00",
+        "09:35:00         #5  phase 1 of 2, BREAK",
+        "    passed by strategy/NIFTY/s on the bar that ended 09:35:00",
         "    close > ema(20):  close=7.5 ema(20)=7",
         "    captured:  low=6.5",
     ]
