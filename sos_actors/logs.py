@@ -1,7 +1,8 @@
 """Where the log goes and what must never be in it.
 
-One line a happening, times in IST. Lines about an actor carry its path, lines of a session its id. A secret that was
-named with `hide` is replaced in every line of every sink, tracebacks too; so is what looks like an access token.
+One line a happening, times in IST. Lines about an actor carry its path, lines of a session its id, what the cast
+tells the number (`#n`) that delivery has in the session's record. A secret that was named with `hide` is replaced in
+every line of every sink, tracebacks too; so is what looks like an access token.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def _line(record: Record, *, colour: bool) -> str:
     """Give loguru the format of one line."""
     extra: dict[str, Any] = record["extra"]
     where = " <cyan>{extra[actor]}</cyan>" if "actor" in extra else ""
-    cause = " #{extra[message]}" if "message" in extra else ""
+    cause = " #{extra[message]}" if extra.get("message", -1) >= 0 else ""  # below 0: it is not in a record
     text = "<level>{level: <7}</level> {time:YYYY-MM-DD HH:mm:ss.SSS}" + where + cause + " {message}\n"
     return text if colour else re.sub(r"</?(cyan|level)>", "", text)
 

@@ -73,6 +73,14 @@ def test_files_are_the_owners_and_json_lines_carry_session_and_actor(tmp_path, c
     assert "hello" not in console.getvalue()
 
 
+@pytest.mark.parametrize(("where", "line"), [({"message": 52052}, "fill #52052 hello"), ({"message": -1}, "fill hello"),
+                                             ({}, "fill hello")])  # fmt: skip
+def test_a_line_of_the_cast_has_the_number_of_its_delivery(tmp_path, console, where, line):
+    configure(LogSettings(), tmp_path, console=console)
+    logger.bind(actor="fill", **where).info("hello")
+    assert console.getvalue().rstrip().endswith(f" {line}")
+
+
 def test_json_lines_can_be_switched_off(tmp_path, console):
     configure(LogSettings(json=False), tmp_path, console=console)
     assert [file.name for file in (tmp_path / "logs").iterdir()] == ["sos.log"]

@@ -179,10 +179,6 @@ class StrategyActor(Actor):
         self._kept = standing
         self.publish(StateChanged(self.clock.now, self.path, msgspec.msgpack.encode(standing)))
 
-    def seen(self, phase_number: int) -> dict[str, dict[str, Any]]:
-        """Give the conditions of a phase (from 1) with the values they saw on the last bar."""
-        return self._machine.seen(phase_number)
-
     def checkpoint(self) -> dict[str, Any]:
         """Give all it holds; the message that failed has left no trace in the machine."""
         return {

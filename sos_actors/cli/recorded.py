@@ -74,7 +74,7 @@ def begin_backtest(request: Request, arguments: BacktestArguments, home: Path | 
 def find(session: str, folder: Path) -> RecordedRun:
     """Read a session, the last one where none is named. Raises InputError, JournalError."""
     run = load(session_folder(folder, session or latest(folder)))
-    if not run.rows:
+    if not run.count:
         name = run.reader.header.session
         raise SosError(f"session {name}: its record is empty (nothing was done yet when it ended): nothing to replay")
     return run

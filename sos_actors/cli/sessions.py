@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +25,8 @@ SessionOption = Annotated[str, typer.Option("--session", help="Name of a session
 OtherCode = Annotated[bool, typer.Option("--other-code", help="Go ahead though other code recorded the session")]
 #: Messages in and out that are shown of an actor.
 _LAST = 5
+#: Messages out of an actor that are told apart while the last are sought.
+_KEPT = 64
 
 
 def sessions(home: options.HomeOption = None) -> None:
@@ -88,18 +92,11 @@ def why(
 ) -> None:
     """Show the messages that led to an order, and what became of it, from a session's record."""
     from sos_actors.cli.recorded import find, sessions_folder  # noqa: PLC0415
-    from sos_actors.market.clocktime import ist_text  # noqa: PLC0415
-    from sos_actors.reports.causes import in_words  # noqa: PLC0415
     from sos_actors.reports.causes import why as chain  # noqa: PLC0415
-    from sos_actors.runtime.journal.recording import code_version  # noqa: PLC0415
+    from sos_actors.reports.causes_text import in_lines  # noqa: PLC0415
 
-    run = find(session, sessions_folder(home))
-    same_code = run.reader.header.code == code_version()
-    for step in chain(run.rows, order_id, _runtime(run, home) if same_code else None):
-        print(f"{ist_text(step.now)[:26]}  #{step.serial}  {step.sender} -> {step.path}  {step.kind}")
-        print(f"    {in_words(step.values)}")
-    if not same_code:
-        print("the phases of the pattern are not shown: other code recorded the session")
+    for line in in_lines(chain(find(session, sessions_folder(home)).rows, order_id)):
+        print(line)
 
 
 def inspect_at(actor: str, at: str, session: str, home: Path | None, *, follow: bool, other_code: bool) -> None:
@@ -108,30 +105,42 @@ def inspect_at(actor: str, at: str, session: str, home: Path | None, *, follow: 
 
     run = find(session, sessions_folder(home))
     check_code(run.reader, other_code=other_code)
-    rows = run.rows
-    instant = _instant(at, rows)
+    instant = _instant(at, run.last)
     runtime = _runtime(run, home)
-    stop = next((one.serial for one in rows if one.now >= instant), len(rows))
-    _replayed(run, runtime, until=stop)
+    stop = _replayed(run, runtime, until=instant).deliveries
     if runtime.is_edge(actor):
         raise InputError(f"'{actor}' touches the world and is not replayed; `inspect` of a running daemon shows it")
     if actor not in runtime:
         raise InputError(f"no actor '{actor}' at that instant; there are {', '.join(runtime)}")
     _print_state(runtime, actor)
-    _print_messages(rows, stop, actor)
+    _print_messages(run.rows, stop, actor)
     if follow:
-        _follow(rows[stop:], runtime, actor)
+        _follow(islice(run.rows, stop, None), runtime, actor)
 
 
-def _print_messages(rows: Sequence[Delivery], stop: int, actor: str) -> None:
+def _print_messages(rows: Iterable[Delivery], stop: int, actor: str) -> None:
     """Print what waited for an actor at delivery `stop`, and its last messages in and out."""
     from sos_actors.market.clocktime import ist_text  # noqa: PLC0415
 
-    sent = [one for one in rows[stop:] if one.path == actor and 0 <= one.cause < stop]
-    heard = [one for one in rows[:stop] if one.path == actor][-_LAST:]
-    said = {(one.cause, one.body): one for one in rows if 0 <= one.cause < stop and rows[one.cause].path == actor}
+    waiting = 0
+    sent: list[Delivery] = []
+    heard: deque[Delivery] = deque(maxlen=_LAST)
+    said: dict[tuple[int, bytes], Delivery] = {}  # a message that went to many is one
+    own: set[int] = set()
+    for one in rows:
+        if one.cause in own:
+            said[one.cause, one.body] = one
+            if len(said) > _KEPT:
+                del said[next(iter(said))]
+        if one.path == actor and one.serial < stop:
+            own.add(one.serial)
+            heard.append(one)
+        elif one.path == actor and 0 <= one.cause < stop:
+            waiting += 1
+            if waiting <= _LAST:
+                sent.append(one)
     for title, ones in (
-        (f"mailbox: {len(sent)} waiting", sent[:_LAST]),
+        (f"mailbox: {waiting} waiting", sent),
         ("last in:", heard),
         ("last out:", [*said.values()][-_LAST:]),
     ):
@@ -140,7 +149,7 @@ def _print_messages(rows: Sequence[Delivery], stop: int, actor: str) -> None:
             print(f"  {ist_text(one.now)[:26]}  #{one.serial} -> {one.path}  {_told(one)}")
 
 
-def _follow(rest: Sequence[Delivery], runtime: ReplayRuntime, actor: str) -> None:
+def _follow(rest: Iterable[Delivery], runtime: ReplayRuntime, actor: str) -> None:
     """Go on from message to message of the actor; on a terminal at every Enter."""
     for one in rest:
         runtime.deliver_recorded(one)
@@ -152,7 +161,8 @@ def _follow(rest: Sequence[Delivery], runtime: ReplayRuntime, actor: str) -> Non
 
 
 def _told(one: Delivery) -> str:
-    from sos_actors.reports.causes import fields_of, in_words  # noqa: PLC0415
+    from sos_actors.reports.causes import fields_of  # noqa: PLC0415
+    from sos_actors.reports.causes_text import in_words  # noqa: PLC0415
 
     return f"{one.kind} {in_words(fields_of(one))}"
 
@@ -162,15 +172,15 @@ def _print_state(runtime: ReplayRuntime, actor: str) -> None:
     print(msgspec.json.format(msgspec.json.encode(state, enc_hook=str), indent=2).decode())
 
 
-def _instant(at: str, rows: Sequence[Delivery]) -> int:
-    """Read `10:32:15.250` (of the record's last day) or `2025-09-02T10:32:15.250`, IST; gives UTC ns."""
+def _instant(at: str, last: int) -> int:
+    """Read `10:32:15.250` (of the day of `last`) or `2025-09-02T10:32:15.250`, IST; in and out UTC ns."""
     from sos_actors.market.clocktime import ist_date, midnight_ns  # noqa: PLC0415
 
     try:
         day, _, clock = at.rpartition("T")
-        on = dt.date.fromisoformat(day) if day else ist_date(rows[-1].now)
+        on = dt.date.fromisoformat(day) if day else ist_date(last)
         time = dt.time.fromisoformat(clock)
-    except (ValueError, IndexError):
+    except ValueError:
         raise InputError(f"--at '{at}': write a time of day, HH:MM:SS.mmm, or YYYY-MM-DDTHH:MM:SS.mmm (IST)") from None
     seconds = (time.hour * 60 + time.minute) * 60 + time.second
     return midnight_ns(on) + seconds * 1_000_000_000 + time.microsecond * 1_000
@@ -190,7 +200,7 @@ def _replayed(run: RecordedRun, runtime: ReplayRuntime, until: int | None = None
     from sos_actors.runtime.journal.replay import replay as run_again  # noqa: PLC0415
 
     try:
-        return run_again(run.rows, runtime, lambda one: until is None or one.serial < until)
+        return run_again(run.rows, runtime, lambda one: until is None or one.now < until)
     except DivergenceError as found:
         for name, recorded, replayed in found.fields:
             mark = " " if recorded == replayed else "*"

@@ -261,7 +261,8 @@ class Daemon:
             open_store=lambda: OrderStore(request.home / "orders" / owner), tag_prefix=tag_prefix(now),
             cash_paise=cash_paise, speed=self._wall.speed, real=request.real, ask=ask,
             edges=LiveEdges(
-                stream=edges.market_feed(), market_db=edges.market_db, fill_gaps=edges.gap_filler(), tell=self._tell,
+                stream=edges.market_feed(), market_db=edges.market_db, fill_gaps=edges.gap_filler(),
+                tell=lambda event: self._tell(event, message=self._runtime.serial),
                 spawn_link=edges.spawn_link if request.real else None,
             ),
         )  # fmt: skip
@@ -355,8 +356,8 @@ class Daemon:
         """Tell what nobody in the cast can: the record of the session has ended before it."""
         self._tell(Event(self.now(), AlertLevel.CRITICAL, "journal", text))
 
-    def _tell(self, event: Event) -> None:
-        logger.bind(actor=event.who).log(_LEVELS[event.level], "{}", event.text)
+    def _tell(self, event: Event, **where: int) -> None:
+        logger.bind(actor=event.who, **where).log(_LEVELS[event.level], "{}", event.text)
         if self._alerts is not None:
             self._alerts.put(event)
 

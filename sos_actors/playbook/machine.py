@@ -314,16 +314,6 @@ class StrategyMachine:
                 return told | {"waiting_for": {"condition": condition.source, "values": seen}}
         return told | {"met": bool(self._last)}
 
-    def seen(self, number: int) -> dict[str, dict[str, Any]]:
-        """Give the conditions of phase `number` (from 1), each with the values its inputs had on the last bar."""
-        if not self._last or not 0 < number <= len(self._phases):
-            return {}
-        given = self._last
-        return {
-            condition.source: {name: _safely(expression, given) for name, expression in condition.inputs}
-            for condition in self._phases[number - 1].conditions
-        }
-
     def story(self) -> tuple[Any, ...]:
         """Say what the setup just made was made of, as SignalExplained tells it; to be asked before the next bar."""
         if self._stance is not None:

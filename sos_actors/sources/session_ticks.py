@@ -3,18 +3,50 @@
 from __future__ import annotations
 
 import datetime as dt
+from array import array
 from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
 
 from sos_actors.market.clocktime import ist_date
-from sos_actors.market.day import DataQuality, DayStats, FloatColumn, IntColumn, MarketDay, TickColumns
+from sos_actors.market.day import DataQuality, DayStats, MarketDay, TickColumns
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import Tick
 from sos_actors.messages.codec import decode
 from sos_actors.runtime.journal.answers import Answer
 from sos_actors.runtime.journal.deliveries import Delivery
+
+#: Messages back for which a tick is known to be the one another actor heard.
+_RECENT = 1 << 17
+
+
+class _Day:
+    """The ticks of one underlying and day, a column each: 68 bytes a tick."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {}
+        self.which = array("i")
+        self.whole = {name: array("q") for name in ("ts", "ts_recv", "quantity", "day_volume")}
+        self.broken = {name: array("d") for name in ("price", "oi", "bid", "ask")}
+
+    def add(self, tick: Tick) -> None:
+        """Append a tick."""
+        self.which.append(self.places.setdefault(tick.instrument, len(self.places)))
+        for columns in (self.whole, self.broken):
+            for name, column in columns.items():
+                column.append(getattr(tick, name))
+
+    def columns(self, underlying: str) -> TickColumns:
+        """Give them in the order in which they reached us."""
+        order = np.argsort(np.frombuffer(self.whole["ts_recv"], np.int64), kind="stable")
+        whole = {name: np.frombuffer(column, np.int64)[order] for name, column in self.whole.items()}
+        broken = {name: np.frombuffer(column, np.float64)[order] for name, column in self.broken.items()}
+        which = np.frombuffer(self.which, np.int32)[order]
+        return TickColumns(
+            underlying, tuple(self.places), which, whole["ts"], whole["ts_recv"], broken["price"], whole["quantity"],
+            whole["day_volume"], broken["oi"], broken["bid"], broken["ask"],
+        )  # fmt: skip
 
 
 class SessionTicks:
@@ -24,15 +56,17 @@ class SessionTicks:
 
     def __init__(self, rows: Iterable[Delivery], answers: Iterable[Answer] = ()) -> None:
         """`answers` to `previous day` are the figures of the days before; where there are none they are unknown."""
-        seen: dict[bytes, None] = {}
+        self._days: dict[tuple[str, dt.date], _Day] = {}
+        recent: dict[bytes, None] = {}
         for one in rows:
-            if one.kind == Tick.__name__ and one.cause < 0:  # heard by several, it is recorded as often
-                seen.setdefault(one.body)
-        ticks = sorted((decode(body, Tick) for body in seen), key=lambda tick: tick.ts_recv)
-        self._days: dict[tuple[str, dt.date], list[Tick]] = {}
-        for tick in ticks:
+            if one.kind != Tick.__name__ or one.cause >= 0 or one.body in recent:
+                continue  # heard by several, it is recorded as often
+            recent[one.body] = None
+            if len(recent) > _RECENT:
+                del recent[next(iter(recent))]
+            tick = decode(one.body, Tick)
             key = (parse_id(tick.instrument).underlying, ist_date(tick.ts_recv))
-            self._days.setdefault(key, []).append(tick)
+            self._days.setdefault(key, _Day()).add(tick)
         self._stats: dict[tuple[str, dt.date], DayStats | None] = {}
         for answer in answers:
             if answer.name == "previous day" and not answer.failed:
@@ -56,29 +90,14 @@ class SessionTicks:
 
     def load_ticks(self, underlying: str, day: dt.date) -> TickColumns | None:
         """Give the day's ticks."""
-        ticks = self._days.get((underlying, day))
-        if not ticks:
-            return None
-        places = {name: place for place, name in enumerate(dict.fromkeys(tick.instrument for tick in ticks))}
-        which = np.array([places[tick.instrument] for tick in ticks], np.int32)
-        return TickColumns(
-            underlying, tuple(places), which, _whole(ticks, "ts"), _whole(ticks, "ts_recv"), _broken(ticks, "price"),
-            _whole(ticks, "quantity"), _whole(ticks, "day_volume"), _broken(ticks, "oi"), _broken(ticks, "bid"),
-            _broken(ticks, "ask"),
-        )  # fmt: skip
+        found = self._days.get((underlying, day))
+        return None if found is None else found.columns(underlying)
 
     def quality(self, underlying: str, day: dt.date) -> DataQuality:
         """Say how many ticks there are."""
-        return DataQuality(rows=len(self._days.get((underlying, day), ())))
+        found = self._days.get((underlying, day))
+        return DataQuality(rows=0 if found is None else len(found.which))
 
     def day_stats(self, underlying: str, before: dt.date) -> DayStats | None:
         """Give what the session knew of the day before."""
         return self._stats.get((underlying, before))
-
-
-def _whole(ticks: Sequence[Tick], field: str) -> IntColumn:
-    return np.array([getattr(tick, field) for tick in ticks], np.int64)
-
-
-def _broken(ticks: Sequence[Tick], field: str) -> FloatColumn:
-    return np.array([getattr(tick, field) for tick in ticks], np.float64)

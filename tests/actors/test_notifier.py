@@ -72,7 +72,7 @@ def test_the_rest_of_what_happens():
     lines = said(
         SessionPhase(1, day, Phase.PRE_OPEN),
         SessionPhase(2, day, Phase.OPEN),
-        Fill("f", "o", 3, "X", Side.BUY, 65, 101.5),
+        Fill("f", "bounce/NIFTY/7-p-e", 3, "X", Side.BUY, 65, 101.5),
         ActorBenched("strategy/NIFTY/x", 4, "failed four times"),
         OrderStreamChanged(5, False),
         SetTradingState(TradingState.HALTED, "kill switch"),
@@ -81,7 +81,7 @@ def test_the_rest_of_what_happens():
     )
     assert lines == [
         (INFO, "session", "2026-11-20 OPEN"),
-        (INFO, "fill", "BUY 65 X at 101.50"),
+        (INFO, "fill", "BUY 65 X at 101.50, bounce/NIFTY/7-p-e"),
         (CRITICAL, "strategy/NIFTY/x", "taken out: failed four times"),
         (WARNING, "order stream", "lost"),
         (WARNING, "account", "HALTED: kill switch"),

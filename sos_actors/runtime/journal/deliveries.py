@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -165,23 +166,44 @@ def heard_by(reader: JournalReader, path: str, kinds: Collection[str]) -> Iterat
             raise JournalError(f"record {number} of session {reader.header.session} cannot be read: {error}") from None
 
 
+class Rows:
+    """The deliveries of a session in order, read from the disk anew each time: never more than a block is held.
+
+    No more are given than there were when the session was opened: one that still runs grows meanwhile.
+    """
+
+    def __init__(self, folder: Path, count: int) -> None:
+        """`count`: how many there are."""
+        self._folder, self._count = folder, count
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Raises JournalError."""
+        found = (one for one in contents(JournalReader(self._folder)) if isinstance(one, Delivery))
+        return islice(found, self._count)
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A session, read whole. `reader` says how it ended."""
+    """A session that was read through once; `reader` says how it ended. `rows` can be gone through again and again.
+
+    `count` is how many deliveries there are, `last` when the last was made (UTC ns).
+    """
 
     reader: JournalReader
-    rows: list[Delivery]
+    rows: Iterable[Delivery]
     answers: list[Answer]
+    count: int = 0
+    last: int = 0
 
 
 def load(folder: Path) -> RecordedRun:
-    """Read a whole session; raises JournalError."""
+    """Read through a whole session and keep its answers; raises JournalError."""
     reader = JournalReader(folder)
-    rows: list[Delivery] = []
+    count = last = 0
     answers: list[Answer] = []
     for one in contents(reader):
         if isinstance(one, Answer):
             answers.append(one)
         else:
-            rows.append(one)
-    return RecordedRun(reader, rows, answers)
+            count, last = count + 1, one.now
+    return RecordedRun(reader, Rows(folder, count), answers, count, last)

@@ -41,16 +41,22 @@ class ToldEdges:
     A record may end before an edge got to what was sent to it: what was sent after the last that it got is not judged.
     """
 
-    def __init__(self, kinds: Mapping[str, Collection[str]], record: Sequence[Delivery] = ()) -> None:
+    def __init__(self, kinds: Mapping[str, Collection[str]]) -> None:
         """`kinds`: by path of an edge, kinds of messages it always hears."""
         self._kinds = {path: frozenset(names) for path, names in kinds.items()}
-        bodies: set[tuple[str, int, str, bytes]] = set()
+        self._bodies: set[tuple[str, int, str, bytes]] = set()
         self._last: dict[tuple[str, str], int] = {}
-        for one in record:
-            if one.cause >= 0 and one.kind in self._kinds.get(one.path, ()):
-                bodies.add((one.path, one.cause, one.kind, one.body))
-                self._last[one.path, record[one.cause].group] = one.cause
-        self._left = Counter((path, cause, kind) for path, cause, kind, _ in bodies)
+        self._left: Counter[tuple[str, int, str]] = Counter()
+
+    def heard(self, one: Delivery, group: str) -> None:
+        """Take the next delivery of the record and the group that sent it; '' where that is not known."""
+        if one.kind not in self._kinds.get(one.path, ()):
+            return
+        self._last[one.path, group] = one.cause
+        told = one.path, one.cause, one.kind, one.body
+        if told not in self._bodies:
+            self._bodies.add(told)
+            self._left[one.path, one.cause, one.kind] += 1
 
     def too_many(self, serial: int, group: str, message: Any) -> str:
         """Take a message that delivery `serial` of a group says; gives what is wrong with it, '' for nothing."""

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 import zstandard
@@ -114,52 +114,58 @@ def _check_version(header: SegmentHeader, path: Path) -> None:
 
 def _frames(path: Path, reader: JournalReader, *, last: bool) -> Iterator[tuple[int, bytes, int]]:
     """Give (kind, payload, offset) of every frame; a torn tail of the last segment ends it, other damage raises."""
-    data = path.read_bytes()
-    if data[: len(MAGIC)] != MAGIC:
-        if last and MAGIC.startswith(data):
-            reader.torn = Torn(path.name, 0, len(data))
-            return
-        raise JournalError(f"{path} at 0: is not a journal of this program")
-    offset = len(MAGIC)
-    first = True
-    while offset < len(data):
-        problem = _problem(data, offset)
-        if problem:
-            if last and not _readable_later(data, offset):
-                reader.torn = Torn(path.name, offset, len(data) - offset)
+    with path.open("rb") as file:
+        magic = file.read(len(MAGIC))
+        if magic != MAGIC:
+            if last and MAGIC.startswith(magic):
+                reader.torn = Torn(path.name, 0, len(magic))
                 return
-            raise JournalError(f"{path} at {offset}: {problem}")
-        length, _, kind = FRAME.unpack_from(data, offset)
-        if first and kind != HEADER:
-            raise JournalError(f"{path} at {offset}: begins without a header")
-        if not first and kind == HEADER:
-            raise JournalError(f"{path} at {offset}: has a second header")
-        first = False
-        start = offset + FRAME.size
-        yield kind, data[start : start + length], offset
-        offset = start + length
+            raise JournalError(f"{path} at 0: is not a journal of this program")
+        offset = len(MAGIC)
+        while (found := _next_frame(file)) is not None:
+            problem, kind, payload = found
+            if problem:
+                file.seek(offset)
+                rest = file.read()
+                if last and not _readable_later(rest):
+                    reader.torn = Torn(path.name, offset, len(rest))
+                    return
+                raise JournalError(f"{path} at {offset}: {problem}")
+            first = offset == len(MAGIC)
+            if first and kind != HEADER:
+                raise JournalError(f"{path} at {offset}: begins without a header")
+            if not first and kind == HEADER:
+                raise JournalError(f"{path} at {offset}: has a second header")
+            yield kind, payload, offset
+            offset += FRAME.size + len(payload)
 
 
-def _problem(data: bytes, offset: int) -> str:
-    """Say what is wrong with the frame at `offset`, '' if nothing is."""
-    if offset + FRAME.size > len(data):
-        return "the frame is cut off"
-    length, crc, kind = FRAME.unpack_from(data, offset)
-    start = offset + FRAME.size
-    if length > LARGEST or start + length > len(data):
-        return "the frame is cut off, or its length was damaged"
-    return "" if checksum(kind, data[start : start + length]) == crc else "the checksum is wrong: the file was damaged"
+def _next_frame(file: BinaryIO) -> tuple[str, int, bytes] | None:
+    """Read a frame: what is wrong with it ('' if nothing is), its kind and its payload; None at the end of the file."""
+    head = file.read(FRAME.size)
+    if not head:
+        return None
+    if len(head) < FRAME.size:
+        return "the frame is cut off", 0, b""
+    length, crc, kind = FRAME.unpack(head)
+    payload = file.read(length) if length <= LARGEST else b""
+    if len(payload) < length:
+        return "the frame is cut off, or its length was damaged", kind, b""
+    right = checksum(kind, payload) == crc
+    return "" if right else "the checksum is wrong: the file was damaged", kind, payload
 
 
-def _readable_later(data: bytes, offset: int) -> bool:
-    """Say whether whole frames follow the broken one: then it was damaged, and is no torn tail.
+def _readable_later(rest: bytes) -> bool:
+    """Say whether whole frames follow the broken one that `rest` begins with: then it was damaged, and is no torn tail.
 
     Only the frame right behind can be looked for: where its predecessor's length is damaged, the search goes byte by
     byte through what is left, which is at most a few blocks.
     """
-    for at in range(offset + 1, len(data) - FRAME.size):
-        length, _, kind = FRAME.unpack_from(data, at)
-        if kind in {BLOCK, END} and 0 < length <= len(data) - at - FRAME.size and not _problem(data, at):
+    for at in range(1, len(rest) - FRAME.size):
+        length, crc, kind = FRAME.unpack_from(rest, at)
+        start = at + FRAME.size
+        fits = kind in {BLOCK, END} and 0 < length <= min(LARGEST, len(rest) - start)
+        if fits and checksum(kind, rest[start : start + length]) == crc:
             return True
     return False
 

@@ -13,6 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from sos_actors.messages import ActorBenched, Stage
+from sos_actors.messages import Stage
 from sos_actors.messages.codec import decode
 from sos_actors.runtime.actor import Actor, Start
 from sos_actors.runtime.base import Runtime
@@ -28,6 +29,7 @@ from sos_actors.runtime.clock import ClockActor
 from sos_actors.runtime.journal.answers import UnansweredError
 from sos_actors.runtime.journal.deliveries import OPAQUE, START, STOP, Delivery, body_of, kind_of
 from sos_actors.runtime.journal.divergence import DivergenceError, ToldEdges, differs
+from sos_actors.runtime.journal.flight import WINDOW, Made, Outlook, Past, look_ahead
 from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.topics import Port, Put, Topic
 from sos_actors.runtime.worker import OUTSIDE
@@ -109,35 +111,32 @@ class ReplayRuntime(Runtime):
     clock_class = ReplayClock
 
     def __init__(
-        self, parts: Sequence[Build], edges: Iterable[str] = (), orders: Mapping[str, Collection[str]] | None = None
-    ) -> None:
+        self, parts: Sequence[Build], edges: Iterable[str] = (), orders: Mapping[str, Collection[str]] | None = None,
+        window: int = WINDOW,
+    ) -> None:  # fmt: skip
         """`parts` build the cast: the first at once, each other when the record starts an actor not there yet.
 
         `edges`: first parts of the paths of actors that touch the world. They are not replayed, and what they sent
         is taken from the record. `orders`: by path of an edge, kinds of messages it always hears: none may be said that
         the record does not have there. (That what it has is said, is looked after for every edge and kind.)
+        `window`: deliveries back for which everything is remembered.
         """
         self._edges = frozenset(edges)
         self._orders = dict(orders or {})
         self._told = ToldEdges({})
         self._too_many: DivergenceError | None = None
-        #: By delivery: the last one that came of it, so that what it said is remembered no longer than that.
-        self._last_use: dict[int, int] = {}
         self._ways: dict[str, _Way] = {}
-        self._sent: defaultdict[tuple[str, str], deque[tuple[int, Port, Any]]] = defaultdict(deque)
+        self._sent: defaultdict[tuple[str, str], deque[tuple[Made, Port, Any]]] = defaultdict(deque)
         self._starts: dict[str, tuple[Port, Any]] = {}
-        #: Group of each delivery so far; '' of an edge's.
-        self._groups: list[str] = []
-        self._group = ""
-        self._serial = OUTSIDE
+        self._window = window
+        self._past = Past({}, window)
+        #: The delivery that is made; None while the cast is put together.
+        self._present: Made | None = None
         self.compared = 0
-        #: By delivery: what it said on topics, until all that came of it was made.
-        self._said: dict[int, list[Any]] = {}
         #: By path: the deliveries that changed what it hears.
-        self._changes: defaultdict[str, list[int]] = defaultdict(list)
-        #: By delivery: the last serial number before its group's next delivery, so the end of what it may overlap.
-        self._ends: Sequence[int] = ()
-        self._record: Sequence[Delivery] = ()
+        self._changes: defaultdict[str, list[Made]] = defaultdict(list)
+        #: By way from group to group: the last delivery of which something came on it.
+        self._latest: dict[tuple[str, str], int] = {}
         super().__init__()
         self.start_clock()
         self._parts = deque(parts)
@@ -147,7 +146,7 @@ class ReplayRuntime(Runtime):
     @property
     def serial(self) -> int:
         """Number of the delivery that is made; OUTSIDE while the cast is put together."""
-        return self._serial
+        return OUTSIDE if self._present is None else self._present.serial
 
     def dispatcher_for(self, group: str) -> _Way:
         """Give the group's mailbox."""
@@ -156,9 +155,9 @@ class ReplayRuntime(Runtime):
     def sent(self, group: str, item: tuple[Port, Any]) -> None:
         """Take what the delivery now made sends to a group."""
         port, message = item
-        if self._serial != OUTSIDE:
+        if self._present is not None:
             if not self.is_edge(port.actor.path):
-                self._sent[self._group, group].append((self._serial, port, message))
+                self._sent[self._present.group, group].append((self._present, port, message))
         elif isinstance(message, Start):
             self._starts[port.actor.path] = item
 
@@ -171,41 +170,31 @@ class ReplayRuntime(Runtime):
 
     def said(self, message: Any) -> None:
         """Remember what the present delivery said on a topic."""
-        serial = self._serial
-        if serial == OUTSIDE:
+        present = self._present
+        if present is None:
             return
-        if serial in self._last_use:
-            self._said.setdefault(serial, []).append(message)
-        wrong = self._told.too_many(serial, self._group, message)
+        present.said.append(message)
+        wrong = self._told.too_many(present.serial, present.group, message)
         if wrong and self._too_many is None:
-            self._too_many = DivergenceError(serial, self._sender(serial), wrong)
+            self._too_many = _parted(present, wrong)
 
     def note_change(self, path: str) -> None:
         """Remember that the present delivery changed what an actor hears."""
-        if self._serial != OUTSIDE:
-            self._changes[path].append(self._serial)
+        if self._present is not None:
+            self._changes[path].append(self._present)
 
-    def expect(self, record: Sequence[Delivery]) -> None:
-        """Learn from the record which deliveries may have run at the same time."""
-        ends = [len(record)] * len(record)
-        following: dict[str, int] = {}
-        for one in reversed(record):
-            ends[one.serial] = following.get(one.group, len(record)) - 1
-            following[one.group] = one.serial
-        self._ends = ends
-        self._record = record
-        self._last_use = {one.cause: one.serial for one in record if one.cause >= 0}
-        self._told = ToldEdges(self._orders, record)
+    def expect(self, record: Iterable[Delivery]) -> Outlook:
+        """Learn from the record what is to come, reading it through once."""
+        outlook = look_ahead(record, self._orders, self._window)
+        self._told, self._past = outlook.told, Past(outlook.late, self._window)
+        return outlook
 
-    def _at_once(self, path: str, cause: int) -> bool:
+    def _at_once(self, path: str, cause: Made) -> bool:
         """Say whether what an actor hears was changed while, on another thread, delivery `cause` was being handled.
 
         Only then whether it heard what `cause` said was for the threads to settle, and the record knows.
         """
-        ends, group = self._ends, self._groups[cause]
-        return any(
-            self._groups[b] != group and b <= ends[cause] and cause <= ends[b] for b in self._changes.get(path, ())
-        )
+        return any(change.at_once_with(cause) for change in self._changes.get(path, ()))
 
     def future(self) -> pykka.Future[Any]:
         """Give a future; nobody waits for it."""
@@ -222,21 +211,26 @@ class ReplayRuntime(Runtime):
     def deliver_recorded(self, one: Delivery) -> None:
         """Make one delivery. Raises DivergenceError, JournalError."""
         self._deliver(one)
-        if self._last_use.get(one.cause) == one.serial:
-            self._said.pop(one.cause, None)
+        self._past.done(one)
         if self._too_many is not None:
             raise self._too_many
 
     def _deliver(self, one: Delivery) -> None:
         edge = self.is_edge(one.path)
-        self._groups.append("" if edge else one.group)
+        cause = self._past.get(one.cause)
+        if cause is None and one.cause >= 0:
+            raise JournalError(f"delivery {one.serial} to {one.path} comes of delivery {one.cause}, which was not made")
+        made = self._past.add(one, "" if edge else one.group)
+        if cause is not None:
+            self._latest[cause.group, one.group] = cause.serial
+        own = cause if cause is not None and cause.group else None
         if edge:
-            self._check_edge(one)
+            if own is not None:
+                self._check_edge(one, own)
             return
-        source = self._groups[one.cause] if 0 <= one.cause < one.serial else ""
-        port, message = self._own(one, source) if source else self._from_record(one)
+        port, message = self._from_record(one) if own is None else self._own(one, own)
         self.clock.now = one.now
-        self._group, self._serial = one.group, one.serial
+        self._present = made
         port.handled += 1
         try:
             port.handle(message)
@@ -245,66 +239,56 @@ class ReplayRuntime(Runtime):
         except Exception as error:  # noqa: BLE001 - supervision decides, as it did
             self.failed(port.actor, message, error)
         finally:
-            self._serial = OUTSIDE
+            self._present = None
 
-    def _check_edge(self, one: Delivery) -> None:
+    def _check_edge(self, one: Delivery, cause: Made) -> None:
         """See that what the replayed cast said to an edge is what was recorded: the orders it sent, above all."""
-        if not (0 <= one.cause < one.serial and self._groups[one.cause]) or one.kind in {START, STOP}:
+        if one.kind in {START, STOP}:
             return
         likely: Any = None
-        for message in self._said.get(one.cause, ()):
+        for message in cause.said:
             if kind_of(message) == one.kind:
                 if body_of(message) == one.body:
                     self.compared += 1
                     return
                 likely = message
         if likely is not None:
-            raise differs(one.cause, self._sender(one.cause), one.body, likely)
-        what = f"did not send the {one.kind} to {one.path} that was recorded"
-        raise DivergenceError(one.cause, self._sender(one.cause), what)
+            raise differs(cause.serial, cause.path, one.body, likely)
+        raise _parted(cause, f"did not send the {one.kind} to {one.path} that was recorded")
 
-    def _own(self, one: Delivery, source: str) -> tuple[Port, Any]:
+    def _own(self, one: Delivery, cause: Made) -> tuple[Port, Any]:
         """Give what the replayed cast sent; it must be what was recorded."""
-        way = self._sent[source, one.group]
-        while way and way[0][0] <= one.cause and not self._is_next(way[0], one):
-            cause, port, message = way[0]
+        way = self._sent[cause.group, one.group]
+        while way and way[0][0].serial <= one.cause and not self._is_next(way[0], one):
+            sender, port, message = way[0]
             kind, path = kind_of(message), port.actor.path
-            if not self._at_once(path, cause):
-                if cause == one.cause and not self._at_once(one.path, cause):
-                    raise DivergenceError(
-                        cause, self._sender(cause), f"sent a {kind} to {path}, recorded is {one.kind} to {one.path}"
-                    )
-                if cause < one.cause:
-                    raise DivergenceError(
-                        cause, self._sender(cause), f"sent a {kind} to {path}, which the record does not have"
-                    )
+            if not self._at_once(path, sender):
+                if sender is cause and not self._at_once(one.path, cause):
+                    raise _parted(cause, f"sent a {kind} to {path}, recorded is {one.kind} to {one.path}")
+                if sender is not cause:
+                    raise _parted(sender, f"sent a {kind} to {path}, which the record does not have")
                 break
             way.popleft()
         if way and self._is_next(way[0], one):
             _, port, message = way.popleft()
         else:
-            port, message = self._overheard(one)
+            port, message = self._overheard(one, cause)
         if body_of(message) != one.body:
-            raise differs(one.cause, self._sender(one.cause), one.body, message)
+            raise differs(cause.serial, cause.path, one.body, message)
         self.compared += 1
         return port, message
 
-    def _is_next(self, sent: tuple[int, Port, Any], one: Delivery) -> bool:
+    def _is_next(self, sent: tuple[Made, Port, Any], one: Delivery) -> bool:
         cause, port, message = sent
-        return (cause, port.actor.path, kind_of(message)) == (one.cause, one.path, one.kind)
+        return (cause.serial, port.actor.path, kind_of(message)) == (one.cause, one.path, one.kind)
 
-    def _overheard(self, one: Delivery) -> tuple[Port, Any]:
+    def _overheard(self, one: Delivery, cause: Made) -> tuple[Port, Any]:
         """Find what a delivery said while the one who heard it was just subscribing on another thread."""
-        if self._at_once(one.path, one.cause):
-            for message in self._said.get(one.cause, ()):
+        if self._at_once(one.path, cause):
+            for message in cause.said:
                 if kind_of(message) == one.kind and body_of(message) == one.body:
                     return self._cast[one.path].actor.ports[type(message)], message
-        raise DivergenceError(
-            one.cause, self._sender(one.cause), f"did not send the {one.kind} to {one.path} that was recorded"
-        )
-
-    def _sender(self, serial: int) -> str:
-        return self._record[serial].path
+        raise _parted(cause, f"did not send the {one.kind} to {one.path} that was recorded")
 
     def _from_record(self, one: Delivery) -> tuple[Port, Any]:
         """Give what came from outside."""
@@ -331,18 +315,17 @@ class ReplayRuntime(Runtime):
                 return port, _read(one, kind)
         raise DivergenceError(one.serial, one.path, f"was given a {one.kind}, which it does not handle")
 
-    def check_rest(self, last: Sequence[Delivery]) -> None:
+    def check_rest(self) -> None:
         """See that nothing was sent which the record should have: of each way what lies before its last cause."""
-        latest: dict[tuple[str, str], int] = {}
-        for one in last:
-            if one.cause >= 0:
-                latest[self._groups[one.cause], one.group] = one.cause
         for way, waiting in self._sent.items():
             for cause, port, message in waiting:
                 path = port.actor.path
-                if cause < latest.get(way, -1) and not self._at_once(path, cause):
-                    what = f"sent a {kind_of(message)} to {path}, which the record does not have"
-                    raise DivergenceError(cause, self._sender(cause), what)
+                if cause.serial < self._latest.get(way, -1) and not self._at_once(path, cause):
+                    raise _parted(cause, f"sent a {kind_of(message)} to {path}, which the record does not have")
+
+
+def _parted(made: Made, text: str) -> DivergenceError:
+    return DivergenceError(made.serial, made.path, text)
 
 
 def _read(one: Delivery, kind: type) -> Any:
@@ -353,38 +336,28 @@ def _read(one: Delivery, kind: type) -> Any:
 
 
 def replay(
-    record: Sequence[Delivery],
+    record: Iterable[Delivery],
     runtime: ReplayRuntime,
     before: Callable[[Delivery], bool] = lambda _: True,
 ) -> Outcome:
     """Run a record again. Raises DivergenceError at the first difference, JournalError for what cannot be replayed.
 
-    `before` is called before each delivery; when it gives False the replay ends there. A record in which a thread was
-    given up is replayed up to the message that hung.
+    The record is gone through twice, and never held: once to learn what is to come, once to do it. `before` is called
+    before each delivery; when it gives False the replay ends there. A record in which a thread was given up is replayed
+    up to the message that hung.
     """
     digest = hashlib.blake2b(digest_size=16)
-    runtime.expect(record)
-    end, stopped = _end_of(record)
-    for one in record[:end]:
+    outlook = runtime.expect(record)
+    for one in islice(record, outlook.end):
         if not before(one):
             return Outcome(one.serial, runtime.compared, digest.hexdigest(), "stopped where that was asked for")
         try:
             runtime.deliver_recorded(one)
         except UnansweredError as error:
-            if any(later.group == one.group for later in record[one.serial + 1 :]):
+            if outlook.last_of[one.group] > one.serial:
                 raise DivergenceError(one.serial, one.path, str(error)) from None
             why = f"the record ends within delivery {one.serial} ({one.path}): what it was answered is not in it"
             return Outcome(one.serial, runtime.compared, digest.hexdigest(), why)
         digest.update(f"{one.path} {one.kind} {one.now} {len(one.body)} ".encode() + one.body)
-    runtime.check_rest(record[:end])
-    return Outcome(end, runtime.compared, digest.hexdigest(), stopped)
-
-
-def _end_of(record: Sequence[Delivery]) -> tuple[int, str]:
-    """Give how many deliveries can be replayed, and why not more: the first actor whose thread was given up."""
-    for one in record:
-        if one.kind == ActorBenched.__name__ and one.cause == OUTSIDE:
-            path = decode(one.body, ActorBenched).path
-            hung = max((d.serial for d in record[: one.serial] if d.path == path), default=one.serial)
-            return hung, f"{path} hung in delivery {hung} and its thread was given up: what follows cannot be replayed"
-    return len(record), ""
+    runtime.check_rest()
+    return Outcome(outlook.end, runtime.compared, digest.hexdigest(), outlook.stopped)

@@ -141,11 +141,15 @@ def test_why_an_order_was_sent(killed):
     submitted = next(one for one in run.rows if one.kind == "SubmitOrder")
     order_id = msgspec.msgpack.decode(submitted.body)[1]
     told = command(killed, "why", order_id, "--session", name).stdout
-    kinds = [line.split()[-1] for line in told.splitlines() if "  #" in line]
-    wanted = ["Tick", "Bar", "Studies", "PhaseAdvanced", "Signal", "TradePlan", "OrderIntent", "SubmitOrder", "Fill"]
+    kinds = [re.split(r"  #\d+  ", line)[1].split()[0].rstrip(":") for line in told.splitlines() if "  #" in line]
+    wanted = ["Tick", "Bar", "Studies", "phase", "Signal", "TradePlan", "OrderIntent", "SubmitOrder", "Fill"]
     places = [kinds.index(kind) for kind in wanted]
     assert places == sorted(places), kinds
     assert "strategy=steady_" in told
+    assert re.search(r"^    close > 0:  close=[\d.]+$", told, re.MULTILINE), "what the phase saw"
+    assert max(map(len, told.splitlines())) <= 100
+    log = (killed.home / "logs" / "sos.log").read_text()
+    assert re.search(rf"INFO .* fill #\d+ BUY \d+ NSE.OPT.* at [\d.]+, {re.escape(order_id)}$", log, re.MULTILINE)
     unknown = command(killed, "why", "no-such", "--session", name)
     assert unknown.returncode == 2
     assert "no order 'no-such' in this session; the last are" in unknown.stderr
@@ -153,7 +157,7 @@ def test_why_an_order_was_sent(killed):
 
 def test_an_actor_at_an_instant(killed):
     name = sessions(killed)[0]
-    rows = load(killed.home / "sessions" / name).rows
+    rows = list(load(killed.home / "sessions" / name).rows)
     fill = next(one for one in rows if one.kind == "Fill" and one.path == "orders")
     at = ist_text(fill.now)[11:23]
     before = command(killed, "inspect", "orders", "--at", at, "--session", name)

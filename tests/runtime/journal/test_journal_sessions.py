@@ -1,5 +1,6 @@
 """Sessions as a whole: damage anywhere, answers of the outside, retention, a disk that does not keep up."""
 
+import dataclasses
 import itertools
 import os
 import shutil
@@ -105,6 +106,14 @@ def record(folder, minutes=20, **changes):
     return found
 
 
+def held(folder):
+    """A session with its deliveries in a list."""
+    run = load(folder)
+    found = dataclasses.replace(run, rows=list(run.rows))
+    assert len(found.rows) == run.count
+    return found
+
+
 def again(run, says=lambda price: price):
     runtime = ReplayRuntime(
         [lambda runtime: cast(runtime, replaying(run.answers, lambda: runtime.serial), says=says)],
@@ -118,7 +127,7 @@ def test_what_the_outside_answered_is_answered_again(tmp_path):
     found = record(tmp_path / "s")
     assert found["asker"]["total"] > 0
     assert len(found["listener"]["heard"]) == 20
-    run = load(tmp_path / "s")
+    run = held(tmp_path / "s")
     assert len(run.answers) == 21
     assert sum(one.failed for one in run.answers) == 1
     outcome, runtime = again(run)
@@ -129,7 +138,7 @@ def test_what_the_outside_answered_is_answered_again(tmp_path):
 
 def test_what_is_said_to_an_edge_is_compared(tmp_path):
     record(tmp_path / "s")
-    run = load(tmp_path / "s")
+    run = held(tmp_path / "s")
     fifth = [one for one in run.rows if one.path == "asker" and one.kind == "MinuteClosed"][5]
     price = next(one for one in run.rows if one.path == "wire" and one.cause == fifth.serial)
     count = itertools.count()
@@ -144,7 +153,7 @@ def test_what_is_said_to_an_edge_is_compared(tmp_path):
                                              (0, "did not send the Tick to wire that was recorded")])  # fmt: skip
 def test_an_order_too_many_or_too_few_to_an_edge_is_found(tmp_path, monkeypatch, fifth, said):
     record(tmp_path / "s")
-    run = load(tmp_path / "s")
+    run = held(tmp_path / "s")
     wanted = [one for one in run.rows if one.path == "asker" and one.kind == "MinuteClosed"][5].serial
     count = itertools.count()
     publish = Asker.publish
@@ -163,7 +172,7 @@ def test_an_order_too_many_or_too_few_to_an_edge_is_found(tmp_path, monkeypatch,
 
 def test_a_question_the_record_has_not_is_a_divergence(tmp_path):
     record(tmp_path / "s")
-    run = load(tmp_path / "s")
+    run = held(tmp_path / "s")
     del run.answers[10]
     with pytest.raises(DivergenceError, match=r"asked for price of \('9',\), recorded is nothing"):
         again(run)
@@ -171,7 +180,7 @@ def test_a_question_the_record_has_not_is_a_divergence(tmp_path):
 
 def test_a_record_that_ends_within_a_delivery_is_replayed_up_to_it(tmp_path):
     record(tmp_path / "s")
-    run = load(tmp_path / "s")
+    run = held(tmp_path / "s")
     last = [one for one in run.rows if one.path == "asker" and one.kind == "MinuteClosed"][12]
     del run.rows[last.serial + 1 :]
     run.answers[:] = [one for one in run.answers if one.serial < last.serial]
@@ -212,7 +221,7 @@ def long_session(tmp_path_factory):
 @settings(max_examples=120, deadline=None)
 def test_a_damaged_session_is_never_taken_for_whole(long_session, tmp_path_factory, data):
     """Bits flipped, bytes cut off, a segment gone: one line that names the place, or a part that says so."""
-    whole = load(long_session)
+    whole = held(long_session)
     folder = tmp_path_factory.mktemp("damaged") / "s"
     shutil.copytree(long_session, folder)
     _, path = data.draw(st.sampled_from(segments(folder)))
@@ -244,7 +253,7 @@ def test_a_damaged_session_is_never_taken_for_whole(long_session, tmp_path_facto
 def loaded(folder):
     """Give the session, or what is wrong with it."""
     try:
-        return load(folder)
+        return held(folder)
     except JournalError as error:
         return str(error)
 

@@ -1,5 +1,6 @@
 """A threaded session is recorded and runs again, delivery by delivery; a difference is named exactly."""
 
+import gc
 import itertools
 import threading
 import time
@@ -10,9 +11,10 @@ import pytest
 from sos_actors.messages import ActorFailed, FeedStatus, MinuteClosed, Reinstate, Stage, Tick
 from sos_actors.runtime import Actor, LiveRuntime, RestartPolicy, RuntimeSettings, WallTime, handles
 from sos_actors.runtime.journal import JournalError
-from sos_actors.runtime.journal.deliveries import load
+from sos_actors.runtime.journal.deliveries import Delivery, load
 from sos_actors.runtime.journal.divergence import DivergenceError
-from sos_actors.runtime.journal.recording import Recording, RecordingSettings
+from sos_actors.runtime.journal.flight import WINDOW
+from sos_actors.runtime.journal.recording import _PACKED, Recording, RecordingSettings
 from sos_actors.runtime.journal.replay import ReplayRuntime, replay
 from sos_actors.runtime.supervision import Directive
 
@@ -111,9 +113,9 @@ def record(folder, ticks, seed=0, *, salts=None, close=True):
     return states, stats
 
 
-def again(folder, salts=None, **kwargs):
-    rows = load(folder).rows
-    runtime = ReplayRuntime([cast(salts)])
+def again(folder, salts=None, window=WINDOW, **kwargs):
+    rows = list(load(folder).rows)
+    runtime = ReplayRuntime([cast(salts)], window=window)
     return replay(rows, runtime, **kwargs), runtime, rows
 
 
@@ -127,6 +129,46 @@ def test_a_threaded_session_replays_without_a_difference(tmp_path, seed):
     assert {path: runtime.actor(path).inspect() for path in runtime} == states
     assert {one.path: one.restarts for one in runtime.stats()} == {path: n for path, (_, n, _) in stats.items()}
     assert any(benched for _, _, benched in stats.values()) == any(one.benched for one in runtime.stats())
+
+
+@pytest.mark.parametrize("window", [1, 5, 50])
+def test_it_replays_as_well_where_next_to_nothing_is_remembered(tmp_path, window):
+    """What comes later of a delivery than the window has been found beforehand."""
+    states, _ = record(tmp_path / "s", 600, 3)
+    outcome, runtime, rows = again(tmp_path / "s", window=window)
+    assert max(one.serial - one.cause for one in rows if one.cause >= 0) > window
+    assert outcome == again(tmp_path / "s")[0]
+    assert {path: runtime.actor(path).inspect() for path in runtime} == states
+
+
+def test_a_record_is_never_held_whole(tmp_path):
+    record(tmp_path / "s", 6000)
+    rows = load(tmp_path / "s").rows
+    held = []
+
+    def before(one):
+        if one.serial % 10_000 == 9_000:
+            held.append(sum(type(found) is Delivery for found in gc.get_objects()))
+        return True
+
+    assert replay(rows, ReplayRuntime([cast()], window=100), before).deliveries > 20_000
+    assert len(held) >= 2
+    assert max(held) < 2 * _PACKED, "more than the batches being read"
+
+
+def test_a_session_still_written_is_read_as_far_as_when_it_was_opened(tmp_path):
+    recording = Recording(tmp_path / "s", session="s", settings=RecordingSettings(flush_s=60.0))
+    runtime = LiveRuntime(recorder=recording.note)
+    cast()(runtime)
+    runtime.settle()
+    recording._flush()
+    run = load(tmp_path / "s")
+    runtime.topic(Tick, "x").publish(Tick("x", 1, 1, 5.0))
+    runtime.settle()
+    runtime.close()
+    recording.close()
+    assert run.reader.end is None
+    assert len(list(run.rows)) == run.count < load(tmp_path / "s").count
 
 
 def test_restarted_and_benched_actors_and_children_are_in_the_sessions_above(tmp_path):
@@ -174,7 +216,7 @@ def test_an_actor_that_reads_the_wall_clock_is_named(tmp_path):
     record(tmp_path / "s", 600, salts=salts)
     with pytest.raises(DivergenceError) as found:
         again(tmp_path / "s", {"strategy/1": lambda: 0})
-    rows = load(tmp_path / "s").rows
+    rows = list(load(tmp_path / "s").rows)
     ticks = [one for one in rows if one.path == "strategy/1" and one.kind == "Tick"]
     assert found.value.delivery == ticks[150].serial
     assert found.value.path == "strategy/1"
@@ -184,7 +226,7 @@ def test_an_actor_that_reads_the_wall_clock_is_named(tmp_path):
 @pytest.mark.parametrize(("times", "said"), [(2, "which the record does not have|recorded is"), (0, "did not send")])
 def test_a_message_too_many_or_too_few_is_found_where_it_was_sent(tmp_path, monkeypatch, times, said):
     record(tmp_path / "s", 400)
-    rows = load(tmp_path / "s").rows
+    rows = list(load(tmp_path / "s").rows)
     wanted = [one for one in rows if one.path == "strategy/1" and one.kind == "Tick"][100].serial
     heard = itertools.count()
     true_publish = Thinker.publish
@@ -206,7 +248,7 @@ def test_an_order_of_a_set_is_found(tmp_path):
     record(tmp_path / "s", 200, salts={"strategy/2": lambda: orders[0].index("a") + 1})
     with pytest.raises(DivergenceError) as found:
         again(tmp_path / "s", {"strategy/2": lambda: orders[1].index("a") + 1})
-    rows = load(tmp_path / "s").rows
+    rows = list(load(tmp_path / "s").rows)
     assert found.value.delivery == next(one.serial for one in rows if one.path == "strategy/2" and one.kind == "Tick")
 
 
@@ -216,7 +258,7 @@ def test_a_session_cut_off_replays_up_to_its_last_whole_record(tmp_path):
     data = segment.read_bytes()
     segment.write_bytes(data[: len(data) * 2 // 3])
     run = load(tmp_path / "s")
-    reader, rows = run.reader, run.rows
+    reader, rows = run.reader, list(run.rows)
     assert reader.torn is not None
     outcome, _, _ = again(tmp_path / "s")
     assert outcome.deliveries == len(rows) > 0
@@ -265,7 +307,7 @@ def test_a_record_with_a_gap_says_that_it_is_incomplete(tmp_path):
     recording.close("done")
     runtime.close()
     run = load(tmp_path / "s")
-    reader, rows = run.reader, run.rows
+    reader, rows = run.reader, list(run.rows)
     assert [one.serial for one in rows] == [0, 1]
     assert reader.end.reason == "incomplete: 1 deliveries after a gap were left out"
 
@@ -288,7 +330,7 @@ def test_tracebacks_are_left_out_of_the_record(tmp_path):
     runtime.settle()
     runtime.close()
     recording.close()
-    rows = load(tmp_path / "s").rows
+    rows = list(load(tmp_path / "s").rows)
     (failed,) = [one for one in rows if one.kind == "ActorFailed"]
     assert b"boom" in failed.body
     assert b"a traceback" not in failed.body
