@@ -138,8 +138,8 @@ def test_no_secret_is_in_a_session(killed):
 def test_why_an_order_was_sent(killed):
     name = sessions(killed)[0]
     run = load(killed.home / "sessions" / name)
-    submitted = next(one for one in run.rows if one.kind == "SubmitOrder")
-    order_id = msgspec.msgpack.decode(submitted.body)[1]
+    fills = (msgspec.msgpack.decode(one.body) for one in run.rows if one.kind == "Fill" and one.path == "orders")
+    order_id = next(fill[2] for fill in fills if fill[2].endswith("-e"))
     told = command(killed, "why", order_id, "--session", name).stdout
     kinds = [re.split(r"  #\d+  ", line)[1].split()[0].rstrip(":") for line in told.splitlines() if "  #" in line]
     wanted = ["Tick", "Bar", "Studies", "phase", "Signal", "TradePlan", "OrderIntent", "SubmitOrder", "Fill"]
