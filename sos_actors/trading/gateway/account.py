@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.messages import AccountDiffered, AlertLevel, BrokerPosition
@@ -15,6 +16,19 @@ from sos_actors.trading.gateway.table import OrderTable
 _FIRST = (Book.ORDERS, Book.TRADES, Book.POSITIONS)
 
 
+class _Difference(NamedTuple):
+    """What we hold and what the broker says, in units.
+
+    `since` is when a read first showed just this, `read` when the latest one that did began (UTC ns): a read shows a
+    moment, and only one that began later tells a lasting difference from one that was on its way.
+    """
+
+    since: int
+    read: int
+    ours: int
+    theirs: int
+
+
 class Account:
     """What differs between us and the broker, and since when."""
 
@@ -22,7 +36,7 @@ class Account:
         self._table = table
         self._gate = gate
         self._reader = reader
-        self._differing: dict[str, tuple[int, int, int]] = {}
+        self._differing: dict[str, _Difference] = {}
         self._adopted = False
         self._started = 0
         self._starting = True
@@ -47,18 +61,18 @@ class Account:
         for position in positions:
             theirs[position.instrument] = theirs.get(position.instrument, 0) + position.quantity
         ours = table.positions()
-        found: dict[str, tuple[int, int, int]] = {}
+        found: dict[str, _Difference] = {}
         for instrument in dict.fromkeys((*ours, *theirs)):
             pair = (ours.get(instrument, 0), theirs.get(instrument, 0))
             if pair[0] != pair[1]:
                 before = self._differing.get(instrument)
-                since = before[0] if before is not None and before[1:] == pair else table.now
-                found[instrument] = (since, *pair)
+                since = before.since if before is not None and (before.ours, before.theirs) == pair else table.now
+                found[instrument] = _Difference(since, began, *pair)
         if not self._adopted and self._reader.done.get(Book.ORDERS, -1) >= self._started:
             self._adopt(found, began)
         self._differing = found
 
-    def _adopt(self, found: dict[str, tuple[int, int, int]], began: int) -> None:
+    def _adopt(self, found: dict[str, _Difference], began: int) -> None:
         """Count as not ours what is held of instruments we have had nothing to do with: it was there before us.
 
         Only what an order book read since the difference was first seen does not explain: an order made by hand
@@ -68,13 +82,13 @@ class Account:
         touched = {child.instrument for child in table.children.values() if child.owner is not None}
         strange = [name for name in found if name not in touched and name not in table.base]
         for instrument in strange:
-            since, ours, theirs = found[instrument]
-            if min(began, self._reader.done[Book.ORDERS]) <= since:
+            one = found[instrument]
+            if min(began, self._reader.done[Book.ORDERS]) <= one.since:
                 continue
             del found[instrument]
-            table.base[instrument] = theirs - ours
-            table.out.append(PositionFound(instrument, theirs - ours))
-            text = f"{theirs - ours} units of {instrument} are held that are not ours: left alone"
+            strangers = table.base[instrument] = one.theirs - one.ours
+            table.out.append(PositionFound(instrument, strangers))
+            text = f"{strangers} units of {instrument} are held that are not ours: left alone"
             table.alert(AlertLevel.WARNING, text)
         self._adopted = not any(name in found for name in strange)
 
@@ -100,9 +114,9 @@ class Account:
         lines = [self._unread()] if self._starting else []
         settle = round(table.settings.settle_s * SECOND_NS)
         lines += [
-            f"position of {instrument}: ours {ours}, the broker's {theirs}"
-            for instrument, (since, ours, theirs) in self._differing.items()
-            if table.now - since >= settle
+            f"position of {instrument}: ours {one.ours}, the broker's {one.theirs}"
+            for instrument, one in self._differing.items()
+            if one.read - one.since >= settle
         ]
         limit = round(table.settings.absent_s * SECOND_NS)
         lines += [

@@ -36,7 +36,7 @@ def _judge_end(stand: Stand, status: dict) -> None:
 def test_a_session_to_its_close(stand, tmp_path):
     systemd = NotifySocket(tmp_path)
     environ = {"NOTIFY_SOCKET": str(systemd.path), "WATCHDOG_USEC": "6000000"}
-    one = stand("2026-11-20T14:36:00", 90.0, environ=environ)
+    one = stand("2026-11-20T14:50:00", 60.0, environ=environ)
     one.start()
     assert systemd.count("READY=1") == 1
     second = subprocess.run(one.command(), check=False, capture_output=True, text=True, cwd=tmp_path, timeout=60)

@@ -660,6 +660,23 @@ def test_who_sells_by_hand_what_we_hold_closes_ours_and_no_more():
     assert wire.differences == ()
 
 
+def test_what_one_read_showed_is_no_difference_until_a_later_read_shows_it_too():
+    wire = ready()
+    held(wire)
+    wire.broker.base = LOT
+    wire.now += round(wire.settings.idle_read_s * SECOND)
+    wire.send(wire.gateway.on_timer(wire.now))
+    while wire.reads:
+        wire.read()
+    wire.broker.base = 0
+    for _ in range(3):  # time passes, and nobody answers
+        wire.now += round(wire.settings.settle_s * SECOND)
+        wire.send(wire.gateway.on_timer(wire.now))
+        assert wire.differences == ()
+    wire.settle(120.0)
+    assert wire.differences == ()
+
+
 def test_a_position_nobody_can_explain_stops_entries_until_it_is_gone():
     wire = ready()
     held(wire)
