@@ -82,9 +82,10 @@ export function open(page, frame) {
     return days.filter((_, place) => place % every === 0);
   }
   function drawDays(offered, nets) {
+    const room = Math.max(0, (12 - offered.length) / 2);  // few days stay narrow
     draw(charts.days, () => ({
       data: [{ type: "bar", x: offered, y: offered.map((one) => nets[one] ?? 0), marker: { color: offered.map((one) => colour((nets[one] ?? 0) >= 0 ? "good" : "bad")) }, hovertemplate: "%{x}<br>%{y:,.0f}<extra></extra>" }],
-      layout: { xaxis: { type: "category", tickangle: 0, tickvals: named(offered), ticktext: named(offered).map(date) }, yaxis: priceAxis({ nticks: 5 }), bargap: offered.length < 12 ? 0.75 : 0.25 },
+      layout: { xaxis: { type: "category", range: [-0.5 - room, offered.length - 0.5 + room], tickangle: 0, tickvals: named(offered), ticktext: named(offered).map(date) }, yaxis: priceAxis({ nticks: 5 }), bargap: 0.25 },
     })).then((box) => { box.removeAllListeners?.("plotly_click"); box.on("plotly_click", (event) => { day = event.points[0].x; dayPick.value = day; loadDay(); }); });
   }
   function drawDay() {
