@@ -160,14 +160,14 @@ class FeedServer:
         return [s for s in self.sockets if not s.closed and s._req.transport is not None]
 
     def send(self, data: bytes | str) -> None:
-        """Send a frame to every open socket."""
-        for socket in self.open:
+        """Send a frame to every open socket; the client may know of one before this side does."""
+        for socket in wait_for(lambda: self.open):
             sending = socket.send_bytes(data) if isinstance(data, bytes) else socket.send_str(data)
             asyncio.run_coroutine_threadsafe(sending, self._loop).result(20)
 
     def drop(self, code: int = 0) -> None:
-        """Drop every open socket."""
-        for socket in self.open:
+        """Drop every open socket; the client may know of one before this side does."""
+        for socket in wait_for(lambda: self.open):
             asyncio.run_coroutine_threadsafe(self._end(socket, code), self._loop).result(20)
 
     def asked(self, method: str = "sub") -> list[str]:
