@@ -51,8 +51,6 @@ class StrategyActor(Actor):
         self._kept: Standing | None = None
         self._timeframe = strategy.timeframe
         self._reads_chain = "chain" in reads
-        #: Whether the studies of its own time frame are all it reads.
-        self._alone = not reads & {"chain", "structure", "confirm"}
         self._chain_awaited = False
         self._structure_awaited = "structure" in reads
         self._studies: Studies | None = None
@@ -97,11 +95,6 @@ class StrategyActor(Actor):
     @handles(Studies)
     def on_studies(self, message: Studies) -> None:
         """Take a closed bar with its studies."""
-        if self._alone:  # most bars of a strategy on indicators: it need not ask for more
-            outcome = self._machine.on_studies(message)
-            if outcome is not None:
-                self._conclude(outcome, message.ts)
-            return
         if message.timeframe != self._timeframe:
             self._confirm = message
             return

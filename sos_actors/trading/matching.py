@@ -90,7 +90,6 @@ class PaperExchange:
         self._orders: dict[str, PaperOrder] = {}
         self._ended: dict[str, OrderStatus] = {}
         self._slip = settings.slippage_ticks * settings.tick
-        self._spreadless = settings.half_spread == settings.half_spread_linear == 0.0
         self._through = settings.limit_through_ticks * settings.tick
         self._latency = round(settings.latency_ms * _NS_PER_MS)
         self._budget = _UNCAPPED
@@ -282,8 +281,6 @@ class PaperExchange:
         if 0.0 < bid <= ask:
             return (ask - bid) / 2.0
         settings = self.settings
-        if self._spreadless:
-            return 0.0
         return price * (settings.half_spread if parse_id(instrument).kind == "OPT" else settings.half_spread_linear)
 
     def _slipped(self, price: float, buy: bool) -> float:
