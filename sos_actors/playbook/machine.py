@@ -24,7 +24,7 @@ from sos_actors.messages import (
     RefusalReason,
     Studies,
 )
-from sos_actors.playbook.compiler import CompiledStrategy
+from sos_actors.playbook.compiler import CompiledStrategy, Phase
 from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Declined, Leave, Outcome, Setup
 from sos_actors.playbook.regimes import ANY
 
@@ -54,6 +54,7 @@ class StrategyMachine:
         "_at",
         "_before",
         "_day",
+        "_glance",
         "_held",
         "_last",
         "_last_setup",
@@ -75,7 +76,7 @@ class StrategyMachine:
         #: Bars on which each reason kept a complete pattern, or a stance, from becoming a setup.
         self.declined: dict[RefusalReason, int] = {}
         self._phases = strategy.phases
-        self._stance = strategy.stance
+        self._stance, self._glance = strategy.stance, strategy.glance
         self._values: list[Any] = []
         self._last: tuple[Any, ...] = ()
         self._day: dt.date | None = None
@@ -148,12 +149,16 @@ class StrategyMachine:
         `confirm` is the latest closed bar of the confirming time frame. What is missing is unknown: NaN, or '' for
         texts. Should an expression raise what no arithmetic does, everything is left as it was before the bar.
         """
-        strategy, stance = self.strategy, self._stance
-        values, bar, previous = studies.values, studies.bar, studies.previous
-        rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
-        minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
-        changing = False
+        changing, glance = False, self._glance
         try:
+            if glance is not None:  # most bars change nothing, and this is the quickest way to know
+                want = glance(studies.values)
+                if want is None or want == self._held or want != want:
+                    return None
+            strategy, stance = self.strategy, self._stance
+            values, bar, previous = studies.values, studies.bar, studies.previous
+            rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
+            minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
             if stance is not None:
                 # Written out rather than stance(*given): on most bars nothing follows, and this costs half of it.
                 want = stance(values, bar, previous, self._values, chain, structure, rule, confirm, minute)
@@ -166,12 +171,7 @@ class StrategyMachine:
             phase = self._phases[self._at]
             if phase.test(*given):
                 changing, self._before = True, self._mark()
-                for place, expression in phase.captures:
-                    self._values[place] = expression(*given)
-                self._waited = 0
-                self._passed[self._at] = given
-                self._at += 1
-                return None if self._at < len(self._phases) else self._complete()
+                return self._go_on(phase, given)
         except ArithmeticError as error:  # overflow, which no sane expression meets: say so and start over
             self._before = self._mark()
             self._start_over()
@@ -181,10 +181,22 @@ class StrategyMachine:
                 self._take_back()
             raise
         if phase.timeout:
-            self._waited += 1
-            if self._waited >= phase.timeout:
-                self._start_over()
+            self._wait(phase.timeout)
         return None
+
+    def _wait(self, timeout: int) -> None:
+        self._waited += 1
+        if self._waited >= timeout:
+            self._start_over()
+
+    def _go_on(self, phase: Phase, given: tuple[Any, ...]) -> Outcome | None:
+        """Go on to the next phase; after the last one say what comes of it."""
+        for place, expression in phase.captures:
+            self._values[place] = expression(*given)
+        self._waited = 0
+        self._passed[self._at] = given
+        self._at += 1
+        return None if self._at < len(self._phases) else self._complete()
 
     def _start_over(self) -> None:
         strategy = self.strategy
