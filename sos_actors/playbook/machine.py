@@ -11,7 +11,6 @@ Everything here depends on the bars and messages alone, never on a clock.
 from __future__ import annotations
 
 import datetime as dt
-import math
 from typing import Any
 
 import msgspec
@@ -25,7 +24,16 @@ from sos_actors.messages import (
     Studies,
 )
 from sos_actors.playbook.compiler import CompiledStrategy, Phase
-from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Declined, Leave, Outcome, Setup
+from sos_actors.playbook.outcomes import (
+    NO_CHAIN,
+    NO_STRUCTURE,
+    NO_STUDIES,
+    Declined,
+    Leave,
+    Outcome,
+    Setup,
+    level_fault,
+)
 from sos_actors.playbook.regimes import ANY
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
@@ -275,7 +283,7 @@ class StrategyMachine:
             target = entry + (target - entry) * rule.tp_mult
         if at_stop >= 0 and strategy.atr_slot >= 0 and rule.buffer_atr:
             stop -= sign * rule.buffer_atr * studies[strategy.atr_slot]
-        fault = _fault(sign, entry, stop if at_stop >= 0 else None, target if at_target >= 0 else None)
+        fault = level_fault(sign, entry, stop if at_stop >= 0 else None, target if at_target >= 0 else None)
         if fault:
             return self._decline(RefusalReason.BAD_LEVELS, fault)
         self._today += 1
@@ -369,22 +377,6 @@ class StrategyMachine:
         self._day = state["standing"].day
         self.take_up(state["standing"])
         self.declined = dict(state["declined"])
-
-
-def _fault(sign: int, entry: float, stop: float | None, target: float | None) -> str:
-    """Say what is wrong with the levels, '' if nothing. None: the strategy has no such level."""
-    if not math.isfinite(entry):
-        return "the entry is unknown"
-    for name, value in (("stop", stop), ("target", target)):
-        if value is not None and not math.isfinite(value):
-            return f"the {name} is unknown"
-    if entry <= 0:
-        return f"the entry {entry:g} is no price"
-    if stop is not None and (entry - stop) * sign <= 0:
-        return f"the stop {stop:.2f} is on the wrong side of the entry {entry:.2f}"
-    if target is not None and (target - entry) * sign <= 0:
-        return f"the target {target:.2f} is on the wrong side of the entry {entry:.2f}"
-    return ""
 
 
 def _plain(value: Any) -> float | str | bool:
