@@ -32,6 +32,7 @@ from sos_actors.messages import (
     Tick,
     TradesRead,
     TradingState,
+    Wish,
 )
 from sos_actors.runtime import Actor, Topic, handles
 from sos_actors.trading.gateway.gateway import OrderGateway
@@ -58,8 +59,9 @@ class GatewayActor(Actor):
 
     A placing leaves once that is on the disk. A change or a cancel can double nothing, and of one that was sent the
     broker's books tell after a power cut what it came to: it leaves as soon as it is written, and the disk follows.
-    `recovered` are the records found at start, `working` the orders the restored desk waits for and `known` the ids of
-    the fills it has booked; `notice` is what the store had to say about them ('' for nothing).
+    `recovered` are the records found at start, `working` the orders the restored desk waits for, `wishes` what it wants
+    of them, and `known` the ids of the fills it has booked; `notice` is what the store had to say about them ('' for
+    nothing).
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class GatewayActor(Actor):
         working: Iterable[str] = (),
         notice: str = "",
         known: Collection[str] = (),
+        wishes: Iterable[Wish] = (),
     ) -> None:
         super().__init__()
         self._gateway = gateway
@@ -77,6 +80,7 @@ class GatewayActor(Actor):
         self._recovered = tuple(recovered)
         self._working = tuple(working)
         self._known = frozenset(known)
+        self._wishes = tuple(wishes)
         self._notice = notice
         self._hearing: dict[str, None] = {}
         self._topics: dict[type, Topic] = {}
@@ -90,7 +94,7 @@ class GatewayActor(Actor):
         now = self.clock.now
         if self._notice:
             self.publish(AlertRaised(now, AlertLevel.WARNING, self.path, self._notice))
-        self._gateway.restore(self._recovered, self._working, self._known)
+        self._gateway.restore(self._recovered, self._working, self._known, self._wishes)
         self._recovered, self._known = (), frozenset()
         self._do(self._gateway.start(now))
 

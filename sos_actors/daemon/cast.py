@@ -47,7 +47,7 @@ from sos_actors.runtime.journal.answers import Ask, plainly
 from sos_actors.runtime.supervision import VITAL, Directive
 from sos_actors.storage.order_store import Recovery
 from sos_actors.storage.recorded_days import RecordedDays
-from sos_actors.trading.checkpoint import restore, working_orders
+from sos_actors.trading.checkpoint import restore, wishes, working_orders
 from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.gateway.records import AnyRecord, DayBegun, StateSaved
 from sos_actors.trading.gateway.settings import Contract
@@ -212,6 +212,7 @@ class LiveCast:
             self._restored_on = ist_date(states["desk"][-1].ts)
         if "risk" in states:
             book.take_up(msgspec.msgpack.decode(states["risk"][-1].state, type=RiskState))
+            book.release(desk.flow.live, desk.ledger.positions())
         working = working_orders(desk)
         if not parts.real:
             assembly.spawn_paper_broker(runtime, cast, self._lots_of, Tick)
@@ -225,7 +226,7 @@ class LiveCast:
             gateway = OrderGateway(cast.config.gateway, contracts, parts.tag_prefix)
             runtime.spawn(
                 GatewayActor, "broker", gateway, store, found.records, working, found.cut, desk.ledger.seen,
-                group=cast.group("broker"), policy=VITAL,
+                wishes(desk), group=cast.group("broker"), policy=VITAL,
             )  # fmt: skip
         assembly.spawn_order_path(runtime, cast, desk, book, durable=True)
         if parts.edges is not None and parts.edges.spawn_link is not None:

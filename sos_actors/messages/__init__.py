@@ -70,6 +70,7 @@ from sos_actors.messages.orders import (
     StateChanged,
     SubmitOrder,
     TradeClosed,
+    Wish,
 )
 from sos_actors.messages.system import (
     ActorBenched,
@@ -168,6 +169,7 @@ __all__ = [
     "TradingState",
     "Unsubscribe",
     "VolumeSource",
+    "Wish",
     "decode",
     "encode",
     "encode_all",

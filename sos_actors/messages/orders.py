@@ -95,6 +95,10 @@ class CancelOrder(Message, frozen=True, gc=False):
     ts: int
 
 
+#: What may be wanted of an order at work.
+Wish = ModifyOrder | CancelOrder
+
+
 class OrderUpdate(Message, frozen=True, gc=False):
     """What the broker says of an order. BrokerActor -> OrderActor."""
 

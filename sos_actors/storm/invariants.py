@@ -16,6 +16,7 @@ from sos_actors.sandbox.exchange.books import Books, OrderView
 from sos_actors.storm.store import Disk
 from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.gateway.gateway import GatewayView
+from sos_actors.trading.limits import RiskBook
 
 #: How long a position may be without a working order that closes it, while our process is up: five placings lost in a
 #: row, for it takes some 23 s of reads before a lost one is known not to be there.
@@ -180,12 +181,13 @@ class Judge:
 
     # -- at the end ----------------------------------------------------------------------------------------------------
 
-    def end(self, desk: OrderDesk, view: GatewayView) -> None:
+    def end(self, desk: OrderDesk, view: GatewayView, book: RiskBook) -> None:
         """Look at everything once all is quiet."""
         for name, texts in (
             ("flat_by_square_off", self._flat_by_square_off()),
             ("positions_equal", self._positions_equal(desk, view)),
             ("money_equal", self._money_equal(desk)),
+            ("nothing_counted_for_ever", self._nothing_counted_for_ever(book)),
             ("audit_clean", iter(self._books.audit())),
         ):
             for text in texts:
@@ -208,6 +210,10 @@ class Judge:
             if {key: units for key, units in held.items() if units} != theirs:
                 yield f"{name} {held}, exchange {theirs}"
         yield from view.differences
+
+    def _nothing_counted_for_ever(self, book: RiskBook) -> Iterator[str]:
+        """Once all is flat, no limit counts anything as held or on its way: or its strategy would trade no more."""
+        yield from book.counted()
 
     def _money_equal(self, desk: OrderDesk) -> Iterator[str]:
         """Once quiet, our cash is the starting cash, all fills and all charges, and the exchange's: fills to the paisa.

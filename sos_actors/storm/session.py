@@ -34,7 +34,7 @@ from sos_actors.storm.stage import ProcessDiedError, StormRuntime
 from sos_actors.storm.store import Disk, StormStore
 from sos_actors.storm.thinkers import real_cast, spawn_thinkers, tell_the_day
 from sos_actors.storm.world import World
-from sos_actors.trading.checkpoint import restore, working_orders
+from sos_actors.trading.checkpoint import restore, wishes, working_orders
 from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.desk_settings import DeskSettings
 from sos_actors.trading.exits import ExitSettings
@@ -121,6 +121,7 @@ class Session:
         self._runtime: StormRuntime | None = None
         self._desk: OrderDesk
         self._gateway: OrderGateway
+        self._book: RiskBook
         self._power = False
         self._down_s = 0.0
         self._halted = False
@@ -144,7 +145,7 @@ class Session:
         if self._runtime is None:
             self._judge.found.append("up_again: the process did not come back")
         else:
-            self._judge.end(self._desk, self._gateway.state())
+            self._judge.end(self._desk, self._gateway.state(), self._book)
             self._bury()
         self._judge.found += [f"no_mistakes: {text}" for text in self._world.mistakes]
         books = self._world.exchange.books
@@ -202,6 +203,7 @@ class Session:
             restore(desk, [saved.state for saved in states["desk"]])
         if "risk" in states:
             book.take_up(msgspec.msgpack.decode(states["risk"][-1].state, type=RiskState))
+            book.release(desk.flow.live, desk.ledger.positions())
         gateway = OrderGateway(config.gateway, contracts_by_table(lambda: world.table), "STORM1")
         spawn = runtime.spawn
         if self._real:
@@ -210,7 +212,7 @@ class Session:
             spawn(TraderActor, f"trader/{name}", name, self._seed, self._options, world.told, policy=_TRADER_POLICY)
         spawn(
             GatewayActor, "broker", gateway, store, store.recovery.records, working_orders(desk), store.recovery.cut,
-            desk.ledger.seen, policy=VITAL,
+            desk.ledger.seen, wishes(desk), policy=VITAL,
         )  # fmt: skip
         spawn(RiskActor, "risk", book, ("NIFTY",), durable=True, policy=VITAL)
         spawn(OrderActor, "orders", desk, timed=True, durable=True, policy=VITAL)
@@ -222,7 +224,7 @@ class Session:
                 morning = phase is Phase.PRE_OPEN and not first
                 tell_the_day(runtime, SessionPhase(ts, DAY, phase), besides=("orders",) if morning else ())
         self._follow(runtime)
-        self._desk, self._gateway = desk, gateway
+        self._desk, self._gateway, self._book = desk, gateway, book
 
     def _follow(self, runtime: StormRuntime) -> None:
         """Have the clock say the phases and minutes that are still to come."""

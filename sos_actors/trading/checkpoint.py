@@ -15,12 +15,24 @@ from typing import TypeVar
 import msgspec
 
 from sos_actors.errors import StorageError
-from sos_actors.messages import ExitReason, OrderIntent, OrderRole, OrderStatus, Side
+from sos_actors.messages import (
+    NAN,
+    CancelOrder,
+    ExitReason,
+    ModifyOrder,
+    OrderIntent,
+    OrderRole,
+    OrderStatus,
+    OrderType,
+    Side,
+    Wish,
+)
 from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.exits import ExitPlan, ExitSettings
 from sos_actors.trading.flow import TradeFlow
 from sos_actors.trading.ledger import Ledger, LedgerPosition
 from sos_actors.trading.order_machine import OrderRecord
+from sos_actors.trading.ticks import tick_nearest
 from sos_actors.trading.trade import Trade
 
 T = TypeVar("T")
@@ -228,6 +240,22 @@ def restore(desk: OrderDesk, saved: Iterable[bytes]) -> None:
 def working_orders(desk: OrderDesk) -> tuple[str, ...]:
     """Give the ids of the orders the desk waits for."""
     return tuple(order_id for trade in desk.flow.live.values() for order_id in trade.working)
+
+
+def wishes(desk: OrderDesk) -> tuple[Wish, ...]:
+    """Give what the desk wants of the orders it waits for, as if said anew: its last word may not have been heard."""
+    said: list[Wish] = []
+    for trade in desk.flow.live.values():
+        for record in trade.working.values():
+            if record.cancelling:
+                said.append(CancelOrder(record.order_id, record.sent_ts))
+            elif record is trade.stop_order and trade.exits is not None:
+                level = tick_nearest(trade.exits.stop, desk.flow.settings.tick)
+                kind = OrderType.MARKET if record.leaving else None
+                said.append(ModifyOrder(record.order_id, record.sent_ts, NAN, level, record.quantity, kind))
+            elif record is trade.target_order:
+                said.append(ModifyOrder(record.order_id, record.sent_ts, quantity=record.quantity))
+    return tuple(said)
 
 
 def _together(states: list[DeskCheckpoint]) -> DeskCheckpoint:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from sos_actors.market.clocktime import SECOND_NS, clock_ns, ns_of_day
@@ -48,6 +49,10 @@ class _Group:
         self.underlying = underlying
         self.direction = direction
         self.intents = 0
+
+
+def _position(strategy: str, instrument: str) -> str:
+    return f"position {strategy} {instrument}"
 
 
 class RiskBook:
@@ -117,6 +122,10 @@ class RiskBook:
         """Give who may not do everything: (strategy, underlying, state); both names empty is the whole account."""
         return [(*scope, state) for scope, state in self._states.items()]
 
+    def counted(self) -> list[str]:
+        """Give what counts as held or on its way, in words."""
+        return [f"{group.strategy} {group.underlying}: {name}" for name, group in self._groups.items()]
+
     def trading_state(self, strategy: str = "", underlying: str = "") -> TradingState:
         """Give the strictest of the account's, the strategy's and the underlying's state."""
         states = self._states
@@ -179,7 +188,7 @@ class RiskBook:
         key = (change.strategy, change.instrument)
         if key in self._covered:
             return
-        name = f"position {change.strategy} {change.instrument}"
+        name = _position(*key)
         if change.quantity and name not in self._groups:
             self._open(name, change.strategy, change.underlying, "")
         elif not change.quantity and name in self._groups:
@@ -265,6 +274,18 @@ class RiskBook:
         for intent_id, signal_id, strategy, instrument in state.intents:
             self._intents[intent_id] = (signal_id, (strategy, instrument))
             self._covered[strategy, instrument] = self._covered.get((strategy, instrument), 0) + 1
+
+    def release(self, live: Container[str], held: Iterable[tuple[str, str]]) -> None:
+        """Count only what the desk has, once both are restored: its live intents, and (strategy, instrument) held.
+
+        The process may have ended just before the desk heard of an entry, or the book of the end of a trade or of a
+        position: none of them would come off the counts any more.
+        """
+        for intent_id in [known for known in self._intents if known not in live]:
+            self.on_intent_end(intent_id)
+        positions = {_position(*key) for key in held}
+        for name in [known for known, group in self._groups.items() if not group.intents and known not in positions]:
+            self._drop(name)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

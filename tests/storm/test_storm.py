@@ -15,6 +15,8 @@ from sos_actors.trading.flow import TradeFlow
 
 HOURS, RATE = 0.75, 60.0
 SEEDS = 200
+#: Seeds of one test, so that several processes share them.
+PART = 25
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +32,14 @@ def test_the_same_seed_is_the_same_session():
     assert first[0].executions > 10
 
 
-def test_promises_hold_in_every_storm():
+@pytest.mark.parametrize("first", range(0, SEEDS, PART))
+def test_promises_hold_in_every_storm(first):
     figures = runner.Figures()
-    for result in runner.run(range(SEEDS), HOURS, RATE):
+    for result in runner.run(range(first, first + PART), HOURS, RATE):
         figures.add(result, HOURS)
         assert not result.violations, runner.shrink(result.seed, HOURS, RATE, result)
-    assert figures.executions > 10 * SEEDS
-    assert figures.deaths > SEEDS
+    assert figures.executions > 10 * PART
+    assert figures.deaths > PART
 
 
 def test_real_strategies_trade_and_turn_from_side_to_side_in_the_storm(monkeypatch):
@@ -49,7 +52,7 @@ def test_real_strategies_trade_and_turn_from_side_to_side_in_the_storm(monkeypat
         return real(self, trade, ts, *detail)
 
     monkeypatch.setattr(TradeFlow, "finish", finish)
-    seeds = range(REAL_EVERY - 1, 12 * REAL_EVERY, REAL_EVERY)
+    seeds = range(REAL_EVERY - 1, 6 * REAL_EVERY, REAL_EVERY)
     results = list(runner.run(seeds, HOURS, RATE))
     assert not [result.violations for result in results if result.violations]
     assert sum(result.struck.get("strategy_crash", 0) for result in results) > 5

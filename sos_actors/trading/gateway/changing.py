@@ -11,6 +11,7 @@ from sos_actors.messages import (
     NAN,
     AlertLevel,
     BrokerOrder,
+    CancelOrder,
     CommandAnswered,
     ModifyOrder,
     OrderRole,
@@ -18,6 +19,7 @@ from sos_actors.messages import (
     Outcome,
     SendCancel,
     SendModify,
+    Wish,
 )
 from sos_actors.trading.gateway.gate import EntryGate
 from sos_actors.trading.gateway.order import Child, Command, GatewayOrder, Placed
@@ -93,6 +95,25 @@ class Changer:
             order.cancelling = True
             order.retry_at = order.retry_units = 0
             self._table.out.append(OrderAsked(order.submit.order_id, cancel=True))
+
+    def hear_again(self, wish: Wish) -> None:
+        """Take what the desk wants of an order, unless that is known here already or the order has ended."""
+        order = self._table.orders.get(wish.order_id)
+        if order is None or order.ended:
+            return
+        if isinstance(wish, CancelOrder):
+            self.cancel(order)
+        elif self._is_new(order, wish):
+            self.modify(order, wish)
+
+    def _is_new(self, order: GatewayOrder, wish: ModifyOrder) -> bool:
+        if (wish.quantity and wish.quantity != order.quantity) or (wish.order_type is MARKET and not order.urgent):
+            return True
+        if order.urgent or not order.is_stop or wish.trigger != wish.trigger:
+            return False
+        table, submit = self._table, order.submit
+        terms = stop_terms(submit.side, wish.trigger, table.contract(submit.instrument), table.settings)
+        return terms != order.terms
 
     # -- to the broker ------------------------------------------------------------------------------------------------
 

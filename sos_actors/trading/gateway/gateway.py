@@ -30,6 +30,7 @@ from sos_actors.messages import (
     PositionsRead,
     SubmitOrder,
     TradesRead,
+    Wish,
 )
 from sos_actors.trading.gateway.account import Account
 from sos_actors.trading.gateway.changing import Changer
@@ -82,17 +83,26 @@ class OrderGateway:
         self._account = Account(table, self._gate, self._reader)
         self._restorer = Restorer(table, self._placer, self._changer)
         self._day: dt.date | None = None
+        self._wishes: tuple[Wish, ...] = ()
         self._closed_at = 0
         self._started = False
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def restore(self, records: Iterable[Record], working: Iterable[str] = (), known: Container[str] = ()) -> None:
+    def restore(
+        self,
+        records: Iterable[Record],
+        working: Iterable[str] = (),
+        known: Container[str] = (),
+        wishes: Iterable[Wish] = (),
+    ) -> None:
         """Take up where the records end. By the desk's last checkpoint it waits for `working` and booked `known` fills.
 
-        What it knows is not told again.
+        What it knows is not told again. `wishes` are what it wants of those orders: the end may have come just before
+        its last word was heard here.
         """
         self._day = self._restorer.replay(records, tuple(working), known)
+        self._wishes = tuple(wishes)
 
     def start(self, now: int) -> Out:
         """Begin: tell the desk again all it may have missed, and hold entries until the broker's books are read."""
@@ -101,6 +111,9 @@ class OrderGateway:
         self._restorer.tell_again()
         if self._day != ist_date(now):
             self._open_day(ist_date(now))
+        for wish in self._wishes:
+            self._changer.hear_again(wish)
+        self._wishes = ()
         self._account.start()
         self._reader.want(Book.ORDERS, Book.TRADES, Book.POSITIONS, Book.FUNDS)
         for order in tuple(table.active.values()):
