@@ -28,7 +28,10 @@ from sos_actors.web.source import ORDERS, Source
 
 Query = Mapping[str, str]
 #: Parameters that name a day: any route that reads a book takes them.
-_DAY = {"day": "a stored day, YYYY-MM-DD; today when left out", "run": "name of a stored run whose trades are meant"}
+_DAY = {
+    "day": "a stored day, YYYY-MM-DD; today when left out",
+    "run": "name of a backtest or of a past live day, as /sessions gives it",
+}
 _UNDERLYING = {"underlying": "NIFTY, BANKNIFTY or SENSEX; the first when left out"}
 
 
@@ -82,15 +85,15 @@ class Api:
                   _DAY | {"instrument": "its id; the first index when left out"}),
             Route("/structure", "Levels of an underlying", dict[str, Any], self.structure, day_and_name),
             Route("/strategies", "Where every one stands", list[s.StrategyView], lambda _: source.strategies(), {}),
-            Route("/sessions", "What can be looked at: the session, stored days, runs", list[s.SessionRow],
-                  lambda _: self.sessions(), {}),
+            Route("/sessions", "What can be looked at: what runs, backtests, past live days, stored days",
+                  list[s.SessionRow], lambda _: self.sessions(), {}),
             Route("/start-log", "What was logged at the start", list[str], lambda _: source.start_log(), {}),
             Route("/instruments", "What a name, key or part of one means", list[dict[str, Any]],
                   lambda q: source.find(_given(q, "find")), {"find": "e.g. NIFTY 25550 PE 20 JAN 26"}),
             Route("/maintenance", "How long data is kept, and how the database was found", s.Maintenance,
                   lambda _: source.maintenance(), {}),
-            Route("/run", "The result of a stored run", RunResult, lambda q: source.run_result(_given(q, "run")),
-                  {"run": "its name"}),
+            Route("/run", "The result of a backtest or a past live day", RunResult,
+                  lambda q: source.run_result(_given(q, "run")), {"run": "its name"}),
         ]  # fmt: skip
 
     def health(self) -> s.Health:
@@ -106,10 +109,10 @@ class Api:
         return msgspec.structs.replace(self._source.about(), token_needed=self._token_needed)
 
     def sessions(self) -> list[s.SessionRow]:
-        """List the running session (if any), the stored runs and the stored days, newest day first."""
+        """List the running session (if any), the runs, and the days whose prices are known; the newest day first."""
         about = self._source.about()
-        rows = [s.SessionRow(kind="run", name=name) for name in about.runs]
-        rows += [s.SessionRow(kind="day", name=day) for day in reversed(about.days)]
+        rows = self._source.runs()
+        rows += [s.SessionRow(kind="day", name=day, day=day) for day in reversed(about.days)]
         if about.kind != "result":
             status = self._source.status()
             rows.insert(0, s.SessionRow(kind=about.kind, name=status.session, detail=f"since {status.started}"))
