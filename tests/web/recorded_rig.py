@@ -16,6 +16,7 @@ from sos_actors.market.clocktime import ist_ns
 from sos_actors.messages import Bar, Phase, SessionPhase
 from sos_actors.playbook.loader import load_playbook
 from sos_actors.runtime import LiveRuntime, RuntimeSettings, WallTime
+from sos_actors.runtime.journal.format import FRAME, MAGIC
 from sos_actors.runtime.journal.recording import Recording, RecordingSettings
 from sos_actors.sandbox.market import SimulatedMarket
 from sos_actors.sandbox.settings import MarketSettings
@@ -85,11 +86,17 @@ def short_life(folder, name, begin, messages, *, day, close=True, mode="sandbox"
     last.write_bytes(last.read_bytes()[:-7])
 
 
-def damage(folder: Path, at: float = 0.5):
-    """Flip a bit of a session's first segment, at a part of its length."""
+def damage(folder: Path, kind: int):
+    """Flip a bit in the middle of the first frame of a kind in a session's first segment."""
     segment = min(folder.iterdir())
-    data = bytearray(segment.read_bytes())
-    data[int(len(data) * at)] ^= 0x40
+    data, at = bytearray(segment.read_bytes()), len(MAGIC)
+    while True:
+        length, _, found = FRAME.unpack_from(data, at)
+        at += FRAME.size
+        if found == kind:
+            break
+        at += length
+    data[at + length // 2] ^= 0x40
     segment.write_bytes(bytes(data))
 
 

@@ -20,6 +20,7 @@ from sos_actors.messages import (
     SetTradingState,
     TradingState,
 )
+from sos_actors.runtime.journal.format import BLOCK, HEADER
 from sos_actors.runtime.journal.sessions import in_order
 from sos_actors.web.daybook import DayBook
 from sos_actors.web.earlier import earlier_today
@@ -62,9 +63,9 @@ def test_names_of_the_same_second_are_in_order(folder):
     assert in_order(folder / "nowhere") == []
 
 
-@pytest.mark.parametrize("at", [0.5, 0.99], ids=["its head", "what it told"])
-def test_a_damaged_record_is_named_and_the_others_are_shown(folder, at):
-    damage(folder / "2026-11-20-100000", at)
+@pytest.mark.parametrize("kind", [HEADER, BLOCK])
+def test_a_damaged_record_is_named_and_the_others_are_shown(folder, kind):
+    damage(folder / "2026-11-20-100000", kind)
     book = earlier_today(folder)(DAY, "2026-11-20-110000")
     assert 100 in [one.equity_paise for one in book.marks]
     assert any("2026-11-20-100000 is not shown" in what for _, _, what in book.events)
