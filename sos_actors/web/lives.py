@@ -66,7 +66,6 @@ class _Facts(msgspec.Struct, frozen=True):
 
     symbols: tuple[str, ...]
     mode: str
-    real: bool
     config: dict[str, Any]
     playbook: tuple[tuple[_Strategy, str], ...] = ()
 
@@ -105,6 +104,11 @@ class Life:
         except InputError:  # a year the tables do not know
             found = () if day.weekday() >= 5 else (regular_session(day),)
         return [(one.open_ns, one.close_ns) for one in found]
+
+
+def kind_of(mode: str) -> str:
+    """Give the kind of a life from its mode, as a daemon's status says it: 'live' is real money."""
+    return "live" if mode == "REAL MONEY" else mode.lower()
 
 
 class Lives:
@@ -147,7 +151,7 @@ def _known_life(folder: Path, size: int, seen: Glance, facts: _Facts) -> Life:
     config = msgspec.json.encode(facts.config, order="sorted")  # as Config.fingerprint takes it
     web = facts.config.get("web", {})
     return Life(
-        folder.name, folder, size, "live" if facts.real else facts.mode.lower(), facts.symbols,
+        folder.name, folder, size, kind_of(facts.mode), facts.symbols,
         tuple(strategy.pattern_id for strategy, _ in facts.playbook),
         hashlib.blake2b(config, digest_size=8).hexdigest(), seen.header.code, bool(web.get("enabled")),
         seen.header.opened, seen.last, seen.end,

@@ -27,7 +27,7 @@ from sos_actors.reports.figures import Session
 from sos_actors.reports.run import DayQuality, RunRecord, RunResult, run_result
 from sos_actors.runtime.journal.recording import INCOMPLETE
 from sos_actors.web.daybook import DayBook, Diary
-from sos_actors.web.lives import DAMAGED, Life, Lives, told
+from sos_actors.web.lives import DAMAGED, Life, Lives, kind_of, told
 from sos_actors.web.schema import SessionRow
 
 #: Days kept ready; one is some ten megabytes.
@@ -64,9 +64,9 @@ class _Read:
     result: RunResult
 
 
-def name_of(kind: str, day: dt.date) -> str:
-    """Give the name of a day's run; `kind` as a daemon's status says its mode."""
-    return f"{'live' if kind == 'REAL MONEY' else kind} {day}"
+def name_of(mode: str, day: dt.date) -> str:
+    """Give the name of a day's run; `mode` as a daemon's status says it, or a life's kind."""
+    return f"{kind_of(mode)} {day}"
 
 
 class RecordedDays:
@@ -201,10 +201,10 @@ def _whole_day(
                     failed.append(message)
                 elif isinstance(message, ActorBenched):
                     benched.append(message)
-        except FileNotFoundError:
-            notes.append(f"session {life.name} was deleted while it was read")
         except (SosError, OSError, msgspec.MsgspecError) as error:
-            notes.append(f"session {life.name} is shown as far as it can be read: {error}")
+            why = f"is shown as far as it can be read: {error}"
+            gone = "was deleted meanwhile (journal.keep_days, journal.keep_mb)"
+            notes.append(f"session {life.name} {why if life.folder.is_dir() else gone}")
         if life.end is not None and life.end.reason.startswith(INCOMPLETE):
             notes.append(f"session {life.name} was recorded in part only, {life.end.reason}")
         later = diary.book

@@ -31,10 +31,10 @@ TWO_DAYS = (dt.date(2025, 9, 1), dt.date(2025, 9, 2))
 LONG = "2025-09-01-091000"
 
 
-def facts(mode="sandbox", *, real=False, watched=True):
+def facts(mode="sandbox", *, watched=True):
     """What the head of a daemon's record holds."""
     config = Config(web=WebSettings(enabled=watched))
-    told = facts_of(("NIFTY",), mode, 1.0, config, load_playbook([ROOT / "strategies"]), real=real)
+    told = facts_of(("NIFTY",), mode, 1.0, config, load_playbook([ROOT / "strategies"]), real=mode != "paper")
     return {LIVE: msgspec.json.encode(told).decode()}
 
 
@@ -61,11 +61,11 @@ def long_life(folder: Path):
     return made
 
 
-def short_life(folder, name, begin, messages, *, day, close=True, mode="sandbox", real=False):
+def short_life(folder, name, begin, messages, *, day, close=True, mode="sandbox"):
     """Record a life of a daemon that has an observer, which hears some messages; `close` false: it is cut off."""
     clock = [ist_ns(day, begin)]
     recording = Recording(
-        folder / name, session=name, facts=facts(mode, real=real), settings=RecordingSettings(flush_s=0.02),
+        folder / name, session=name, facts=facts(mode), settings=RecordingSettings(flush_s=0.02),
         now=lambda: clock[0],
     )  # fmt: skip
     runtime = LiveRuntime(RuntimeSettings(conflate_above=0, snapshot_s=0), recorder=recording.note)

@@ -135,7 +135,7 @@ def restarts(tmp_path):
     short_life(tmp_path, "2026-11-20-110000", "11:00", last, day=DAY, mode="paper")
     short_life(tmp_path, "2026-11-20-200000", "20:00", [mark("20:00", 9)], day=DAY, mode="paper")  # after the close
     short_life(tmp_path, "2026-11-19-100000", "10:00", [mark("10:00", 5, DAY - dt.timedelta(1))],
-               day=DAY - dt.timedelta(1), mode="REAL MONEY", real=True)  # fmt: skip
+               day=DAY - dt.timedelta(1), mode="REAL MONEY")  # fmt: skip
     return tmp_path
 
 
@@ -187,7 +187,7 @@ def test_a_day_that_was_deleted_meanwhile_says_so(restarts):
     days = RecordedDays(restarts, monotonic=lambda: clock[0])
     assert len(rows(days)) == 3
     shutil.rmtree(restarts / "2026-11-19-100000")
-    with pytest.raises(DataError, match="nothing of that day stands in its record: session 2026-11-19-100000 "):
+    with pytest.raises(DataError, match="nothing of that day .*: session 2026-11-19-100000 was deleted"):
         days.result("live 2026-11-19")
     clock[0] = 10.0
     with pytest.raises(InputError, match=r"'live 2026-11-19' is not recorded, or no more.*journal\.keep_days"):
@@ -291,6 +291,8 @@ def test_history_of_a_live_day_in_a_browser(server, browser, window_of):
     window.until(lambda: "house:" in page.inner_text("#history-tiles"))
     assert "△▽ house" in page.inner_text("#history-marks")
     window.shot("history-live-day")
+    page.select_option("#other", f"sandbox {SECOND}")
+    window.until(lambda: "2 Sep:" in page.inner_text("#history-tiles"))
     page.select_option("#by-strategy", asked[0]["strategy"])
     kept = sum(one["strategy"] == asked[0]["strategy"] for one in asked)
     window.until(lambda: page.locator("#history-trades tbody tr").count() == kept)

@@ -119,20 +119,20 @@ export function open(page, frame) {
     drawDay();
     await loadOther();
   }
-  // The run to compare with: as a whole with a whole; where one of the two is a single day, both on the day shown.
+  // The run to compare with: a backtest with a backtest as a whole; else day with day, of a backtest the day shown.
   async function loadOther() {
     const mine = serial, wanted = other;
     second = wanted ? await get("/run", { run: wanted }).catch(fail) : null;
-    const ofDay = Boolean(result && second && (isLive() || rowOf(wanted)));
+    const ofDay = Boolean(second && (!result || isLive() || rowOf(wanted)));
     const [own, its] = await Promise.all([ofDay ? figures(run) : result?.summary, ofDay ? figures(wanted) : second?.summary]);
-    others = second ? await get("/trades", { day, run: wanted }).then((found) => found.filter((one) => one.underlying === frame.underlying)).catch(() => []) : [];
+    others = second && (rowOf(wanted)?.day ?? day) === day ? await get("/trades", { day, run: wanted }).then((found) => found.filter((one) => one.underlying === frame.underlying)).catch(() => []) : [];
     if (mine !== serial || wanted !== other || !page.isConnected) return;
     drawTiles(own, its, ofDay);
     document.getElementById("history-marks").textContent = others.length ? `${MARKS} · △▽ ${titled(other)}` : MARKS;
     if (bars) drawIndex(kept());
   }
   async function figures(name) {
-    const found = await get("/performance", { day, run: name }).catch(() => null);
+    const found = await get("/performance", { day: rowOf(name)?.day ?? day, run: name }).catch(() => null);
     const curve = found?.equity ?? [];
     return found ? { ...found.figures, total_return: curve.length ? curve.at(-1) / curve[0] - 1 : null, max_drawdown_fraction: null } : {};
   }
@@ -148,13 +148,13 @@ export function open(page, frame) {
   const kept = () => trades.filter((one) => Object.entries(filters).every(([name, value]) => !value || of[name](one) === value));
   function drawTiles(s, o, ofDay) {
     if (!s) return fill(tiles);
-    const its = o ? rowOf(other) ? liveName(rowOf(other)).split(" · ")[1] : other : "";
-    const pair = (name, value, write, kind = "") => tile(name, write(value(s)), kind ? sign(value(s)) : "", o ? `${its}: ${write(value(o))}` : "", o ? `${titled(other)}${ofDay ? ` on ${date(day)}` : ""}` : "");
-    const sessions = result.assumptions.sessions?.split(", ") ?? [];
-    const about = `${result.from_date} to ${result.to_date}, ${result.run_hash ? `run ${result.run_hash}` : `${sessions.length > 1 ? "sessions" : "session"} ${sessions.join(", ")}`}, configuration ${result.config_hash}, code ${result.code_version}`;
+    const past = rowOf(other), its = !past ? other : isLive() && past.day !== day ? date(past.day) : liveName(past).split(" · ")[1];
+    const pair = (name, value, write, kind = "") => tile(name, write(value(s)), kind ? sign(value(s)) : "", o ? `${its}: ${write(value(o))}` : "", o ? `${titled(other)}${ofDay && !rowOf(other) ? ` on ${date(day)}` : ""}` : "");
+    const sessions = result?.assumptions.sessions?.split(", ") ?? [];
+    const about = result && `${result.from_date} to ${result.to_date}, ${result.run_hash ? `run ${result.run_hash}` : `${sessions.length > 1 ? "sessions" : "session"} ${sessions.join(", ")}`}, configuration ${result.config_hash}, code ${result.code_version}`;
     fill(tiles, pair("Net", (one) => one.net, (value) => signed(value, 0), "sign"), pair("Return", (one) => one.total_return, (value) => percent(value, 2), "sign"), pair("Trades", (one) => one.trades, whole), pair("Won", (one) => one.win_rate, (value) => percent(value)),
       pair("Profit factor", (one) => one.profit_factor, number), pair("Expectancy, R", (one) => one.expectancy_r, signed, "sign"), ofDay ? "" : pair("Max drawdown", (one) => one.max_drawdown_fraction, (value) => percent(value, 2)), pair("Charges", (one) => one.charges, whole),
-      isLive() ? tile("Recorded", sessions.length > 1 ? `${sessions.length} sessions` : "1 session", "words", `${date(result.from_date)}, ${result.source}`, about) : tile("Run", result.run_hash.slice(0, 8), "", `${date(result.from_date)} to ${date(result.to_date)}`, about));
+      !result ? "" : isLive() ? tile("Recorded", sessions.length > 1 ? `${sessions.length} sessions` : "1 session", "words", `${date(result.from_date)}, ${result.source}`, about) : tile("Run", result.run_hash.slice(0, 8), "", `${date(result.from_date)} to ${date(result.to_date)}`, about));
   }
   // As many days as have room for their names.
   function named(days) {
