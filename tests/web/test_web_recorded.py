@@ -187,7 +187,7 @@ def test_a_day_that_was_deleted_meanwhile_says_so(restarts):
     days = RecordedDays(restarts, monotonic=lambda: clock[0])
     assert len(rows(days)) == 3
     shutil.rmtree(restarts / "2026-11-19-100000")
-    with pytest.raises(DataError, match="nothing of that day .*: session 2026-11-19-100000 was deleted"):
+    with pytest.raises(DataError, match=r"nothing of that day .*: session 2026-11-19-100000 was deleted"):
         days.result("live 2026-11-19")
     clock[0] = 10.0
     with pytest.raises(InputError, match=r"'live 2026-11-19' is not recorded, or no more.*journal\.keep_days"):
