@@ -198,10 +198,15 @@ def _given(query: Query, name: str) -> str:
 
 
 class Endpoints:
-    """The API on aiohttp: questions and orders run on worker threads, so that none holds up another."""
+    """The API on aiohttp: questions and orders run on worker threads, so that none holds up another.
 
-    def __init__(self, source: Source, api: Api, workers: ThreadPoolExecutor) -> None:
-        self._source, self._api, self._workers = source, api, workers
+    Orders have workers of their own: a kill never waits for pages that read.
+    """
+
+    def __init__(
+        self, source: Source, api: Api, workers: ThreadPoolExecutor, order_workers: ThreadPoolExecutor
+    ) -> None:
+        self._source, self._api, self._workers, self._order_workers = source, api, workers, order_workers
         self._confirmations = Confirmations()
 
     def add_to(self, app: web.Application) -> None:
@@ -230,16 +235,16 @@ class Endpoints:
                 wanted = msgspec.json.decode(await request.read() or b"{}", type=s.Order)
             except msgspec.DecodeError as error:
                 raise InputError(f"the order is not understood: {error}") from None
-            about = await self._on_worker(self._source.about)
+            about = await self._ordering(self._source.about)
             what, now = f"{name} {wanted.strategy}", time.monotonic()
             if about.real and name != "maintenance" and not self._confirmations.good(wanted.confirm, what, now):
-                effect = await self._on_worker(lambda: self._effect(name, wanted.strategy))
+                effect = await self._ordering(lambda: self._effect(name, wanted.strategy))
                 return answer(s.Fault(error=effect, confirm=self._confirmations.ask(what, now)), 409)
             args = {"kill": {"reason": wanted.reason}, "maintenance": {}}.get(name, {"strategy": wanted.strategy})
             if name in {"stop", "start", "reinstate"} and not wanted.strategy:
                 raise InputError(f"{name}: name a strategy; `pause`, `resume` and `kill` are for all")
             logger.warning("web: {} {} ordered from {}", name, wanted.strategy or "all", request.remote)
-            done = await self._on_worker(lambda: self._source.order(name, **args))
+            done = await self._ordering(lambda: self._source.order(name, **args))
             return answer(s.Done(done=done))
 
         return order
@@ -255,3 +260,6 @@ class Endpoints:
 
     async def _on_worker(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+
+    async def _ordering(self, work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._order_workers, work)

@@ -1,12 +1,17 @@
 """Past days of the daemon: found, read, told apart, compared, by the API and in a browser; damaged and deleted ones."""
 
+import dataclasses
 import datetime as dt
+import os
 import shutil
+import subprocess
+import sys
+import threading
 
 import msgspec
 import pytest
 from recorded_rig import INDEX, LONG, TWO_DAYS, copied, damage, history, long_life, request, short_life
-from web_rig import TOKEN, Asker, settings
+from web_rig import ROOT, TOKEN, Asker, settings, source_of
 
 from sos_actors.backtest import run
 from sos_actors.config import Config
@@ -307,3 +312,64 @@ def test_history_of_a_live_day_in_a_browser(server, browser, window_of):
     page.wait_for_selector("#history-trades tbody tr")
     page.wait_for_selector("#history-days .trace.bars")
     window.end()
+
+
+def test_an_order_does_not_wait_for_pages_that_read(rehearsal):
+    let_go, reading = threading.Event(), threading.Semaphore(0)
+
+    class Slow(BacktestRuns):
+        def result(self, run):
+            reading.release()
+            assert let_go.wait(60)
+            return super().result(run)
+
+        def knows(self, run):
+            return True
+
+    source = source_of(rehearsal)
+    archive = Archive(["NIFTY"], list, lambda *_: None, lambda *_: [], [Slow({})])
+    source._parts = dataclasses.replace(source._parts, archive=archive)
+    with WebServer(source, settings(), TOKEN) as running:
+        ask = Asker(running.address)
+        readers = [threading.Thread(target=lambda: ask("/api/v1/run?run=x")) for _ in range(8)]
+        for one in readers:
+            one.start()
+        try:
+            assert reading.acquire(timeout=30)
+            assert ask.order("pause", {"strategy": "brf_short"})[0] == 200
+            assert ask.order("resume", {"strategy": "brf_short"})[0] == 200
+            assert not let_go.is_set()
+        finally:
+            let_go.set()
+            for one in readers:
+                one.join()
+
+
+def test_what_is_shown_first_but_cannot_be_read_is_said(tmp_path):
+    short_life(tmp_path, "2026-11-20-100000", "10:00", [mark("10:00", 1)], day=DAY)
+    damage(tmp_path / "2026-11-20-100000", BLOCK)
+    archive = Archive(["NIFTY"], list, lambda *_: None, lambda *_: [], [RecordedDays(tmp_path)])
+    source = ResultSource(archive, ["NIFTY"], {})
+    assert source.about().day == str(DAY)
+    (why,) = source.status().not_ready
+    assert "2026-11-20-100000 is shown as far as it can be read" in why
+
+
+def test_the_command_needs_a_home_with_sessions_and_no_more(sessions, tmp_path):
+    (tmp_path / "sessions").symlink_to(sessions)
+    line = [sys.executable, str(ROOT / "run_actors.py"), "dashboard", "--home", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as run_on:
+        try:
+            address = run_on.stdout.readline().split()[2]
+            about = Asker(address).get("/about")
+            assert (about["kind"], about["day"]) == ("result", str(SECOND))
+            assert about["runs"][:2] == [f"sandbox {SECOND}", f"sandbox {FIRST}"]
+            status, said, _ = Asker(address)("/api/v1/maintenance")
+            assert (status, "not looked after here" in said["error"]) == (400, True)
+        finally:
+            run_on.kill()
+    empty = subprocess.run([*line[:4], str(tmp_path / "none"), *line[5:]], check=False, capture_output=True, text=True)
+    assert (empty.returncode, empty.stderr.count("\n")) == (2, 1)
+    assert "there is no market database yet" in empty.stderr

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import zstandard
 
+from sos_actors.runtime.journal.answers import Answer
 from sos_actors.runtime.journal.deliveries import Batch
 from sos_actors.runtime.journal.format import (
     BLOCK,
@@ -27,6 +29,8 @@ from sos_actors.runtime.journal.reader import JournalReader
 
 #: Bytes at the end of a session in which the frame of its end is looked for: it holds a reason of one line.
 _TAIL = 4096
+#: Blocks gone back through for a delivery: one may hold answers of the outside alone.
+_BLOCKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,11 @@ def _last_delivery(path: Path) -> int:
 
     From frame to frame, of which only the lengths are read, to the last that is whole.
     """
-    opened, block = 0, b""
+    opened = 0
+    blocks: deque[tuple[int, int]] = deque(maxlen=_BLOCKS)
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        at, last = len(MAGIC), (0, 0)
+        at = len(MAGIC)
         while at + FRAME.size <= size:
             file.seek(at)
             length, _, kind = FRAME.unpack(file.read(FRAME.size))
@@ -80,19 +85,23 @@ def _last_delivery(path: Path) -> int:
                 with contextlib.suppress(msgspec.MsgspecError):
                     opened = msgspec.msgpack.decode(file.read(length), type=SegmentHeader).opened
             elif kind == BLOCK:
-                last = at + FRAME.size, length
+                blocks.append((at + FRAME.size, length))
             at = end
-        file.seek(last[0])
-        block = file.read(last[1])
-    return max(opened, _last_of(block))
+        while blocks:
+            place, length = blocks.pop()
+            file.seek(place)
+            found = _last_of(file.read(length))
+            if found:
+                return max(opened, found)
+    return opened
 
 
 def _last_of(block: bytes) -> int:
-    if not block:
-        return 0
-    with contextlib.suppress(zstandard.ZstdError, msgspec.MsgspecError):
+    """Give the time of the last delivery in a block; 0 where it has none, or cannot be read."""
+    with contextlib.suppress(zstandard.ZstdError, msgspec.DecodeError):
         unpacked = zstandard.ZstdDecompressor().decompress(block[FIRST.size :], max_output_size=LARGEST)
         for record in reversed(msgspec.msgpack.decode(unpacked, type=list[bytes])):
-            with contextlib.suppress(msgspec.ValidationError):  # an answer of the outside has no time
-                return msgspec.msgpack.decode(record, type=Batch).nows[-1]
+            found = msgspec.msgpack.decode(record, type=Batch | Answer)
+            if isinstance(found, Batch):
+                return found.nows[-1]
     return 0
