@@ -200,7 +200,7 @@ def _given(query: Query, name: str) -> str:
 class Endpoints:
     """The API on aiohttp: questions and orders run on worker threads, so that none holds up another.
 
-    Orders have workers of their own: a kill never waits for pages that read.
+    What is ordered of the trading has workers of its own: a kill waits for no page that reads and no maintenance.
     """
 
     def __init__(
@@ -244,7 +244,8 @@ class Endpoints:
             if name in {"stop", "start", "reinstate"} and not wanted.strategy:
                 raise InputError(f"{name}: name a strategy; `pause`, `resume` and `kill` are for all")
             logger.warning("web: {} {} ordered from {}", name, wanted.strategy or "all", request.remote)
-            done = await self._ordering(lambda: self._source.order(name, **args))
+            do = self._on_worker if name == "maintenance" else self._ordering
+            done = await do(lambda: self._source.order(name, **args))
             return answer(s.Done(done=done))
 
         return order

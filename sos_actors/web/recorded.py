@@ -32,11 +32,11 @@ from sos_actors.web.schema import SessionRow
 
 #: Days kept ready; one is some ten megabytes.
 _KEPT = 3
-#: Seconds a list of the sessions is good for.
-_LISTED_S = 2.0
+#: Seconds a list of the sessions is good for: one that still runs has to be looked at anew.
+_LISTED_S = 15.0
 #: Seconds, and times its reading, before a day that still grows is read anew.
 _GROWN_S, _GROWN_TIMES = 30.0, 20.0
-_NAME = re.compile(r"[a-z][a-z ]* \d{4}-\d\d-\d\d(-\d{6}(-\d+)?)?")
+_NAME = re.compile(r"[a-z ]+ \d{4}-\d\d-\d\d")
 #: What a day's trading was worth believing, by kind.
 FILLS = {
     "live": "by the broker, with real money",
@@ -94,7 +94,7 @@ class RecordedDays:
 
     def knows(self, run: str) -> bool:
         """Say whether this is the name of a recorded day, though perhaps of one that was deleted."""
-        return _NAME.fullmatch(run) is not None
+        return run in self._days() or _NAME.fullmatch(run) is not None
 
     def result(self, run: str) -> RunResult:
         """Give what a day came to, as a backtest's result is."""

@@ -118,7 +118,7 @@ def test_a_day_is_read_once_and_again_when_it_has_grown(tmp_path, lived):
     segment = next(session.iterdir())
     whole = segment.read_bytes()
     segment.write_bytes(whole[:-40])  # its end has gone: as one that still runs
-    clock[0] = 10.0
+    clock[0] = 20.0
     assert days.book(name, FIRST) is book  # not with every question
     clock[0] = 100.0
     again = days.book(name, FIRST)
@@ -194,7 +194,7 @@ def test_a_day_that_was_deleted_meanwhile_says_so(restarts):
     shutil.rmtree(restarts / "2026-11-19-100000")
     with pytest.raises(DataError, match=r"nothing of that day .*: session 2026-11-19-100000 was deleted"):
         days.result("live 2026-11-19")
-    clock[0] = 10.0
+    clock[0] = 20.0
     with pytest.raises(InputError, match=r"'live 2026-11-19' is not recorded, or no more.*journal\.keep_days"):
         days.result("live 2026-11-19")
 
