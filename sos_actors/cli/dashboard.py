@@ -1,4 +1,4 @@
-"""dashboard: pages and API over stored days and results, or over a simulated day."""
+"""dashboard: pages and API over stored days, backtests and the daemon's past days, or over a simulated day."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from sos_actors.market.clocktime import ist_date
 if TYPE_CHECKING:
     from sos_actors.config import Config
     from sos_actors.market.instruments import Instrument
+    from sos_actors.web.archive import Archive
+    from sos_actors.web.live_source import Keeper
+    from sos_actors.web.runs import Runs
     from sos_actors.web.source import Source
 
 
@@ -36,7 +39,7 @@ def dashboard(
     home: options.HomeOption = None,
     config: options.ConfigOption = None,
 ) -> None:
-    """Show the dashboard of stored days and backtests; the daemon serves its own with web.enabled."""
+    """Show the dashboard of past live days, stored days and backtests; the daemon serves its own with web.enabled."""
     from sos_actors.web.access import web_token  # noqa: PLC0415 - imports cost; each command pays for its own
     from sos_actors.web.server import WebServer, settings_with  # noqa: PLC0415
 
@@ -83,20 +86,39 @@ def _demo(config: Config, stack: ExitStack, until: str, speed: float) -> Source:
 
 def _stored(config: Config, symbols: tuple[str, ...], home: Path | None, results: list[Path]) -> Source:
     from sos_actors.reports.run import from_json  # noqa: PLC0415
+    from sos_actors.web.recorded import RecordedDays  # noqa: PLC0415
+    from sos_actors.web.result_source import ResultSource  # noqa: PLC0415
+    from sos_actors.web.runs import BacktestRuns  # noqa: PLC0415
+
+    found = {}
+    for path in results:
+        try:
+            found[path.stem] = from_json(path.read_bytes(), str(path))
+        except OSError as error:
+            raise InputError(f"--result {path}: {error.strerror}") from None
+    recorded = RecordedDays(options.home_folder(home) / config.journal.folder)
+    of_runs = [name for run in found.values() for name in run.symbols]
+    names = tuple(dict.fromkeys([*of_runs, *recorded.symbols(), *symbols]))
+    archive, keeper = _archive(config, names, home, [BacktestRuns(found), recorded], alone=bool(recorded.rows()))
+    archive.last_day()  # with nothing to show the command says so now, not the page later
+    return ResultSource(
+        archive, names, msgspec.to_builtins(config), sos_actors.__version__, find=_kept_instruments(home, config),
+        keeper=keeper,
+    )  # fmt: skip
+
+
+def _archive(
+    config: Config, names: tuple[str, ...], home: Path | None, runs: list[Runs], *, alone: bool
+) -> tuple[Archive, Keeper | None]:
+    """Give stored days and runs; `alone`: there are recorded days, which can be shown without a market database."""
     from sos_actors.snapshots import chain_snapshots  # noqa: PLC0415
     from sos_actors.sources.source import DatabaseSource  # noqa: PLC0415
     from sos_actors.storage.upkeep import Retention  # noqa: PLC0415
     from sos_actors.web.archive import Archive  # noqa: PLC0415
-    from sos_actors.web.result_source import ResultSource  # noqa: PLC0415
     from sos_actors.web.upkeep import DatabaseKeeper  # noqa: PLC0415
 
-    runs = {}
-    for path in results:
-        try:
-            runs[path.stem] = from_json(path.read_bytes(), str(path))
-        except OSError as error:
-            raise InputError(f"--result {path}: {error.strerror}") from None
-    names = tuple(dict.fromkeys([*(name for run in runs.values() for name in run.symbols), *symbols]))
+    if alone and not (options.home_folder(home) / "market.db").exists():
+        return Archive(names, list, lambda *_: None, lambda *_: [], runs), None
     store = options.open_store(home, readonly=True)
     history = DatabaseSource(store)
     archive = Archive(
@@ -107,13 +129,9 @@ def _stored(config: Config, symbols: tuple[str, ...], home: Path | None, results
         runs,
         rate=config.chain.rate,
     )
-    archive.last_day()  # with nothing to show the command says so now, not the page later
     data = config.data
     kept = Retention(data.keep_tick_days, data.keep_bar_days, data.keep_chain_days)
-    return ResultSource(
-        archive, names, msgspec.to_builtins(config), sos_actors.__version__, find=_kept_instruments(home, config),
-        keeper=DatabaseKeeper(store.path, kept, lambda: ist_date(backfill.now_of(config))),
-    )  # fmt: skip
+    return archive, DatabaseKeeper(store.path, kept, lambda: ist_date(backfill.now_of(config)))
 
 
 def _kept_instruments(home: Path | None, config: Config) -> Callable[[str], list[Instrument]]:

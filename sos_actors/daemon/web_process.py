@@ -30,6 +30,7 @@ from sos_actors.web.access import web_token
 from sos_actors.web.archive import Archive
 from sos_actors.web.earlier import earlier_today
 from sos_actors.web.live_source import LiveParts, LiveSource
+from sos_actors.web.recorded import RecordedDays, name_of
 from sos_actors.web.remote import RemoteStage
 from sos_actors.web.server import WebServer
 from sos_actors.web.upkeep import DatabaseKeeper
@@ -123,7 +124,8 @@ class WebProcess:
 def serve(brief: Brief) -> WebServer:
     """Put the server together. Raises StorageError when the address cannot be had."""
     home, config = Path(brief.home), brief.config
-    stage = RemoteStage(home, earlier=earlier_today(home / config.journal.folder) if config.journal.enabled else None)
+    sessions = home / config.journal.folder
+    stage = RemoteStage(home, earlier=earlier_today(sessions) if config.journal.enabled else None)
     store = MarketStore(home / "market.db", readonly=True)
     history = DatabaseSource(store)
     archive = Archive(
@@ -131,6 +133,7 @@ def serve(brief: Brief) -> WebServer:
         lambda: {day for name in brief.symbols for day in store.days(name)},
         history.load_day,
         lambda name, day: chain_snapshots(history, name, [day], config),
+        [RecordedDays(sessions, lambda: name_of(stage.status().mode, ist_date(_now_of(stage))))],
         rate=config.chain.rate,
     )
     data = config.data

@@ -28,7 +28,10 @@ from sos_actors.web.source import ORDERS, Source
 
 Query = Mapping[str, str]
 #: Parameters that name a day: any route that reads a book takes them.
-_DAY = {"day": "a stored day, YYYY-MM-DD; today when left out", "run": "name of a stored run whose trades are meant"}
+_DAY = {
+    "day": "a stored day, YYYY-MM-DD; today when left out",
+    "run": "name of a backtest or of a past live day, as /sessions gives it",
+}
 _UNDERLYING = {"underlying": "NIFTY, BANKNIFTY or SENSEX; the first when left out"}
 
 
@@ -82,15 +85,15 @@ class Api:
                   _DAY | {"instrument": "its id; the first index when left out"}),
             Route("/structure", "Levels of an underlying", dict[str, Any], self.structure, day_and_name),
             Route("/strategies", "Where every one stands", list[s.StrategyView], lambda _: source.strategies(), {}),
-            Route("/sessions", "What can be looked at: the session, stored days, runs", list[s.SessionRow],
-                  lambda _: self.sessions(), {}),
+            Route("/sessions", "What can be looked at: what runs, backtests, past live days, stored days",
+                  list[s.SessionRow], lambda _: self.sessions(), {}),
             Route("/start-log", "What was logged at the start", list[str], lambda _: source.start_log(), {}),
             Route("/instruments", "What a name, key or part of one means", list[dict[str, Any]],
                   lambda q: source.find(_given(q, "find")), {"find": "e.g. NIFTY 25550 PE 20 JAN 26"}),
             Route("/maintenance", "How long data is kept, and how the database was found", s.Maintenance,
                   lambda _: source.maintenance(), {}),
-            Route("/run", "The result of a stored run", RunResult, lambda q: source.run_result(_given(q, "run")),
-                  {"run": "its name"}),
+            Route("/run", "The result of a backtest or a past live day", RunResult,
+                  lambda q: source.run_result(_given(q, "run")), {"run": "its name"}),
         ]  # fmt: skip
 
     def health(self) -> s.Health:
@@ -106,10 +109,10 @@ class Api:
         return msgspec.structs.replace(self._source.about(), token_needed=self._token_needed)
 
     def sessions(self) -> list[s.SessionRow]:
-        """List the running session (if any), the stored runs and the stored days, newest day first."""
+        """List the running session (if any), the runs, and the days whose prices are known; the newest day first."""
         about = self._source.about()
-        rows = [s.SessionRow(kind="run", name=name) for name in about.runs]
-        rows += [s.SessionRow(kind="day", name=day) for day in reversed(about.days)]
+        rows = self._source.runs()
+        rows += [s.SessionRow(kind="day", name=day, day=day) for day in reversed(about.days)]
         if about.kind != "result":
             status = self._source.status()
             rows.insert(0, s.SessionRow(kind=about.kind, name=status.session, detail=f"since {status.started}"))
@@ -195,10 +198,15 @@ def _given(query: Query, name: str) -> str:
 
 
 class Endpoints:
-    """The API on aiohttp: questions and orders run on worker threads, so that none holds up another."""
+    """The API on aiohttp: questions and orders run on worker threads, so that none holds up another.
 
-    def __init__(self, source: Source, api: Api, workers: ThreadPoolExecutor) -> None:
-        self._source, self._api, self._workers = source, api, workers
+    What is ordered of the trading has workers of its own: a kill waits for no page that reads and no maintenance.
+    """
+
+    def __init__(
+        self, source: Source, api: Api, workers: ThreadPoolExecutor, order_workers: ThreadPoolExecutor
+    ) -> None:
+        self._source, self._api, self._workers, self._order_workers = source, api, workers, order_workers
         self._confirmations = Confirmations()
 
     def add_to(self, app: web.Application) -> None:
@@ -227,16 +235,17 @@ class Endpoints:
                 wanted = msgspec.json.decode(await request.read() or b"{}", type=s.Order)
             except msgspec.DecodeError as error:
                 raise InputError(f"the order is not understood: {error}") from None
-            about = await self._on_worker(self._source.about)
+            about = await self._ordering(self._source.about)
             what, now = f"{name} {wanted.strategy}", time.monotonic()
             if about.real and name != "maintenance" and not self._confirmations.good(wanted.confirm, what, now):
-                effect = await self._on_worker(lambda: self._effect(name, wanted.strategy))
+                effect = await self._ordering(lambda: self._effect(name, wanted.strategy))
                 return answer(s.Fault(error=effect, confirm=self._confirmations.ask(what, now)), 409)
             args = {"kill": {"reason": wanted.reason}, "maintenance": {}}.get(name, {"strategy": wanted.strategy})
             if name in {"stop", "start", "reinstate"} and not wanted.strategy:
                 raise InputError(f"{name}: name a strategy; `pause`, `resume` and `kill` are for all")
             logger.warning("web: {} {} ordered from {}", name, wanted.strategy or "all", request.remote)
-            done = await self._on_worker(lambda: self._source.order(name, **args))
+            do = self._on_worker if name == "maintenance" else self._ordering
+            done = await do(lambda: self._source.order(name, **args))
             return answer(s.Done(done=done))
 
         return order
@@ -252,3 +261,6 @@ class Endpoints:
 
     async def _on_worker(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+
+    async def _ordering(self, work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._order_workers, work)

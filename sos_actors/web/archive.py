@@ -1,4 +1,4 @@
-"""Stored days and runs: the market database and result files, made into the books the pages show."""
+"""Stored days and runs, made into the books the pages show: what a run did, at the prices it saw or storage has."""
 
 from __future__ import annotations
 
@@ -6,27 +6,17 @@ import datetime as dt
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from sos_actors.errors import DataError, InputError
-from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date
+from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS
 from sos_actors.market.day import BarColumns, ChainColumns, MarketDay
 from sos_actors.market.ids import index_id, option_id
-from sos_actors.messages import (
-    CHAIN_FIELDS,
-    AccountMarked,
-    Bar,
-    ChainSnapshot,
-    Direction,
-    ExitReason,
-    Regime,
-    Right,
-    Side,
-    TradeClosed,
-)
+from sos_actors.messages import CHAIN_FIELDS, Bar, ChainSnapshot, Right
 from sos_actors.reports.run import RunResult
 from sos_actors.web.daybook import DayBook
+from sos_actors.web.runs import RUNS, Runs, owner_of
+from sos_actors.web.schema import SessionRow
 
 #: Days kept ready; one is some ten megabytes.
 _KEPT = 3
@@ -46,54 +36,92 @@ class Archive:
         days: Callable[[], Iterable[dt.date]],
         load_day: LoadDay,
         snapshots: Snapshots,
-        results: Mapping[str, RunResult] | None = None,
+        runs: Sequence[Runs] = (),
         *,
         rate: float = 0.0,
     ) -> None:
         """`rate` (a year, continuously compounded) takes a chain's forward back to a spot on days without an index."""
         self._underlyings = tuple(underlyings)
         self._days, self._load_day, self._snapshots, self._rate = days, load_day, snapshots, rate
-        self._results = dict(results or {})
-        self._trades = {name: [closed(row) for row in run.trades] for name, run in self._results.items()}
+        self._runs = tuple(runs)
         self._books: OrderedDict[dt.date, DayBook] = OrderedDict()
         self._lock = threading.Lock()
 
     def days(self) -> list[str]:
-        """Give the stored days, oldest first."""
-        return [day.isoformat() for day in sorted(self._days())]
+        """Give the days whose prices are stored or recorded, oldest first."""
+        return sorted({day.isoformat() for day in self._days()} | {row.day for row in self.rows() if row.day})
+
+    def rows(self) -> list[SessionRow]:
+        """List what can be looked at besides stored days."""
+        return [row for runs in self._runs for row in runs.rows()]
 
     def runs(self) -> list[str]:
-        """Give the names of the stored runs."""
-        return list(self._results)
+        """Give the names of the runs."""
+        return [row.name for row in self.rows() if row.kind in RUNS]
+
+    def shown(self, day: dt.date | None = None) -> str:
+        """Give the run that is shown where none is named, '' without one.
+
+        That is the first backtest; where there is none, the newest recorded day, or the recorded run of `day`.
+        """
+        rows = self.rows()
+        backtests = [row.name for row in rows if row.kind == "run"]
+        recorded = [row.name for row in rows if row.kind == "recorded" and not row.problem]
+        if day is not None:
+            recorded = [row.name for row in rows if row.kind == "recorded" and row.day == day.isoformat()]
+        return next(iter(backtests or recorded), "")
 
     def result(self, run: str) -> RunResult:
-        """Give a run's result; raises InputError for one that is not there."""
-        found = self._results.get(run)
-        if found is None:
-            raise InputError(f"there is no run '{run}'; there are {', '.join(self._results) or 'none'}")
-        return found
+        """Give a run's result; raises a SosError for one that is not there or cannot be read."""
+        return owner_of(self._runs, run).result(run)
 
-    def last_day(self) -> dt.date:
-        """Give the last day on which a run traded, else the last stored day; raises DataError where there is none."""
-        traded = [ist_date(trade.entry_ts) for trades in self._trades.values() for trade in trades]
-        played = [run.to_date for run in self._results.values()]
-        stored = sorted(self._days())
-        days = [max(traded)] if traded else [day for day in stored if not played or day <= max(played)] or stored
+    def last_day(self, run: str = "") -> dt.date:
+        """Give the last day on which a run traded (any backtest where none is named), else the last there is.
+
+        Raises DataError where there is none.
+        """
+        rows = [row for row in self.rows() if row.kind == "run" and run in {"", row.name}]
+        names = [run] if run else [row.name for row in rows] or [name for name in (self.shown(),) if name]
+        traded = [day for name in names for day in owner_of(self._runs, name).days(name)]
+        if traded:
+            return max(traded)
+        played = [self.result(row.name).to_date for row in rows]
+        stored = [dt.date.fromisoformat(day) for day in self.days()]
+        days = [day for day in stored if not played or day <= max(played)] or stored
         if not days:
             raise DataError("there is no day to show: fill the market database with `python run_actors.py ingest`")
         return days[-1]
 
     def book(self, day: dt.date | None, run: str = "") -> DayBook:
-        """Give the book of a day (the last when none is named) with the trades of a run, if one is named."""
-        day = day or self.last_day()
-        market = self._market(day)
-        book = DayBook(day)
-        book.bars, book.chains = market.bars, market.chains
-        if run:
-            result = self.result(run)
-            book.trades = [trade for trade in self._trades[run] if ist_date(trade.entry_ts) == day]
-            book.marks = _marks(result, self._trades[run], day)
+        """Give the book of a day (the last when none is named) with what a run did, if one is named."""
+        day = day or self.last_day(run)
+        if not run:
+            market = self._market(day)
+            book = DayBook(day)
+            book.bars, book.chains, book.structures = market.bars, market.chains, market.structures
+            return book
+        book = owner_of(self._runs, run).book(run, day)
+        if self._lacks(book):
+            self._complete(book, day)
         return book
+
+    def _lacks(self, book: DayBook) -> bool:
+        """Say whether prices are missing that a page shows."""
+        names = [name for name in self._underlyings if index_id(name) not in book.bars or name not in book.chains]
+        return bool(names) or any(trade.instrument not in book.bars for trade in book.trades)
+
+    def _complete(self, book: DayBook, day: dt.date) -> None:
+        """Take from storage what a run has no prices of. Raises InputError where nobody has any."""
+        try:
+            market = self._market(day)
+        except InputError:
+            if not book.bars:
+                raise
+            return
+        for name, bars in market.bars.items():
+            book.bars.setdefault(name, bars)
+        for name, chains in market.chains.items():
+            book.chains.setdefault(name, chains)
 
     def _market(self, day: dt.date) -> DayBook:
         with self._lock:
@@ -121,8 +149,18 @@ class Archive:
             if index_id(name) not in book.bars:
                 _add(book, index_bars(name, book.chains.get(name, []), self._rate))
         if not book.bars:
+            book = self._recorded(day)
+        if not book.bars:
             raise InputError(f"{day}: nothing is stored of this day; `ingest` brings days")
         return book
+
+    def _recorded(self, day: dt.date) -> DayBook:
+        """Give a day as the daemon saw it; an empty book where it did not."""
+        for runs in self._runs:
+            for row in runs.rows():
+                if row.kind == "recorded" and row.day == day.isoformat():
+                    return runs.book(row.name, day)
+        return DayBook(day)
 
 
 def _add(book: DayBook, bars: list[Bar]) -> None:
@@ -167,41 +205,3 @@ def option_bars(chain: ChainColumns) -> Iterable[list[Bar]]:
                 for start, row, known in zip(starts, rows.tolist(), there, strict=True)
                 if known
             ]
-
-
-def closed(row: Mapping[str, Any]) -> TradeClosed:
-    """Read one trade of a result file back; see `trade_row` of reports/run.py."""
-    return TradeClosed(
-        row["trade_id"], row["intent_id"], row["strategy"], row["underlying"], row["instrument"],
-        Direction(row["direction"]), Side(row["side"]), row["quantity"], _ns(row["entry_time"]), _ns(row["exit_time"]),
-        row["entry_price"], row["exit_price"], _paise(row["gross"]), _paise(row["charges"]), _paise(row["net"]),
-        ExitReason(row["exit_reason"]), Regime(row["regime"]), _float(row["initial_risk"]), _float(row["mae"]),
-        _float(row["mfe"]),
-    )  # fmt: skip
-
-
-def _marks(result: RunResult, trades: Sequence[TradeClosed], day: dt.date) -> list[AccountMarked]:
-    """Give the account after each trade of the day: a result keeps no other marks within a day."""
-    equity = _paise(result.summary.get("starting_equity", 0.0) or 0.0)
-    marks: list[AccountMarked] = []
-    for trade in sorted(trades, key=lambda one: one.exit_ts):
-        equity += trade.net_paise
-        if ist_date(trade.exit_ts) == day:
-            if not marks:
-                marks.append(AccountMarked(trade.entry_ts, equity - trade.net_paise, equity - trade.net_paise, 0))
-            marks.append(AccountMarked(trade.exit_ts, equity, equity, 0))
-    return marks
-
-
-def _ns(text: str) -> int:
-    instant = dt.datetime.fromisoformat(text)
-    since = instant - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
-
-
-def _paise(rupees: float | None) -> int:
-    return round((rupees or 0.0) * 100)
-
-
-def _float(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -7,8 +7,8 @@ a list's copy has a whole picture of a moment. What was done before a restart is
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from sos_actors.market.clocktime import ist_date
 from sos_actors.messages import (
@@ -32,6 +32,8 @@ from sos_actors.messages import (
     TradeClosed,
     TradePlan,
 )
+
+T = TypeVar("T")
 
 
 class DayBook:
@@ -71,6 +73,11 @@ class DayBook:
 
     def go_before(self, earlier: DayBook) -> None:
         """Put what happened earlier on this day before what is here; what was told twice stands once."""
+        for name, bars in earlier.bars.items():
+            self.bars[name] = _once(bars, self.bars.get(name, []), lambda bar: bar.start)
+        for name, chains in earlier.chains.items():
+            self.chains[name] = _once(chains, self.chains.get(name, []), lambda one: one.ts)
+        self.structures = earlier.structures | self.structures
         self.plans = earlier.plans | self.plans
         trades = {trade.trade_id for trade in self.trades}
         self.trades[:0] = [trade for trade in earlier.trades if trade.trade_id not in trades]
@@ -87,6 +94,11 @@ class DayBook:
     def entered(self) -> set[str]:
         """Give the ids of the signals that led to an entry."""
         return {plan.signal_id for plan in list(self.plans.values())}
+
+
+def _once(earlier: Iterable[T], later: Iterable[T], moment: Callable[[T], int]) -> list[T]:
+    """Give both in order of time; of two of one moment the later is right."""
+    return [one for _, one in sorted({moment(one): one for one in [*earlier, *later]}.items())]
 
 
 class Diary:

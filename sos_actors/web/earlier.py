@@ -9,24 +9,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from loguru import logger
 
 from sos_actors.errors import SosError
-from sos_actors.market.clocktime import ist_date, ist_ns
-from sos_actors.messages import Bar, ChainSnapshot, MarketStructure, SessionPhase, decode
-from sos_actors.runtime.journal.deliveries import heard_by
-from sos_actors.runtime.journal.reader import JournalReader
-from sos_actors.runtime.journal.sessions import before
-from sos_actors.web.daybook import WRITTEN, DayBook, Diary
+from sos_actors.market.clocktime import ist_ns, midnight_ns
+from sos_actors.messages import Bar, ChainSnapshot, MarketStructure, SessionPhase
+from sos_actors.web.daybook import DayBook, Diary
+from sos_actors.web.lives import DAMAGED, Life, Lives, told
 
-#: Who hears what a day's book is made of.
-_OBSERVER = "observer"
 #: What a start plays again.
 _PLAYED = (Bar, ChainSnapshot, MarketStructure, SessionPhase)
-_TOLD: dict[str, Any] = {kind.__name__: kind for kind in WRITTEN if kind not in _PLAYED}
 
 #: When it is said that a session cannot be shown: before all that happened.
 _MORNING = "09:00"
@@ -37,13 +31,16 @@ ReadEarlier = Callable[[dt.date, str], DayBook]
 
 def earlier_today(folder: Path) -> ReadEarlier:
     """Give what reads the sessions under `folder`. A record that cannot be read is left out, with a line in the log."""
+    lives = Lives(folder)
 
     def read(day: dt.date, session: str) -> DayBook:
         diary = Diary()
         diary.book = DayBook(day)
-        for earlier in _of_day(folder, day, session):
+        for earlier in _of_day(lives.all(), day, session):
             try:
-                for now, message in _told(earlier, day):
+                if earlier.kind == DAMAGED:
+                    raise SosError(earlier.problem)
+                for now, message in told(earlier, day, _PLAYED):
                     diary.take(now, message)
             except (SosError, OSError, msgspec.MsgspecError) as error:
                 logger.warning("the pages lack what session {} did: {}", earlier.name, error)
@@ -53,14 +50,16 @@ def earlier_today(folder: Path) -> ReadEarlier:
     return read
 
 
-def _of_day(folder: Path, day: dt.date, session: str) -> list[Path]:
-    """Give the sessions begun on a day before this one, and the last of a day before, which may have run into it."""
-    found = before(folder, session)
-    today = [one for one in found if one.name.startswith(day.isoformat())]
-    return found[-len(today) - 1 :]
+def _of_day(lives: list[Life], day: dt.date, session: str) -> Iterator[Life]:
+    """Give the lives before a session that reached into a day and traded where it does, oldest first.
 
-
-def _told(session: Path, day: dt.date) -> Iterator[tuple[int, Any]]:
-    for now, kind, body in heard_by(JournalReader(session), _OBSERVER, _TOLD.keys()):
-        if ist_date(now) == day:
-            yield now, decode(body, _TOLD[kind])
+    What a rehearsal on the sandbox exchange made in the morning is no result of the account that trades at noon.
+    """
+    place = next((n for n, life in enumerate(lives) if life.name == session), len(lives))
+    own = lives[place].kind if place < len(lives) else DAMAGED
+    for life in lives[:place]:
+        if life.kind == DAMAGED:
+            if life.name.startswith(day.isoformat()):
+                yield life
+        elif life.last >= midnight_ns(day) and own in {life.kind, DAMAGED}:
+            yield life

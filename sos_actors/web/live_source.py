@@ -14,7 +14,7 @@ from sos_actors.errors import InputError
 from sos_actors.web.archive import Archive
 from sos_actors.web.daybook import DayBook
 from sos_actors.web.redact import redacted
-from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, StrategyView
+from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, SessionRow, StrategyView
 from sos_actors.web.source import ORDERS
 from sos_actors.web.stage import Stage
 
@@ -149,8 +149,12 @@ class LiveSource:
         """Give the configuration without secrets."""
         return self._clean(self._parts.config)
 
+    def runs(self) -> list[SessionRow]:
+        """List the past runs."""
+        return [] if self._parts.archive is None else self._parts.archive.rows()
+
     def run_result(self, run: str) -> Any:
-        """Give a stored run's result."""
+        """Give a past run's result."""
         if self._parts.archive is None:
             raise InputError("there are no stored runs here")
         return self._parts.archive.result(run)

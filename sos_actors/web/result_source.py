@@ -1,4 +1,4 @@
-"""The API over finished work: stored days and the results of backtests. Nothing runs, so nothing takes orders."""
+"""The API over finished work: stored days, backtests, the daemon's past days. Nothing runs, so nothing takes orders."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sos_actors.control.status import DaemonStatus
-from sos_actors.errors import InputError
+from sos_actors.errors import InputError, SosError
 from sos_actors.market.instruments import Instrument
 from sos_actors.web.archive import Archive
 from sos_actors.web.daybook import DayBook
 from sos_actors.web.live_source import Keeper
 from sos_actors.web.redact import redacted
-from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, StrategyView
+from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, SessionRow, StrategyView
 from sos_actors.web.stage import resolved
 from sos_actors.web.views import clock
 
@@ -45,25 +45,27 @@ class ResultSource:
 
     def status(self) -> DaemonStatus:
         """Say which day is shown and what its trading came to."""
-        book = self.book()
-        runs = self._archive.runs()
-        last = max((bars[-1].end for bars in book.bars.values()), default=0)
+        not_ready = ["nothing runs: this is what is stored"]
+        try:
+            book = self.book()
+        except SosError as error:  # what cannot be read is said, and the pages stay
+            book, not_ready = DayBook(), [str(error)]
+        last = max((bars[-1].end for bars in book.bars.values() if bars), default=0)
         return DaemonStatus(
-            session=runs[0] if runs else str(book.day),
+            session=self._archive.shown() or str(book.day or ""),
             mode="history",
-            now=clock(last),
+            now=clock(last) if last else "",
             started="",
             phase="CLOSED",
             ready=False,
-            not_ready=["nothing runs: this is what is stored"],
+            not_ready=not_ready,
             equity=book.marks[-1].equity_paise / 100 if book.marks else None,
             realised=sum(trade.net_paise for trade in book.trades) / 100,
         )
 
     def book(self, day: dt.date | None = None, run: str = "") -> DayBook:
-        """Give a stored day, with the trades of the first run unless another is named."""
-        runs = self._archive.runs()
-        return self._archive.book(day, run or (runs[0] if runs else ""))
+        """Give a day with what was done on it, by the run that is shown unless another is named."""
+        return self._archive.book(day, run or self._archive.shown(day))
 
     def forming(self, instrument: str) -> Any:
         """Nothing is being built."""
@@ -82,12 +84,12 @@ class ResultSource:
         return []
 
     def strategies(self) -> list[StrategyView]:
-        """Give what every strategy of the first run made of the day shown."""
-        runs = self._archive.runs()
-        if not runs:
+        """Give what every strategy of the run that is shown made of the day shown."""
+        run = self._archive.shown()
+        if not run:
             return []
         trades = self.book().trades
-        names = self._archive.result(runs[0]).summary.get("strategies", [])
+        names = self._archive.result(run).summary.get("strategies", [])
         return [
             StrategyView(
                 path=f"strategy/{underlying}/{name}", strategy=name, underlying=underlying, state="history",
@@ -102,8 +104,12 @@ class ResultSource:
         """Give the configuration without secrets."""
         return redacted(self._config)
 
+    def runs(self) -> list[SessionRow]:
+        """List the runs."""
+        return self._archive.rows()
+
     def run_result(self, run: str) -> Any:
-        """Give a stored run's result."""
+        """Give a run's result."""
         return self._archive.result(run)
 
     def find(self, text: str) -> list[dict[str, Any]]:

@@ -266,8 +266,15 @@ class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that can be looked at: the running session, a stored day, a stored run."""
+    """Something that can be looked at.
+
+    `kind` is live or demo (what runs), or what is over: 'run' a backtest's result and 'recorded' a past day of the
+    daemon, whose `name` a route takes as `run`; 'session' one recorded life of the daemon, which such days are made
+    of; 'day' a day whose prices are known. `problem`: why it cannot be shown.
+    """
 
     kind: str
     name: str
     detail: str = ""
+    day: str = ""
+    problem: str = ""

@@ -29,7 +29,8 @@ _STOP_S = 5.0
 #: Longest body of a request.
 _LONGEST = 16 * 1024
 _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_WORKERS = 2
+#: Threads that answer: reading a day of the past keeps one for seconds. Orders have some of their own.
+_WORKERS, _ORDER_WORKERS = 4, 2
 
 
 class WebServer:
@@ -42,6 +43,7 @@ class WebServer:
         self._ready = threading.Event()
         self._failed: BaseException | None = None
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="sos-web")
+        self._order_workers = ThreadPoolExecutor(_ORDER_WORKERS, thread_name_prefix="sos-web-orders")
         self.hub = Hub(Topics(source).read, settings, self._workers)
         self.port = settings.port
 
@@ -73,7 +75,8 @@ class WebServer:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_STOP_S)
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for workers in (self._workers, self._order_workers):
+            workers.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -115,7 +118,7 @@ class WebServer:
         guard = Guard(self._settings, self._token)
         api = Api(self._source, token_needed=guard.token_needed)
         app = web.Application(middlewares=[guard.middleware()], client_max_size=_LONGEST)
-        Endpoints(self._source, api, self._workers).add_to(app)
+        Endpoints(self._source, api, self._workers, self._order_workers).add_to(app)
         app.router.add_get(f"{API}/stream", self.hub.serve)
         described = document(api.routes(), self._version)
 

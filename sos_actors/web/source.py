@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from sos_actors.control.status import DaemonStatus
 from sos_actors.web.daybook import DayBook
-from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, StrategyView
+from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, SessionRow, StrategyView
 
 #: Orders a source may take, by the name they are asked for.
 ORDERS = ("kill", "flatten", "pause", "resume", "stop", "start", "reinstate", "maintenance")
@@ -26,7 +26,7 @@ class Source(Protocol):
         """Give it at a glance."""
 
     def book(self, day: dt.date | None = None, run: str = "") -> DayBook:
-        """Give a day: the one under way, or the last, without a date; of a stored run where one is named."""
+        """Give a day: the one under way, or the last, without a date; of a run where one is named."""
 
     def forming(self, instrument: str) -> Any:
         """Give the bar being built, [start, open, high, low, price]; None without one."""
@@ -46,8 +46,11 @@ class Source(Protocol):
     def config(self) -> Any:
         """Give the configuration."""
 
+    def runs(self) -> list[SessionRow]:
+        """List what can be looked at besides stored days: see SessionRow."""
+
     def run_result(self, run: str) -> Any:
-        """Give a stored run's result."""
+        """Give a run's result."""
 
     def find(self, text: str) -> list[dict[str, Any]]:
         """Give the instruments a text means."""

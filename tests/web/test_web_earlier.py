@@ -2,10 +2,10 @@
 
 import contextlib
 import datetime as dt
-import time
 
 import msgspec
 import pytest
+from recorded_rig import INDEX, damage, short_life, until
 
 from sos_actors.control.protocol import socket_path
 from sos_actors.control.server import ControlServer
@@ -20,16 +20,14 @@ from sos_actors.messages import (
     SetTradingState,
     TradingState,
 )
-from sos_actors.runtime import LiveRuntime, RuntimeSettings, WallTime
-from sos_actors.runtime.journal.recording import Recording, RecordingSettings
-from sos_actors.runtime.journal.sessions import before
+from sos_actors.runtime.journal.format import BLOCK, HEADER
+from sos_actors.runtime.journal.sessions import in_order
 from sos_actors.web.daybook import DayBook
 from sos_actors.web.earlier import earlier_today
-from sos_actors.web.observer import Observed, spawn_observer
+from sos_actors.web.observer import Observed
 from sos_actors.web.remote import COMMAND, RemoteStage, StageCommand
 
 DAY = dt.date(2026, 11, 20)
-INDEX = "NSE|INDEX|NIFTY"
 
 
 def mark(at, equity):
@@ -37,43 +35,16 @@ def mark(at, equity):
     return AccountMarked(ts, equity, equity, 0)
 
 
-def session(folder, name, begin, messages, *, day=DAY, close=True):
-    """Record a life of a daemon that has an observer."""
-    recording = Recording(folder / name, session=name, settings=RecordingSettings(flush_s=0.02))
-    runtime = LiveRuntime(RuntimeSettings(conflate_above=0, snapshot_s=0), recorder=recording.note)
-    spawn_observer(runtime, ["NIFTY"])
-    runtime.start_wall(WallTime(time.monotonic_ns(), ist_ns(day, begin), 1.0, True))
-    runtime.publish(SessionPhase(ist_ns(day, "09:00"), day, Phase.PRE_OPEN))
-    for message in messages:
-        runtime.publish(message, INDEX if isinstance(message, Bar) else "")
-    runtime.settle()
-    assert runtime.stop() == ()
-    if close:
-        recording.close("done")
-    else:
-        until(lambda: not recording.waiting)
-        recording.close()
-        last = max((folder / name).iterdir())
-        last.write_bytes(last.read_bytes()[:-7])
-
-
-def until(condition, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def folder(tmp_path):
     one, two = AlertRaised(ist_ns(DAY, "09:20"), AlertLevel.INFO, "a", "one"), mark("09:21", 100)
     start = ist_ns(DAY, "09:15")
     bar = Bar(INDEX, start, start + 60_000_000_000, 1.0, 1.0, 1.0, 1.0)
-    session(tmp_path, "2026-11-19-091000", "10:00", [mark("10:00", 1)], day=dt.date(2026, 11, 19))
-    session(tmp_path, "2026-11-20-091000", "09:20", [one, two, bar], close=False)
-    session(tmp_path, "2026-11-20-100000", "10:00", [mark("10:00", 200)])
-    session(tmp_path, "2026-11-20-100000-2", "10:01", [SetTradingState(TradingState.HALTED, "kill")])
-    session(tmp_path, "2026-11-20-110000", "11:00", [mark("11:00", 300)])
+    short_life(tmp_path, "2026-11-19-091000", "10:00", [mark("10:00", 1)], day=dt.date(2026, 11, 19))
+    short_life(tmp_path, "2026-11-20-091000", "09:20", [one, two, bar], close=False, day=DAY)
+    short_life(tmp_path, "2026-11-20-100000", "10:00", [mark("10:00", 200)], day=DAY)
+    short_life(tmp_path, "2026-11-20-100000-2", "10:01", [SetTradingState(TradingState.HALTED, "kill")], day=DAY)
+    short_life(tmp_path, "2026-11-20-110000", "11:00", [mark("11:00", 300)], day=DAY)
     return tmp_path
 
 
@@ -87,20 +58,24 @@ def test_what_earlier_lives_did_is_read_in_their_order(folder):
 
 
 def test_names_of_the_same_second_are_in_order(folder):
-    names = [one.name for one in before(folder, "2026-11-20-110000")]
-    assert names[-2:] == ["2026-11-20-100000", "2026-11-20-100000-2"]
-    assert [one.name for one in before(folder, "2026-11-20-100000-2")][-1] == "2026-11-20-100000"
-    assert before(folder / "nowhere", "x") == []
+    names = [one.name for one in in_order(folder)]
+    assert names[2:] == ["2026-11-20-100000", "2026-11-20-100000-2", "2026-11-20-110000"]
+    assert in_order(folder / "nowhere") == []
 
 
-def test_a_damaged_record_is_named_and_the_others_are_shown(folder):
-    segment = next((folder / "2026-11-20-100000").iterdir())
-    data = bytearray(segment.read_bytes())
-    data[len(data) // 2] ^= 0x40
-    segment.write_bytes(bytes(data))
+@pytest.mark.parametrize("kind", [HEADER, BLOCK])
+def test_a_damaged_record_is_named_and_the_others_are_shown(folder, kind):
+    damage(folder / "2026-11-20-100000", kind)
     book = earlier_today(folder)(DAY, "2026-11-20-110000")
     assert 100 in [one.equity_paise for one in book.marks]
     assert any("2026-11-20-100000 is not shown" in what for _, _, what in book.events)
+
+
+def test_what_was_traded_elsewhere_is_no_earlier_life_of_the_account(folder):
+    short_life(folder, "2026-11-20-105900", "10:59", [mark("10:59", 7)], day=DAY, mode="paper")
+    assert [one.equity_paise for one in earlier_today(folder)(DAY, "2026-11-20-110000").marks] == [100, 200]
+    short_life(folder, "2026-11-20-120000", "12:00", [mark("12:00", 8)], day=DAY, mode="paper")
+    assert [one.equity_paise for one in earlier_today(folder)(DAY, "2026-11-20-120000").marks] == [7]
 
 
 def test_a_book_takes_what_was_before_once():

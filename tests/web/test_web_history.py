@@ -16,6 +16,7 @@ from sos_actors.snapshots import chain_snapshots
 from sos_actors.sources.simulated import SimulatedHistory
 from sos_actors.web.archive import Archive
 from sos_actors.web.result_source import ResultSource
+from sos_actors.web.runs import BacktestRuns
 from sos_actors.web.server import WebServer
 
 DAYS = (dt.date(2025, 9, 1), dt.date(2025, 9, 2))
@@ -38,7 +39,7 @@ def archive(record):
     result = from_json(to_json(made))
     return Archive(
         ["NIFTY"], lambda: DAYS, history.load_day, lambda name, day: chain_snapshots(history, name, [day], Config()),
-        {"first": result, "second": result},
+        [BacktestRuns({"first": result, "second": result})],
     )  # fmt: skip
 
 

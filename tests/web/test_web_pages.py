@@ -101,9 +101,14 @@ def test_actors_and_one_of_them(window):
     window.shot("actors")
 
 
-def test_history_says_what_it_needs(window):
+def test_history_begins_with_today_where_nothing_is_stored(window, ask):
     page = window.open("history")
-    window.until(lambda: page.evaluate("document.querySelector('#page').innerText.includes('No day is stored')"))
+    page.locator("h2", has_text=ask.get("/about")["day"]).wait_for()
+    page.wait_for_selector("#history-trades tbody tr")
+    page.locator("#history-trades tbody tr").first.click()
+    page.wait_for_selector("#why .held")
+    assert page.locator("#run").is_hidden()
+    assert page.locator("#day option").count() == 1
 
 
 def test_kill_by_key_asks_first(window, ask):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -146,18 +146,32 @@ def contents(reader: JournalReader) -> Iterator[Delivery | Answer]:
         yield from found
 
 
-def heard_by(reader: JournalReader, path: str, kinds: Collection[str]) -> Iterator[tuple[int, str, bytes]]:
-    """Give what one actor heard of some kinds: (UTC ns, kind, message). What others heard is passed by quickly.
+class _Wanted(dict[str, Collection[str]]):
+    """By path, the kinds that are wanted of what it heard; asked once a path."""
 
-    Raises JournalError for damage; the end of a session that was cut off is none.
+    def __init__(self, wanted: Callable[[str], Collection[str]]) -> None:
+        super().__init__()
+        self._wanted = wanted
+
+    def __missing__(self, path: str) -> Collection[str]:
+        found = self[path] = self._wanted(path)
+        return found
+
+
+def heard(reader: JournalReader, wanted: Callable[[str], Collection[str]]) -> Iterator[tuple[int, str, bytes]]:
+    """Give what actors heard: (UTC ns, kind, message); `wanted` says of which actor (a path) which kinds.
+
+    The rest is passed by quickly. Raises JournalError for damage; the end of a session that was cut off is none.
     """
+    kinds_of = _Wanted(wanted)
     for number, record in enumerate(reader):
         try:
             batch = msgspec.msgpack.decode(record, type=Batch | Answer)
-            if isinstance(batch, Answer) or path not in batch.paths:
+            if isinstance(batch, Answer) or not any(map(kinds_of.__getitem__, set(batch.paths))):
                 continue
-            for place, heard in enumerate(batch.paths):
-                if heard == path:
+            for place, path in enumerate(batch.paths):
+                kinds = kinds_of[path]
+                if kinds:
                     body = bytes(batch.bodies[batch.which[place] if batch.which else place])
                     kind = kind_in(body)
                     if kind in kinds:

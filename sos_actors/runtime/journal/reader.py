@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,9 +47,13 @@ class JournalReader:
     anywhere else raises JournalError: a part is never given out as the whole.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open a session's folder; raises JournalError when there is no journal, or one of another version."""
+    def __init__(self, folder: Path, since: int | None = None) -> None:
+        """Open a session's folder; raises JournalError when there is no journal, or one of another version.
+
+        With `since` (UTC ns) segments that were closed before are passed by: what they hold is not given.
+        """
         self._segments = segments(folder)
+        self._since = since
         if not self._segments:
             raise JournalError(f"{folder}: there is no journal; `python run_actors.py sessions` lists what there is")
         self.end: SessionEnd | None = None
@@ -58,9 +63,11 @@ class JournalReader:
 
     def __iter__(self) -> Iterator[bytes]:
         """Give every record in order. Raises JournalError naming segment and offset."""
-        count = 0
+        first, count = self._begin()
         self.end = self.torn = None
         for place, (number, path) in enumerate(self._segments):
+            if place < first:
+                continue
             last = place == len(self._segments) - 1
             if number != place + 1:
                 raise JournalError(f"{path.parent}: segment {place + 1:05d} is missing (the next is {path.name})")
@@ -83,11 +90,26 @@ class JournalReader:
                 else:
                     raise JournalError(f"{path} at {offset}: a frame of unknown kind {kind}")
 
+    def _begin(self) -> tuple[int, int]:
+        """Give the place of the segment to begin with, and the number of its first record."""
+        if self._since is not None:
+            for place in range(len(self._segments) - 1, 0, -1):
+                with contextlib.suppress(JournalError):  # what is damaged shows when it is read
+                    header = self._header(place)
+                    if header.opened <= self._since:
+                        return place, header.first
+        return 0, 0
+
     def _first_header(self) -> SegmentHeader:
         number, path = self._segments[0]
         if number != 1:
             raise JournalError(f"{path.parent}: segment 00001 is missing (the first is {path.name})")
-        for kind, payload, offset in _frames(path, self, last=len(self._segments) == 1):
+        return self._header(0)
+
+    def _header(self, place: int) -> SegmentHeader:
+        """Read the header of a segment."""
+        path, offset = self._segments[place][1], len(MAGIC)
+        for kind, payload, offset in _frames(path, self, last=place == len(self._segments) - 1):
             if kind == HEADER:
                 header = _decoded(payload, SegmentHeader, path, offset)
                 _check_version(header, path)

@@ -63,16 +63,16 @@ def latest(folder: Path) -> str:
     return max(found, key=lambda one: max(path.stat().st_mtime_ns for _, path in segments(one))).name if found else ""
 
 
-def before(folder: Path, name: str) -> list[Path]:
-    """Give the folders of the sessions that were begun before one, oldest first."""
-
-    def key(session: str) -> tuple[str, int]:
-        """Sort a name that was taken (`-2` behind it, see free_name) behind the one that took it."""
-        stem, number = session[:_STEM], session[_STEM + 1 :]
-        return stem, int(number) if number.isdigit() else 1
-
+def in_order(folder: Path) -> list[Path]:
+    """Give the folders of the sessions, in the order they were begun."""
     found = [one for one in folder.iterdir() if segments(one)] if folder.is_dir() else []
-    return sorted((one for one in found if key(one.name) < key(name)), key=lambda one: key(one.name))
+    return sorted(found, key=lambda one: _begun(one.name))
+
+
+def _begun(session: str) -> tuple[str, int]:
+    """Sort a name that was taken (`-2` behind it, see free_name) behind the one that took it."""
+    stem, number = session[:_STEM], session[_STEM + 1 :]
+    return stem, int(number) if number.isdigit() else 1
 
 
 def free_name(folder: Path, name: str) -> str:

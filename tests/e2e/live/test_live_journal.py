@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from live_stand import ROOT, Stand, exchange
 from sos_actors.market.clocktime import ist_text
 from sos_actors.runtime.journal.deliveries import load
 from sos_actors.runtime.journal.format import FRAME, HEADER, MAGIC, SegmentHeader, frame
+from sos_actors.web.recorded import RecordedDays
 
 #: House strategies besides the two that trade all the time; each has a thread of the strategies' group.
 HOUSE = ("ema_cross_long", "brf_short", "bb_mean_reversion_long")
@@ -80,6 +82,29 @@ def test_a_killed_life_replays_without_a_difference(killed):
     assert "not whole" not in again.stdout
     # on the same record the same hash, in another process
     assert command(killed, "replay", second).stdout == again.stdout
+
+
+def test_the_dashboard_shows_the_day_of_both_lives(killed):
+    """Nobody looked on for the pages: what they show is told by the cast. No market database is needed."""
+    days = RecordedDays(killed.home / "sessions")
+    day = dt.date(2026, 11, 20)
+    assert [row.name for row in days.rows()] == [f"sandbox {day}", *reversed(sessions(killed))]
+    book, result = days.book(f"sandbox {day}", day), days.result(f"sandbox {day}")
+    ids = [one.trade_id for one in book.trades]
+    assert ids
+    assert len(ids) == len(set(ids))
+    assert {one.strategy for one in book.trades} <= {"steady_call", "steady_put"}
+    assert result.assumptions["sessions"].split(", ") == sessions(killed)
+    assert result.summary["net"] == pytest.approx(sum(one.net_paise for one in book.trades) / 100)
+    for trade in book.trades:
+        decision = result.decisions[trade.intent_id]
+        assert decision.phases[0].conditions[0]["condition"] == "close > 0"
+        assert {one["role"] for one in decision.orders} >= {"ENTRY"}
+        assert book.bars[trade.instrument], "the bars of what was traded"
+    starts = [bar.start for bar in book.bars["NSE|INDEX|NIFTY"]]
+    assert starts == sorted(set(starts))
+    assert book.chains["NIFTY"]
+    assert book.structures["NIFTY"]
 
 
 def test_a_session_moved_elsewhere_replays(killed, tmp_path):

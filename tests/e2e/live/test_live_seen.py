@@ -111,7 +111,10 @@ def test_the_api_tells_what_the_daemon_knows(stand, address):
     found = get(address, f"/instruments?find={urllib.request.quote(trade['instrument'])}")
     assert [one["id"] for one in found] == [trade["instrument"]]
     assert any("live at" in line for line in get(address, "/start-log"))
-    assert get(address, "/sessions")[0]["kind"] == "live"
+    listed = get(address, "/sessions")
+    assert listed[0]["kind"] == "live"
+    assert [one["name"] for one in listed if one["kind"] == "session"] == [listed[0]["name"]]
+    assert not [one for one in listed if one["kind"] == "recorded"], "today is no past day"
     assert get(address, "/maintenance")["keep_days"]["ticks"] == 60
     assert "sound" in order(stand, address, "maintenance", "")
     assert get(address, "/maintenance")["last"]["health"]["integrity"] == "ok"

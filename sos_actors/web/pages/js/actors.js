@@ -114,7 +114,7 @@ export function open(page, frame) {
   }
   const leaf = (key, text) => el("div", { class: "leaf" }, el("span", { class: "key" }, `${key}: `), text);
   function drawGroups() {
-    fill(groups, table([["thread", (one) => one.group, "text"], ["waiting", (one) => whole(one.depth), "", (one) => sign(one.depth > FULL ? -1 : 0)], ["most ever", (one) => whole(one.high_water)], ["ticks merged", (one) => short(one.merged)], ["given up", (one) => whole(one.threads_given_up), "", (one) => one.threads_given_up ? "bad" : "soft"], ["busy with", (one) => one.handling || NOTHING, "text soft"]], tree.groups));
+    fill(groups, table([["thread", (one) => one.group, "text"], ["waiting", (one) => whole(one.depth), "", (one) => sign(one.depth > FULL ? -1 : 0)], ["most ever", (one) => whole(one.high_water)], ["merged", (one) => short(one.merged)], ["given up", (one) => whole(one.threads_given_up), "", (one) => one.threads_given_up ? "bad" : "soft"], ["busy with", (one) => one.handling || NOTHING, "text soft"]], tree.groups));
   }
   function drawEdges() {
     const rows = edges.filter((one) => !search || one.actor.toLowerCase().includes(search) || one.message.toLowerCase().includes(search)).slice(0, 150);

@@ -112,6 +112,11 @@ export function open(page, frame) {
     { yref: "paper", y: 1 - 0.09 * place, yanchor: "top", x: at, xanchor: "left", text: name, showarrow: false, font: { size: 10, color: colour(role) } }]);
   function drawSmile() {
     const money = chain.figures.atm_strike;
+    if (![...chain.puts, ...chain.calls].some((row) => row.iv !== null)) {
+      if (charts.smile.data) globalThis.Plotly.purge(charts.smile);
+      return fill(charts.smile, empty("No volatility is known at this minute: in the last one before expiry there is none."));
+    }
+    if (!charts.smile.data) charts.smile.replaceChildren();
     const curve = (side, rows, role, name) => ({ type: "scatter", mode: "lines+markers", name, x: rows.map(([strike]) => strike), y: rows.map(([, place]) => side[place].iv), line: { color: colour(role), width: 1.6 }, marker: { size: 4 }, hovertemplate: `%{x:,.0f} ${name} %{y:.1%}<extra></extra>` });
     draw(charts.smile, () => {
       const lines = uprights();

@@ -20,9 +20,9 @@ export function open(page, frame) {
   const indexCard = el("section", { class: "card w6" }, el("header", {}, title, el("small", { class: "about" }, "▲▼ entries · ✕ exits · dotted: levels")), charts.index);
   page.append(tiles,
     el("div", { class: "grid" }, indexCard, card("w6", "Option", picker, charts.option)),
-    el("div", { class: "grid" }, card("w8", "Positions", [], boxes.positions), card("w4", "Account today", el("small", { class: "about" }, "equity, rupees"), charts.equity)),
+    el("div", { class: "grid" }, card("w8", "Positions", [], boxes.positions), card("w4", still ? "Account" : "Account today", el("small", { class: "about" }, "equity, rupees"), charts.equity)),
     el("div", { class: "grid" }, card("w3", "PCR, velocity", [], charts.pcr),
-      card("w9", "Trades today", [], boxes.trades)),
+      card("w9", still ? "Trades" : "Trades today", [], boxes.trades)),
     el("div", { class: "grid" }, card("w9", "Signals", el("small", { class: "about" }, "newest first, with why not"), boxes.signals), card("w3", "Events", [], boxes.events)));
 
   const topics = () => [`now ${frame.underlying}${option ? " " + option : ""}`];

@@ -12,6 +12,7 @@ export function open(page, frame) {
     segments([["name", "By name"], ["net", "By result"], ["phase", "By phase"]], by, (chosen) => { by = chosen; drawAll(); }, "order"), el("span", { class: "gap" }), summary)), box);
 
   const on = (one) => one.state !== "benched" && one.state !== "stopped" && !one.paused;
+  const counted = (count, name) => `${whole(count)} ${name}${count === 1 ? "" : "s"}`;
   const progress = (one) => one.phases ? (one.phase_number - 1) / one.phases : 0;
   const result = (one) => one.net + one.unrealised;
   function chosen() {
@@ -32,7 +33,7 @@ export function open(page, frame) {
     const declined = Object.entries(one.declined ?? {}).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([reason, count]) => `${words(reason)} ${count}`).join(", ");
     return el("section", { class: `card strategy ${on(one) || one.state === "history" ? "" : "off"}`, "data-name": one.strategy, "data-key": one.path },
       el("header", {}, el("h2", { title: one.strategy }, one.strategy), state, stop, switcher), one.state === "history" ? "" : [steps(one), waits(one)],
-      el("div", { class: "foot" }, el("span", {}, "result ", el("b", { class: sign(result(one)) }, signed(result(one), 0))), el("span", {}, `${whole(one.trades)} trades`), one.state === "history" ? "" : el("span", {}, `${whole(one.signals_today)} signals`), el("span", { class: "gap" }), declined ? el("span", { class: "clip", title: `setups that were not taken: ${declined}` }, `not taken: ${declined}`) : ""));
+      el("div", { class: "foot" }, el("span", {}, "result ", el("b", { class: sign(result(one)) }, signed(result(one), 0))), el("span", {}, counted(one.trades, "trade")), one.state === "history" ? "" : el("span", {}, counted(one.signals_today, "signal")), el("span", { class: "gap" }), declined ? el("span", { class: "clip", title: `setups that were not taken: ${declined}` }, `not taken: ${declined}`) : ""));
   }
   function steps(one) {
     if (one.stance) return el("div", { class: "steps" }, `stance: ${one.stance}`);
