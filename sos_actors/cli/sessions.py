@@ -79,7 +79,8 @@ def replay(
         raise InputError("--json, --html: a check has no report; give --strategies, --playbook or --config too")
     check_code(run.reader, other_code=other_code)
     outcome = _replayed(run, _runtime(run, home))
-    print(f"{outcome.deliveries} deliveries, {outcome.compared} messages compared, no difference")
+    compared = f"{outcome.compared} messages and {outcome.states} states compared"
+    print(f"{outcome.deliveries} deliveries, {compared}, no difference")
     print(f"run_hash {outcome.run_hash}")
     for problem in filter(None, (outcome.stopped, incomplete(run.reader))):
         print(f"equal as far as the record goes, but it is not whole: {problem}")
@@ -200,7 +201,7 @@ def _replayed(run: RecordedRun, runtime: ReplayRuntime, until: int | None = None
     from sos_actors.runtime.journal.replay import replay as run_again  # noqa: PLC0415
 
     try:
-        return run_again(run.rows, runtime, lambda one: until is None or one.now < until)
+        return run_again(run.entries, runtime, lambda one: until is None or one.now < until)
     except DivergenceError as found:
         for name, recorded, replayed in found.fields:
             mark = " " if recorded == replayed else "*"
