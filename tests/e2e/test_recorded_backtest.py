@@ -27,8 +27,9 @@ def session(home) -> str:
 def test_it_replays_without_a_difference(home):
     done = command("replay", session(home), "--check", home=home)
     assert done.returncode == 0, done.stderr
-    counted = re.match(r"(\d+) deliveries, (\d+) messages compared, no difference", done.stdout)
+    counted = re.match(r"(\d+) deliveries, (\d+) messages and (\d+) states compared, no difference", done.stdout)
     assert int(counted[2]) > 5_000
+    assert int(counted[3]) > 14 * 375, "every actor of fourteen, every minute"
     assert "not whole" not in done.stdout
 
 

@@ -69,11 +69,12 @@ def test_a_killed_life_replays_without_a_difference(killed):
     first, second = sessions(killed)
     done = command(killed, "replay", first, "--check")
     assert done.returncode == 0, done.stdout + done.stderr
-    counted = re.match(r"(\d+) deliveries, (\d+) messages compared, no difference\n", done.stdout)
+    counted = re.match(r"(\d+) deliveries, (\d+) messages and (\d+) states compared, no difference\n", done.stdout)
     assert re.search(r"^run_hash [0-9a-f]{32}$", done.stdout, re.MULTILINE)
     assert counted
     assert int(counted[1]) > 500
     assert int(counted[2]) > 300
+    assert int(counted[3]) > 40
     assert "equal as far as the record goes, but it is not whole: it was cut off" in done.stdout
     again = command(killed, "replay", second, "--check")  # it began with what the order store had of the first
     assert again.returncode == 0, again.stdout + again.stderr
