@@ -264,6 +264,30 @@ def test_only_at_the_stop(tmp_path):
     assert again(tmp_path / "s").states == len(found)
 
 
+def test_what_is_held_before_the_start_is_nobodys_doing(tmp_path):
+    recording = Recording(tmp_path / "s", session="s", settings=RecordingSettings(checkpoint_s=0.0))
+    runtime = LiveRuntime(recorder=recording.note, checkpoints=recording.checkpoints)
+    cast(runtime)
+    runtime.settle()
+    with runtime.together():
+        runtime.spawn(Child, "child", group="g1")
+        runtime.keep_states(["child", "counter", "nobody"])
+        runtime.settle()
+        assert runtime.snapshots["child"] == {"state": 77}
+    runtime.settle()
+    runtime.close()
+    recording.close()
+    kept = [(one.path, msgspec.msgpack.decode(one.state)) for one in checkpoints(tmp_path / "s")]
+    assert [state for path, state in kept if path == "child"] == [{"state": 5}]
+    assert len([state for path, state in kept if path == "counter"]) == 2
+
+    def late(runtime):
+        runtime.spawn(Child, "child", group="g1")
+
+    outcome = replay(load(tmp_path / "s").entries, ReplayRuntime([cast, late]))
+    assert outcome.states == len(kept)
+
+
 def test_a_session_without_any_is_replayed_as_before(tmp_path):
     """As the program wrote it before there were checkpoints."""
     recording = Recording(tmp_path / "s", session="s")
