@@ -24,6 +24,7 @@ from sos_actors.runtime import halting
 from sos_actors.runtime.actor import Actor, Ref, Start
 from sos_actors.runtime.base import EscalatedError, Runtime
 from sos_actors.runtime.checkpoints import Checkpoints
+from sos_actors.runtime.clock import NEVER
 from sos_actors.runtime.dead_letters import DeadLetter
 from sos_actors.runtime.driver import Driver
 from sos_actors.runtime.group import Group, LiveTopic, Look
@@ -196,7 +197,7 @@ class LiveRuntime(Runtime):
         self.settle()
         while not reached and self.clock.advance():
             self.settle()
-            if self._due(self.groups()):
+            if self._leaves_interval():
                 self.keep_states(self)
                 self.settle()  # time stands still until all have said it
 
@@ -308,7 +309,7 @@ class LiveRuntime(Runtime):
         for group in self.groups():
             paths = by_group.get(group.name)
             if paths and not group.looking:
-                reply = self._keep if self._due([group]) else self.snapshots.__setitem__
+                reply = self._keep if self._due(group) else self.snapshots.__setitem__
                 group.ask_look(Look(paths[::-1], reply, in_rounds=True))
 
     def keep_states(self, paths: Iterable[str]) -> None:
@@ -320,14 +321,18 @@ class LiveRuntime(Runtime):
             if actor is not None and not actor.closed:
                 self._groups[actor.dispatcher.name].ask_look(Look([path], self._keep))
 
-    def _due(self, groups: Iterable[Group]) -> bool:
-        """Say whether what one of these groups holds has not been kept in the present interval; now it is."""
+    def _leaves_interval(self) -> bool:
+        """Say whether simulated time goes on from here to another interval: all of this one is done."""
         if self.checkpoints is None:
             return False
-        number, due = self.checkpoints.number(self.clock.now), False
-        for group in groups:
-            due = due or group.kept_in != number
-            group.kept_in = number
+        following, number = self.clock.next_at(), self.checkpoints.number
+        return following < NEVER and number(following) != number(self.clock.now)
+
+    def _due(self, group: Group) -> bool:
+        """Say whether what a group holds has not been kept in the present interval of wall time; now it is."""
+        number = 0 if self.checkpoints is None else self.checkpoints.number(self.clock.now)
+        due = group.kept_in != number
+        group.kept_in = number
         return due
 
     def _keep(self, path: str, said: dict[str, Any]) -> None:

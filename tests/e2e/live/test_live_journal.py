@@ -14,7 +14,7 @@ import pytest
 from live_stand import ROOT, Stand, exchange
 
 from sos_actors.market.clocktime import ist_text
-from sos_actors.runtime.journal.deliveries import load
+from sos_actors.runtime.journal.deliveries import Checkpoint, load
 from sos_actors.runtime.journal.format import FRAME, HEADER, MAGIC, SegmentHeader, frame
 
 #: House strategies besides the two that trade all the time; each has a thread of the strategies' group.
@@ -129,7 +129,11 @@ def test_no_secret_is_in_a_session(killed):
     for name in sessions(killed):
         for segment in (killed.home / "sessions" / name).iterdir():
             assert segment.stat().st_mode & 0o077 == 0, "nobody else may read it"
-            held = b"".join(one.body for one in load(segment.parent).rows) + segment.read_bytes()
+            entries = list(load(segment.parent).entries)
+            states = [one for one in entries if isinstance(one, Checkpoint)]
+            assert {"feed", "link", "broker", "orders", "risk"} <= {one.path for one in states}
+            held = b"".join(one.state if isinstance(one, Checkpoint) else one.body for one in entries)
+            held += segment.read_bytes()
             tokens = [json.loads(path.read_text()) for path in (killed.home / "tokens").glob("*.json")]
             secrets = [value for one in tokens for value in one.values() if isinstance(value, str) and len(value) > 20]
             assert secrets
@@ -167,6 +171,9 @@ def test_an_actor_at_an_instant(killed):
     assert "mailbox: " in before.stdout
     followed = command(killed, "inspect", "orders", "--at", at, "--session", name, "--follow")
     assert len(followed.stdout) > len(before.stdout)
+    edge = command(killed, "inspect", "link", "--at", at, "--session", name)
+    assert edge.stdout.startswith("'link' touches the world and is not replayed\ncheckpoint of 2026-11-20T")
+    assert '"stream_live"' in edge.stdout
     nobody = command(killed, "inspect", "nobody", "--at", at, "--session", name)
     assert (nobody.returncode, "no actor 'nobody' at that instant" in nobody.stderr) == (2, True)
 
