@@ -214,7 +214,7 @@ class RecordedRun:
     reader: JournalReader
     rows: Iterable[Delivery]
     answers: list[Answer]
-    entries: Iterable[Delivery | Checkpoint] = ()
+    entries: Iterable[Delivery | Checkpoint]
     count: int = 0
     last: int = 0
     checkpoints: int = 0
