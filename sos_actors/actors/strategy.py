@@ -51,6 +51,8 @@ class StrategyActor(Actor):
         self._kept: Standing | None = None
         self._timeframe = strategy.timeframe
         self._reads_chain = "chain" in reads
+        #: Whether it reads more than the studies of its own time frame.
+        self._reads_more = bool(reads & {"chain", "structure", "confirm"})
         self._chain_awaited = False
         self._structure_awaited = "structure" in reads
         self._studies: Studies | None = None
@@ -95,13 +97,14 @@ class StrategyActor(Actor):
     @handles(Studies)
     def on_studies(self, message: Studies) -> None:
         """Take a closed bar with its studies."""
-        if message.timeframe != self._timeframe:
-            self._confirm = message
-            return
-        if self._chain_awaited or self._structure_awaited:
-            self._studies = message
-            self._decide()
-            return
+        if self._reads_more:
+            if message.timeframe != self._timeframe:
+                self._confirm = message
+                return
+            if self._chain_awaited or self._structure_awaited:
+                self._studies = message
+                self._decide()
+                return
         outcome = self._machine.on_studies(message, self._snapshot, self._structure, self._confirm)
         if outcome is not None:
             self._conclude(outcome, message.ts)

@@ -19,7 +19,7 @@ from sos_actors.playbook.lowering import Lowered, lower
 from sos_actors.playbook.names import NUMBER, RESERVED, TRUTH
 from sos_actors.playbook.references import ATR, Scope, Variable
 from sos_actors.playbook.regimes import rules_by_regime
-from sos_actors.playbook.sandbox import compile_text
+from sos_actors.playbook.sandbox import compile_text, reads
 from sos_actors.playbook.schema import (
     ExecutionFile,
     PhaseFile,
@@ -67,7 +67,7 @@ class CompiledStrategy:
     `levels` are (place, expression) for entry, stop and target in the order they must be computed; they are kept
     behind the captured values, at `places` (of entry, sl, tp, risk; -1 where there is none). `required` holds what the
     strategy reads: 'chain', 'structure', 'confirm', 'volume', 'oi'. `warmup` is the number of bars after which all its
-    studies are known.
+    studies are known. `glance` is a stance that reads nothing but the studies, as a function of their values alone.
     """
 
     id: str
@@ -78,6 +78,7 @@ class CompiledStrategy:
     direction: Direction | None
     phases: tuple[Phase, ...]
     stance: Expression | None
+    glance: Expression | None
     names: tuple[str, ...]
     levels: tuple[tuple[int, Expression], ...]
     places: tuple[int, int, int, int]
@@ -129,7 +130,7 @@ class _Compiler:
     def strategy(self) -> CompiledStrategy:
         definition, scope = self._definition, self._scope
         phases = tuple(self._phase(phase) for phase in definition.phases)
-        stance = self._stance(definition.stance) if definition.stance else None
+        stance, glance = self._stance(definition.stance) if definition.stance else (None, None)
         captured = tuple(scope.variables)
         uses_before_levels = set(scope.uses)
         levels, places = self._levels(definition.execution, len(captured))
@@ -149,6 +150,7 @@ class _Compiler:
             direction=self._direction(),
             phases=phases,
             stance=stance,
+            glance=glance,
             names=captured,
             levels=levels,
             places=places,
@@ -200,13 +202,13 @@ class _Compiler:
         variable = self._scope.variables.setdefault(name, Variable(len(self._scope.variables), lowered.kind))
         return variable.place, compile_text(lowered.text)
 
-    def _stance(self, source: str) -> Expression:
-        """None while anything it reads is unknown, else the number it gives."""
+    def _stance(self, source: str) -> tuple[Expression, Expression | None]:
+        """None while anything it reads is unknown, else the number it gives; and the same of the studies alone."""
         lowered = self._lower("stance", source, NUMBER)
-        if not lowered.unknowable:
-            return compile_text(lowered.text)
         unknown = " or ".join(f"{text} != {text}" for text in lowered.unknowable)
-        return compile_text(f"None if {unknown} else {lowered.text}")
+        text = f"None if {unknown} else {lowered.text}" if unknown else lowered.text
+        stance = compile_text(text)
+        return stance, compile_text(text, ("s",)) if reads(stance) <= {"s"} else None
 
     def _levels(
         self,

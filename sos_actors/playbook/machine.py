@@ -11,7 +11,6 @@ Everything here depends on the bars and messages alone, never on a clock.
 from __future__ import annotations
 
 import datetime as dt
-import math
 from typing import Any
 
 import msgspec
@@ -24,8 +23,17 @@ from sos_actors.messages import (
     RefusalReason,
     Studies,
 )
-from sos_actors.playbook.compiler import CompiledStrategy
-from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Declined, Leave, Outcome, Setup
+from sos_actors.playbook.compiler import CompiledStrategy, Phase
+from sos_actors.playbook.outcomes import (
+    NO_CHAIN,
+    NO_STRUCTURE,
+    NO_STUDIES,
+    Declined,
+    Leave,
+    Outcome,
+    Setup,
+    level_fault,
+)
 from sos_actors.playbook.regimes import ANY
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
@@ -54,6 +62,7 @@ class StrategyMachine:
         "_at",
         "_before",
         "_day",
+        "_glance",
         "_held",
         "_last",
         "_last_setup",
@@ -75,7 +84,7 @@ class StrategyMachine:
         #: Bars on which each reason kept a complete pattern, or a stance, from becoming a setup.
         self.declined: dict[RefusalReason, int] = {}
         self._phases = strategy.phases
-        self._stance = strategy.stance
+        self._stance, self._glance = strategy.stance, strategy.glance
         self._values: list[Any] = []
         self._last: tuple[Any, ...] = ()
         self._day: dt.date | None = None
@@ -148,12 +157,16 @@ class StrategyMachine:
         `confirm` is the latest closed bar of the confirming time frame. What is missing is unknown: NaN, or '' for
         texts. Should an expression raise what no arithmetic does, everything is left as it was before the bar.
         """
-        strategy, stance = self.strategy, self._stance
-        values, bar, previous = studies.values, studies.bar, studies.previous
-        rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
-        minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
-        changing = False
+        changing, glance = False, self._glance
         try:
+            if glance is not None:  # most bars change nothing, and this is the quickest way to know
+                want = glance(studies.values)
+                if want is None or want == self._held or want != want:
+                    return None
+            strategy, stance = self.strategy, self._stance
+            values, bar, previous = studies.values, studies.bar, studies.previous
+            rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
+            minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
             if stance is not None:
                 # Written out rather than stance(*given): on most bars nothing follows, and this costs half of it.
                 want = stance(values, bar, previous, self._values, chain, structure, rule, confirm, minute)
@@ -166,12 +179,7 @@ class StrategyMachine:
             phase = self._phases[self._at]
             if phase.test(*given):
                 changing, self._before = True, self._mark()
-                for place, expression in phase.captures:
-                    self._values[place] = expression(*given)
-                self._waited = 0
-                self._passed[self._at] = given
-                self._at += 1
-                return None if self._at < len(self._phases) else self._complete()
+                return self._go_on(phase, given)
         except ArithmeticError as error:  # overflow, which no sane expression meets: say so and start over
             self._before = self._mark()
             self._start_over()
@@ -181,10 +189,22 @@ class StrategyMachine:
                 self._take_back()
             raise
         if phase.timeout:
-            self._waited += 1
-            if self._waited >= phase.timeout:
-                self._start_over()
+            self._wait(phase.timeout)
         return None
+
+    def _wait(self, timeout: int) -> None:
+        self._waited += 1
+        if self._waited >= timeout:
+            self._start_over()
+
+    def _go_on(self, phase: Phase, given: tuple[Any, ...]) -> Outcome | None:
+        """Go on to the next phase; after the last one say what comes of it."""
+        for place, expression in phase.captures:
+            self._values[place] = expression(*given)
+        self._waited = 0
+        self._passed[self._at] = given
+        self._at += 1
+        return None if self._at < len(self._phases) else self._complete()
 
     def _start_over(self) -> None:
         strategy = self.strategy
@@ -263,7 +283,7 @@ class StrategyMachine:
             target = entry + (target - entry) * rule.tp_mult
         if at_stop >= 0 and strategy.atr_slot >= 0 and rule.buffer_atr:
             stop -= sign * rule.buffer_atr * studies[strategy.atr_slot]
-        fault = _fault(sign, entry, stop if at_stop >= 0 else None, target if at_target >= 0 else None)
+        fault = level_fault(sign, entry, stop if at_stop >= 0 else None, target if at_target >= 0 else None)
         if fault:
             return self._decline(RefusalReason.BAD_LEVELS, fault)
         self._today += 1
@@ -357,22 +377,6 @@ class StrategyMachine:
         self._day = state["standing"].day
         self.take_up(state["standing"])
         self.declined = dict(state["declined"])
-
-
-def _fault(sign: int, entry: float, stop: float | None, target: float | None) -> str:
-    """Say what is wrong with the levels, '' if nothing. None: the strategy has no such level."""
-    if not math.isfinite(entry):
-        return "the entry is unknown"
-    for name, value in (("stop", stop), ("target", target)):
-        if value is not None and not math.isfinite(value):
-            return f"the {name} is unknown"
-    if entry <= 0:
-        return f"the entry {entry:g} is no price"
-    if stop is not None and (entry - stop) * sign <= 0:
-        return f"the stop {stop:.2f} is on the wrong side of the entry {entry:.2f}"
-    if target is not None and (target - entry) * sign <= 0:
-        return f"the target {target:.2f} is on the wrong side of the entry {entry:.2f}"
-    return ""
 
 
 def _plain(value: Any) -> float | str | bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import SupportsIndex
 
 import msgspec
@@ -53,6 +54,22 @@ class Declined(msgspec.Struct, frozen=True, gc=False):
 
 
 Outcome = Setup | Leave | Declined
+
+
+def level_fault(sign: int, entry: float, stop: float | None, target: float | None) -> str:
+    """Say what is wrong with the levels, '' if nothing. None: the strategy has no such level."""
+    if not math.isfinite(entry):
+        return "the entry is unknown"
+    for name, value in (("stop", stop), ("target", target)):
+        if value is not None and not math.isfinite(value):
+            return f"the {name} is unknown"
+    if entry <= 0:
+        return f"the entry {entry:g} is no price"
+    if stop is not None and (entry - stop) * sign <= 0:
+        return f"the stop {stop:.2f} is on the wrong side of the entry {entry:.2f}"
+    if target is not None and (target - entry) * sign <= 0:
+        return f"the target {target:.2f} is on the wrong side of the entry {entry:.2f}"
+    return ""
 
 
 class _Unknown(tuple[float, ...]):

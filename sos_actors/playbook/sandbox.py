@@ -6,6 +6,7 @@ zero gives NaN too.
 
 from __future__ import annotations
 
+import dis
 import math
 from collections.abc import Callable
 from typing import Any
@@ -40,8 +41,18 @@ HELPERS: dict[str, Any] = {
 }
 
 
-def compile_text(text: str) -> Callable[..., Any]:
-    """Compile lowered text into a function of (s, b, p, v, c, m, r, k, t) that reaches nothing but HELPERS."""
-    code = compile(f"lambda s, b, p, v, c, m, r, k, t: {text}", "<strategy>", "eval")
+#: What lowered text may read: studies, bar, previous, captured, chain, structure, rule, confirm, minute.
+INPUTS = ("s", "b", "p", "v", "c", "m", "r", "k", "t")
+
+
+def compile_text(text: str, inputs: tuple[str, ...] = INPUTS) -> Callable[..., Any]:
+    """Compile lowered text into a function of these inputs that reaches nothing but HELPERS."""
+    code = compile(f"lambda {', '.join(inputs)}: {text}", "<strategy>", "eval")
     function: Callable[..., Any] = eval(code, {"__builtins__": {}, **HELPERS})
     return function
+
+
+def reads(function: Callable[..., Any]) -> set[str]:
+    """Give which of its inputs a compiled function looks at."""
+    code = function.__code__
+    return {one.argval for one in dis.get_instructions(code) if one.opname == "LOAD_FAST"}

@@ -44,14 +44,20 @@ class Indicator:
                 setattr(self, name, list(value) if isinstance(value, list) else value)
 
 
+def ema_alpha(n: int) -> float:
+    """Weight of the latest value in an exponential average over n."""
+    return 2.0 / (n + 1)
+
+
 class Ema(Indicator):
     """Exponential moving average: alpha = 2 / (n + 1), seeded with the first value, known from the n-th on."""
 
     __slots__ = ("_alpha", "_left", "_value")
 
     def __init__(self, n: int) -> None:
-        self._alpha = 2.0 / (n + 1)
-        self._left = n - 1
+        self._alpha = ema_alpha(n)
+        #: Values still to come until it is known.
+        self._left = n
         self._value = NAN
 
     def update(self, x: float) -> float:
@@ -63,8 +69,7 @@ class Ema(Indicator):
         self._value = value
         if self._left:
             self._left -= 1
-            return NAN
-        return value
+        return NAN if self._left else value
 
 
 class WindowSum(Indicator):

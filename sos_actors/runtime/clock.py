@@ -15,7 +15,8 @@ from sos_actors.runtime.topics import Port, Put, Targets, Topic
 MINUTE_NS = 60_000_000_000
 #: Time of the next message of a series that has come to its end: later than any timer.
 NEVER = 1 << 62
-_END: tuple[int, Any] = (NEVER, None)
+#: What a series that has come to its end gives.
+END: tuple[int, Any] = (NEVER, None)
 #: What the clock brings when it moves on: who gets it, in order, and the message.
 Step = tuple[Targets, Any]
 
@@ -44,15 +45,17 @@ class ClockActor(Actor):
         self.now = 0
         #: When the next message of the series played goes out, UTC ns; NEVER when none is left.
         self.due = NEVER
-        self._timers: list[tuple[int, int, int, Put, Port, Any]] = []
+        #: That message, what comes after it, and where they are published.
+        self.upcoming: Any = None
+        self.series: Iterator[tuple[int, Any]] = iter(())
+        self.series_topic: Topic
+        #: A heap, and the one object for good.
+        self.timers: list[tuple[int, int, int, Put, Port, Any]] = []
         self._seq = 0
         self._sessions: Iterator[Session] = iter(())
         self._session: Session | None = None
         self._grace = 0
-        self._series: Iterator[tuple[int, Any]] = iter(())
-        self._series_topic: Topic
         self._series_stage = Stage.DAY_START
-        self._series_next: Any = None
         self._minutes = self.topic(MinuteClosed)
         self._phases = self.topic(SessionPhase)
 
@@ -61,7 +64,7 @@ class ClockActor(Actor):
         self._seq += 1
         if at < self.now:  # noqa: PLR1730 - max() costs three times as much, and this is twice an order
             at = self.now
-        heapq.heappush(self._timers, (at, stage, self._seq, actor.dispatcher.put, actor.ports[type(message)], message))
+        heapq.heappush(self.timers, (at, stage, self._seq, actor.dispatcher.put, actor.ports[type(message)], message))
         return self._seq
 
     def play(self, topic: Topic, times: Sequence[int], messages: Sequence[Any], stage: Stage) -> None:
@@ -69,17 +72,17 @@ class ClockActor(Actor):
 
         One series at a time: what is left of an earlier one is dropped.
         """
-        self._series = zip(times, messages, strict=True)
-        self._series_topic = topic
+        self.series = zip(times, messages, strict=True)
+        self.series_topic = topic
         self._series_stage = stage
-        self.due, self._series_next = next(self._series, _END)
+        self.due, self.upcoming = next(self.series, END)
 
     def cancel(self, number: int) -> None:
         """Take a timer back; one that has fired or is unknown is left alone."""
-        kept = [timer for timer in self._timers if timer[2] != number]
-        if len(kept) != len(self._timers):
+        kept = [timer for timer in self.timers if timer[2] != number]
+        if len(kept) != len(self.timers):
             heapq.heapify(kept)
-            self._timers[:] = kept
+            self.timers[:] = kept
 
     def follow(self, sessions: Iterable[Session], grace: int = 0) -> None:
         """Play these sessions, oldest first: phases, and a MinuteClosed for every minute.
@@ -107,7 +110,7 @@ class ClockActor(Actor):
 
     def step(self) -> Step | None:
         """Move time to the next timer and give its message and whom it is for. None when there is none left."""
-        timers = self._timers
+        timers = self.timers
         at = self.due
         if timers and timers[0][0] <= at and timers[0][:2] < (at, self._series_stage):
             self.now, _, _, put, port, message = heapq.heappop(timers)
@@ -115,9 +118,9 @@ class ClockActor(Actor):
         if at is NEVER:
             return None
         self.now = at
-        message = self._series_next
-        self.due, self._series_next = next(self._series, _END)
-        return self._series_topic.targets, message
+        message = self.upcoming
+        self.due, self.upcoming = next(self.series, END)
+        return self.series_topic.targets, message
 
     @handles(MinuteClosed)
     def on_minute(self, message: MinuteClosed) -> None:

@@ -75,7 +75,7 @@ class LiveClock(ClockActor):
         """Deliver `message` to `actor` at `at` (UTC ns; never before now). Gives the timer's number for `cancel`."""
         with self.changed:
             number = super().schedule(at, stage, actor, message)
-            if self._timers[0][2] == number:
+            if self.timers[0][2] == number:
                 self.changed.notify_all()
             return number
 
@@ -112,13 +112,13 @@ class LiveClock(ClockActor):
         with self.changed:
             self._seq += 1
             no_port = cast("Any", None)
-            heapq.heappush(self._timers, (until, _LAST, self._seq, reached, no_port, None))
+            heapq.heappush(self.timers, (until, _LAST, self._seq, reached, no_port, None))
 
     def fire_due(self) -> float:
         """Fire the timers that are due; gives the real seconds until the next one is, 1e9 without one."""
         with self.changed:
             wall = self._wall
-            timers = self._timers
+            timers = self.timers
             if wall is None:
                 return 1e9
             now = wall.now()

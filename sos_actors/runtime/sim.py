@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import pykka
 
 from sos_actors.runtime.base import Runtime
-from sos_actors.runtime.clock import Step
+from sos_actors.runtime.clock import END
 from sos_actors.runtime.topics import Port
 
 
@@ -24,10 +23,6 @@ class SimFuture(pykka.ThreadingFuture[Any]):
             self.runtime.drain()
             timeout = 0
         return super().get(timeout=timeout)
-
-
-def _stand_still() -> None:
-    """Let time be: what `drain` does where `run` moves the clock."""
 
 
 class SimQueue:
@@ -59,14 +54,14 @@ class SimRuntime(Runtime):
 
         Raises EscalatedError when a vital actor failed.
         """
-        self._work(self.clock.step)
+        self._work(moving=True)
 
     def drain(self) -> None:
         """Deliver what waits, in order, and what that brings, until nothing waits."""
-        self._work(_stand_still)
+        self._work(moving=False)
 
-    def _work(self, step: Callable[[], Step | None]) -> None:
-        """Deliver until nothing waits; then let time move on, until that brings nothing either.
+    def _work(self, *, moving: bool) -> None:
+        """Deliver until nothing waits; then, if it is `moving`, let time go on until that brings nothing either.
 
         The loop every message of a backtest goes through: written out in one place, because a call costs more than
         what it would name. What time brings comes when nothing waits, so it need not go through the queue.
@@ -74,8 +69,8 @@ class SimRuntime(Runtime):
         if self._draining:
             raise RuntimeError("a handler may not wait for another actor: it would wait for itself (use messages)")
         self._draining = True
-        items = self._queue.items
-        take = items.popleft
+        items, clock = self._queue.items, self.clock
+        take, timers = items.popleft, clock.timers
         try:
             while True:
                 while items:
@@ -86,10 +81,16 @@ class SimRuntime(Runtime):
                         handle(message)
                     except Exception as error:  # noqa: BLE001 - supervision is the business of this very line
                         self._failed_in_loop(port, message, error)
-                moved = step()
-                if moved is None:
+                if not moving:
                     return
-                targets, message = moved
+                if timers and clock.due < timers[0][0]:  # what `step` does then
+                    clock.now, message, targets = clock.due, clock.upcoming, clock.series_topic.targets
+                    clock.due, clock.upcoming = next(clock.series, END)
+                else:
+                    step = clock.step()
+                    if step is None:
+                        return
+                    targets, message = step
                 for _, port in targets:
                     port.handled += 1
                     handle = port.handle

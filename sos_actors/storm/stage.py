@@ -62,7 +62,7 @@ class StormRuntime(SimRuntime):
                     if self.escalated is not None:
                         raise self.escalated from error
             self._on_quiet()
-            timers = clock._timers
+            timers = clock.timers
             if not timers or timers[0][0] > until:
                 return
             clock.advance()

@@ -199,6 +199,20 @@ def test_a_stance_signals_each_change_once_as_a_flip():
     assert math.isnan(got[0][1].target)
 
 
+def test_a_stance_of_studies_alone_is_told_by_a_glance_at_them():
+    def glance(text):
+        playbook, _ = compiled(STANCE | {"stance": text})
+        (strategy,) = playbook.strategies
+        return strategy.glance
+
+    of_studies = glance("1 if ema(history, 2, 'close') > ema(history, 3, 'close') else -1")
+    assert of_studies((2.0, 1.0)) == 1
+    assert of_studies((1.0, 2.0)) == -1
+    assert of_studies((NAN, 2.0)) is None
+    assert glance("1 if ema(history, 2, 'close') > close else -1") is None
+    assert glance("1 if ema(history, 2, 'close') > sentiment.spot else -1") is None
+
+
 def test_a_stance_with_an_unknown_input_stays_as_it_is():
     got = stance(*[100.0] * 5, stance="1 if sma(history, 3, 'close') > 99 else -1")
     assert [at for at, _ in got] == [2]
