@@ -95,8 +95,7 @@ class ClockActor(Actor):
 
     def next_at(self) -> int:
         """Say when the clock will move on to, UTC ns; NEVER when there is nothing left."""
-        timers = self._timers
-        return min(self.due, timers[0][0]) if timers else self.due
+        return min(self.due, self.timers[0][0]) if self.timers else self.due
 
     def advance(self) -> bool:
         """Move time to the next timer and fire it. False when there is none left."""
