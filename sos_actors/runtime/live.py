@@ -197,9 +197,10 @@ class LiveRuntime(Runtime):
         self.settle()
         while not reached and self.clock.advance():
             self.settle()
-            if self._leaves_interval():
-                self.keep_states(self)
-                self.settle()  # time stands still until all have said it
+            if until is None and self._leaves_interval():
+                self._keep_all()
+        if until is not None:  # of history one is enough: somebody waits for its end to go live
+            self._keep_all()
 
     def settle(self, timeout_s: float | None = None) -> bool:
         """Wait until no message waits or is being handled in any group. Raises EscalatedError.
@@ -320,6 +321,12 @@ class LiveRuntime(Runtime):
             actor = self.member_at(path)
             if actor is not None and not actor.closed:
                 self._groups[actor.dispatcher.name].ask_look(Look([path], self._keep))
+
+    def _keep_all(self) -> None:
+        """Have what all hold kept while time stands still."""
+        if self.checkpoints is not None:
+            self.keep_states(self)
+            self.settle()
 
     def _leaves_interval(self) -> bool:
         """Say whether simulated time goes on from here to another interval: all of this one is done."""

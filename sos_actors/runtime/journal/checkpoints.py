@@ -49,7 +49,7 @@ def body_of_state(said: Any) -> bytes:
     """Give what an actor said of itself as a journal holds it; of what is not plain data only that it is not."""
     try:
         return packed(said)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         return packed({"not_plain": str(error)})
 
 

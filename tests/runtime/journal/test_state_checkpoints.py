@@ -376,6 +376,21 @@ def test_in_simulated_time_they_are_the_same_every_time(tmp_path):
     assert same[0] == same[1]
 
 
+def test_of_history_that_is_played_first_there_is_one_at_its_end(tmp_path):
+    def build(runtime):
+        runtime.spawn(Pacer, "pacer")
+
+    recording = Recording(tmp_path / "s", session="s")
+    runtime = LiveRuntime(recorder=recording.note, checkpoints=recording.checkpoints)
+    build(runtime)
+    runtime.run(until=T0 + 500 * 10**9)
+    runtime.close()
+    recording.close()
+    kept = [(one.now, one.state) for one in checkpoints(tmp_path / "s") if one.path == "pacer"]
+    assert kept == [(T0 + 500 * 10**9, packed({"count": 51}))] * 2, "the second is the stop's"
+    assert again(tmp_path / "s", build).states == 4
+
+
 def test_the_last_one_before_an_instant(tmp_path):
     record(tmp_path / "s", 400)
     reader = JournalReader(tmp_path / "s")
