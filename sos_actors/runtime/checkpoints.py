@@ -13,8 +13,9 @@ State = tuple[int, str, int, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """Where the states of actors go. `keep` is called in the thread of an actor's group: it must be quick and must not raise.
+    """Where the states of actors go.
 
+    `keep` is called in the thread of an actor's group: it must be quick and must not raise.
     `every_ns`: ns of the clock's time from one to the next, counted from the epoch, so that a minute's is on the
     minute; 0: at the stop only.
     """
