@@ -331,7 +331,16 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"flush_s": 0}, {"segment_mb": 0}, {"keep_days": -1}, {"most_waiting": 0}, {"folder": "/tmp"}]
+    "change",
+    [
+        {"flush_s": 0},
+        {"segment_mb": 0},
+        {"keep_days": -1},
+        {"most_waiting": 0},
+        {"folder": "/tmp"},
+        {"checkpoint_s": -1.0},
+        {"checkpoint_s": 90_000.0},
+    ],
 )
 def test_settings_of_a_recording_that_make_no_sense(change):
     with pytest.raises(ValueError, match="journal"):
