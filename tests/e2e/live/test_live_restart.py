@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import time
 
-#: Stops and targets out of reach: what is entered stays.
+#: Stops and targets out of reach: what is entered stays. A slow machine is minutes of the clock late to its start.
 PATIENT = {
     "execution": {"sl": "close - 60", "tp": "close + 60"},
-    "time_windows": [["09:15", "09:25"]],
+    "time_windows": [["09:15", "09:45"]],
     "exits": {"time_stop": 0},
 }
 
