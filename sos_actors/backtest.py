@@ -24,6 +24,7 @@ from sos_actors.playbook.loader import Playbook
 from sos_actors.reports import figures
 from sos_actors.reports.run import DayQuality, RunRecord
 from sos_actors.runtime import LiveRuntime, Runtime, Session, SimRuntime
+from sos_actors.runtime.checkpoints import Checkpoints
 from sos_actors.runtime.live import Recorder
 from sos_actors.sources.source import HistorySource
 
@@ -34,7 +35,8 @@ Resolution = Literal["minute", "tick"]
 class Request:
     """What to run. `symbols` are canonical underlyings; both dates are included.
 
-    `recorder` hears of every delivery of a run on the live stage (runtime/journal/recording.py).
+    `recorder` hears of every delivery of a run on the live stage, and `checkpoints` of what its actors hold
+    (runtime/journal/recording.py).
     """
 
     symbols: tuple[str, ...]
@@ -50,6 +52,7 @@ class Request:
     on_day: Callable[[dt.date], None] | None = None
     on_end: Callable[[Runtime], None] | None = None
     recorder: Recorder | None = None
+    checkpoints: Checkpoints | None = None
 
 
 @dataclass(slots=True)
@@ -108,7 +111,7 @@ def run(request: Request) -> RunRecord:
     interval = 0 if request.resolution == "tick" else data_interval(request, first)
     request = replace(request, config=with_patience(request.config, interval))
     loaded = _Loaded(request, first)
-    runtime: Runtime = SimRuntime() if request.stage == "sim" else LiveRuntime(recorder=request.recorder)
+    runtime = _stage(request)
     try:
         recorder = assembly.build(runtime, _cast(request, loaded, days))
         grace = round(request.config.backtest.bar_grace_s * 1e9) if request.resolution == "tick" else 0
@@ -151,6 +154,12 @@ def run(request: Request) -> RunRecord:
         )
     finally:
         runtime.close()
+
+
+def _stage(request: Request) -> Runtime:
+    if request.stage == "sim":
+        return SimRuntime()
+    return LiveRuntime(recorder=request.recorder, checkpoints=request.checkpoints)
 
 
 def builder(request: Request) -> Callable[[Runtime], None]:

@@ -41,6 +41,9 @@ class FeedActor(Actor):
     before anybody else: see `Stage`.
     """
 
+    #: `played` is read off the clock, which has no series to play in a replay.
+    unreplayed = frozenset({"played"})
+
     def __init__(self, load_day: LoadDay) -> None:
         """`load_day` brings the day of every underlying of the run; it is called at the day's start."""
         super().__init__()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sos_actors.cli import options
+from sos_actors.errors import InputError
 
 if TYPE_CHECKING:
     from sos_actors.control.client import ControlClient
@@ -37,6 +38,9 @@ def inspect(
     other_code: Annotated[
         bool, typer.Option("--other-code", help="With --at: go ahead though other code recorded the session")
     ] = False,
+    checkpoint: Annotated[
+        bool, typer.Option("--checkpoint", help="With --at: its last checkpoint before, without a replay")
+    ] = False,
 ) -> None:
     """Look into the running daemon: the tree of its actors, or what one holds; with --at into a recorded session.
 
@@ -45,8 +49,10 @@ def inspect(
     if at:
         from sos_actors.cli.sessions import inspect_at  # noqa: PLC0415
 
-        inspect_at(actor, at, session, home, follow=follow, other_code=other_code)
+        inspect_at(actor, at, session, home, follow=follow, other_code=other_code, checkpoint=checkpoint)
         return
+    if checkpoint:
+        raise InputError("--checkpoint: say of which instant, with --at")
     with _daemon(home) as daemon:
         if actor == "dead-letters":
             _show(lambda: daemon.ask("dead_letters"), "inspect", json=True, follow=follow)

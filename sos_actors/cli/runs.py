@@ -136,7 +136,8 @@ def _run_recorded(
     )  # fmt: skip
     recording, name = begin_backtest(_seeded(request, seed), arguments, home)
     try:
-        run_and_report(replace(request, recorder=recording.note), seed, outputs)
+        recorded = replace(request, recorder=recording.note, checkpoints=recording.checkpoints)
+        run_and_report(recorded, seed, outputs)
     finally:
         recording.close("ended")
         print(f"session {name} is recorded{f', but {recording.failed}' if recording.failed else ''}", file=sys.stderr)

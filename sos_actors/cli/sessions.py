@@ -79,7 +79,8 @@ def replay(
         raise InputError("--json, --html: a check has no report; give --strategies, --playbook or --config too")
     check_code(run.reader, other_code=other_code)
     outcome = _replayed(run, _runtime(run, home))
-    print(f"{outcome.deliveries} deliveries, {outcome.compared} messages compared, no difference")
+    compared = f"{outcome.compared} messages and {outcome.states} states compared"
+    print(f"{outcome.deliveries} deliveries, {compared}, no difference")
     print(f"run_hash {outcome.run_hash}")
     for problem in filter(None, (outcome.stopped, incomplete(run.reader))):
         print(f"equal as far as the record goes, but it is not whole: {problem}")
@@ -99,23 +100,62 @@ def why(
         print(line)
 
 
-def inspect_at(actor: str, at: str, session: str, home: Path | None, *, follow: bool, other_code: bool) -> None:
-    """Print what an actor held just before an instant of a session; with `follow`, then after each message to it."""
+def inspect_at(
+    actor: str, at: str, session: str, home: Path | None, *, follow: bool, other_code: bool, checkpoint: bool
+) -> None:
+    """Print what an actor held just before an instant of a session; with `follow`, then after each message to it.
+
+    With `checkpoint`, or where the session cannot be run again for it, what its last checkpoint before that says.
+    """
     from sos_actors.cli.recorded import check_code, find, sessions_folder  # noqa: PLC0415
 
+    if follow and checkpoint:
+        raise InputError("--follow: what comes after a checkpoint is known only to a replay; leave out one of them")
     run = find(session, sessions_folder(home))
-    check_code(run.reader, other_code=other_code)
     instant = _instant(at, run.last)
+    if checkpoint:
+        if not _print_checkpoint(run, actor, instant, ""):
+            raise InputError(f"no checkpoint of '{actor}' at or before that instant in {run.reader.header.session}")
+        return
+    try:
+        check_code(run.reader, other_code=other_code)
+    except InputError as error:
+        if follow or not _print_checkpoint(run, actor, instant, str(error)):
+            raise
+        return
     runtime = _runtime(run, home)
-    stop = _replayed(run, runtime, until=instant).deliveries
     if runtime.is_edge(actor):
-        raise InputError(f"'{actor}' touches the world and is not replayed; `inspect` of a running daemon shows it")
+        why = f"'{actor}' touches the world and is not replayed"
+        if follow or not _print_checkpoint(run, actor, instant, why):
+            raise InputError(f"{why}; `inspect` of a running daemon shows it")
+        return
+    stop = _replayed(run, runtime, until=instant).deliveries
     if actor not in runtime:
         raise InputError(f"no actor '{actor}' at that instant; there are {', '.join(runtime)}")
-    _print_state(runtime, actor)
+    _print_state(runtime.actor(actor).inspect())
     _print_messages(run.rows, stop, actor)
     if follow:
         _follow(islice(run.rows, stop, None), runtime, actor)
+
+
+def _print_checkpoint(run: RecordedRun, actor: str, instant: int, why: str) -> bool:
+    """Print the last checkpoint of an actor at or before an instant, and its messages; False where there is none.
+
+    `why` says why there is no replay, '' where none was asked for.
+    """
+    from sos_actors.market.clocktime import ist_text  # noqa: PLC0415
+    from sos_actors.runtime.journal.checkpoints import last_checkpoint  # noqa: PLC0415
+
+    found = last_checkpoint(run.reader, actor, instant)
+    if found is None:
+        return False
+    if why:
+        print(why)
+    print(f"checkpoint of {ist_text(found.now)[:26]}, after delivery #{found.serial}: not the state at the instant")
+    _print_state(msgspec.msgpack.decode(found.state))
+    stop = next((one.serial for one in run.rows if one.now >= instant), run.count)
+    _print_messages(run.rows, stop, actor)
+    return True
 
 
 def _print_messages(rows: Iterable[Delivery], stop: int, actor: str) -> None:
@@ -155,7 +195,7 @@ def _follow(rest: Iterable[Delivery], runtime: ReplayRuntime, actor: str) -> Non
         runtime.deliver_recorded(one)
         if one.path == actor:
             print(f"#{one.serial} {_told(one)}")
-            _print_state(runtime, actor)
+            _print_state(runtime.actor(actor).inspect())
             if sys.stdin.isatty():
                 input("Enter for the next, Ctrl-C to end ")
 
@@ -167,8 +207,7 @@ def _told(one: Delivery) -> str:
     return f"{one.kind} {in_words(fields_of(one))}"
 
 
-def _print_state(runtime: ReplayRuntime, actor: str) -> None:
-    state: dict[str, Any] = runtime.actor(actor).inspect()
+def _print_state(state: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(state, enc_hook=str), indent=2).decode())
 
 
@@ -200,7 +239,7 @@ def _replayed(run: RecordedRun, runtime: ReplayRuntime, until: int | None = None
     from sos_actors.runtime.journal.replay import replay as run_again  # noqa: PLC0415
 
     try:
-        return run_again(run.rows, runtime, lambda one: until is None or one.now < until)
+        return run_again(run.entries, runtime, lambda one: until is None or one.now < until)
     except DivergenceError as found:
         for name, recorded, replayed in found.fields:
             mark = " " if recorded == replayed else "*"

@@ -138,8 +138,11 @@ class Daemon:
                 self._request.home, self.session, self._facts, self.now, self._alert
             )
             undo.callback(self._close_recording)
-            noted = None if self._recording is None else self._recording.note
-            self._runtime = LiveRuntime(self._request.config.runtime, recorder=noted)
+            record = self._recording
+            self._runtime = LiveRuntime(
+                self._request.config.runtime, recorder=None if record is None else record.note,
+                checkpoints=None if record is None else record.checkpoints,
+            )  # fmt: skip
             undo.callback(self._close_runtime)
             operations = Operations(self._runtime, self)
             self._commands = operations.commands()

@@ -106,6 +106,9 @@ class Actor(pykka.Actor):
 
     #: message type -> name of the method that handles it; built once a class.
     handler_names: ClassVar[dict[type, str]] = {}
+    #: Fields of `inspect` that follow from something that is in no message (a wall clock, the timers that wait): a
+    #: replay does not compare them. To be said with the reason, and not to be used for what could be sent.
+    unreplayed: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -154,7 +157,11 @@ class Actor(pykka.Actor):
         self.runtime.topic(kind, key).remove(self)
 
     def inspect(self) -> dict[str, Any]:
-        """Say what the actor holds, as plain data for observers. Called between messages only."""
+        """Say what the actor holds, as plain data for observers and for the record. Called between messages only.
+
+        What is given is the caller's: the actor does not change it later. It is a function of the messages the actor
+        has handled, for a replay compares it; what cannot be is named in `unreplayed`.
+        """
         return {}
 
     def checkpoint(self) -> Any:

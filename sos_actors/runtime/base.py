@@ -134,6 +134,11 @@ class Runtime:
         """Give the actor object itself: for tests and for the runtime's own use between messages."""
         return self._cast[path].actor
 
+    def member_at(self, path: str) -> Actor | None:
+        """Give the actor object of a path, None without one."""
+        member = self._cast.get(path)
+        return None if member is None else member.actor
+
     def stats(self) -> list[ActorStats]:
         """Counters of every path, in the order of spawning."""
         return [

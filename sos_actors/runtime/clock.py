@@ -93,6 +93,10 @@ class ClockActor(Actor):
         self._grace = grace
         self._next_session()
 
+    def next_at(self) -> int:
+        """Say when the clock will move on to, UTC ns; NEVER when there is nothing left."""
+        return min(self.due, self.timers[0][0]) if self.timers else self.due
+
     def advance(self) -> bool:
         """Move time to the next timer and fire it. False when there is none left."""
         step = self.step()

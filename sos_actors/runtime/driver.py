@@ -54,6 +54,7 @@ class Driver:
     def start(self) -> None:
         """Start the thread."""
         monotonic = self._runtime.monotonic()
+        self._look_ns = _look_ns(self._runtime)
         self._steps = StepWatch(self._step_ns, monotonic, self._system())
         self._scanned = self._sampled = self._looked = monotonic
         self.thread.start()
@@ -145,8 +146,7 @@ class Driver:
             self._sample(now, (now - self._sampled) / SECOND_NS)
             self._sampled = now
             self._check_step()
-        every = int(self._settings.snapshot_s * SECOND_NS)
-        if every and now - self._looked >= every:
+        if self._look_ns and now - self._looked >= self._look_ns:
             self._looked = now
             self._runtime.publish_snapshots()
 
@@ -170,3 +170,10 @@ class Driver:
         then = "the live clock follows" if follows else "the live clock goes on as before"
         logger.error("the system's clock was set by {:+.3f} s; {}", by / SECOND_NS, then)
         runtime.publish(ClockStepped(runtime.clock.now, by, follows))
+
+
+def _look_ns(runtime: LiveRuntime) -> int:
+    """Give the real ns from one round of looks to the next: as observers want them, or the record; 0: none does."""
+    wall, checkpoints = runtime.live_clock.wall, runtime.checkpoints
+    kept = 0 if wall is None or checkpoints is None else int(checkpoints.every_ns / wall.speed)
+    return min(filter(None, (int(runtime.settings.snapshot_s * SECOND_NS), kept)), default=0)

@@ -56,6 +56,8 @@ class Group:
         self.abandoned = 0
         #: Whether a round of looks is under way.
         self.looking = False
+        #: The interval in which what its actors hold was kept last.
+        self.kept_in = 0
         self.high_water = 0
         self.merged: Counter[str] = Counter()
         #: By stage: how long after its origin a message of the stage was delivered here.

@@ -88,7 +88,9 @@ class Halt:
 
     def _stop_actors(self, chosen: Iterable[bool]) -> None:
         """Stop the chosen actors, the last spawned first, each in its own thread."""
-        cast = [member.actor for (_, member), wanted in zip(self._runtime.members(), chosen, strict=True) if wanted]
+        members = zip(self._runtime.members(), chosen, strict=True)
+        cast = [member.actor for (_, member), wanted in members if wanted and not member.actor.closed]
+        self._runtime.keep_states(actor.path for actor in cast)
         for actor in reversed(cast):
             if not actor.closed and not self._stop(actor):
                 actor.closed = True

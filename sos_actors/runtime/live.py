@@ -12,7 +12,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,8 +21,10 @@ from loguru import logger
 
 from sos_actors.messages import ActorBenched, Reinstate
 from sos_actors.runtime import halting
-from sos_actors.runtime.actor import Actor, Ref
+from sos_actors.runtime.actor import Actor, Ref, Start
 from sos_actors.runtime.base import EscalatedError, Runtime
+from sos_actors.runtime.checkpoints import Checkpoints
+from sos_actors.runtime.clock import NEVER
 from sos_actors.runtime.dead_letters import DeadLetter
 from sos_actors.runtime.driver import Driver
 from sos_actors.runtime.group import Group, LiveTopic, Look
@@ -55,15 +57,20 @@ class LiveRuntime(Runtime):
         strict: bool = False,
         stop_timeout_s: float | None = None,
         recorder: Recorder | None = None,
+        checkpoints: Checkpoints | None = None,
         monotonic: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`recorder` hears of every delivery before it is made (a journal); it must be quick and must not raise."""
+        """`recorder` hears of every delivery before it is made (a journal); it must be quick and must not raise.
+
+        `checkpoints`: where that same journal takes what actors hold.
+        """
         self._lock = threading.RLock()
         self._escalated: EscalatedError | None = None
         self._made: list[Actor] | None = None
         self.settings = settings
         self.measured = settings.measure or recorder is not None
         self.recorder = recorder
+        self.checkpoints = checkpoints
         self.monotonic = monotonic
         self.live_clock: LiveClock  # enters itself: it is there before the first delivery, which is its own start
         self.here = Here()
@@ -136,11 +143,6 @@ class LiveRuntime(Runtime):
         else:
             self._made.append(actor)
 
-    def member_at(self, path: str) -> Actor | None:
-        """Give the actor of a path, None without one."""
-        member = self._cast.get(path)
-        return None if member is None else member.actor
-
     def members(self) -> list[tuple[str, Any]]:
         """Give path and entry of the whole cast, in the order of spawning."""
         return list(self._cast.items())
@@ -195,6 +197,10 @@ class LiveRuntime(Runtime):
         self.settle()
         while not reached and self.clock.advance():
             self.settle()
+            if until is None and self._leaves_interval():
+                self._keep_all()
+        if until is not None:  # of history one is enough: somebody waits for its end to go live
+            self._keep_all()
 
     def settle(self, timeout_s: float | None = None) -> bool:
         """Wait until no message waits or is being handled in any group. Raises EscalatedError.
@@ -304,7 +310,46 @@ class LiveRuntime(Runtime):
         for group in self.groups():
             paths = by_group.get(group.name)
             if paths and not group.looking:
-                group.ask_look(Look(paths[::-1], self.snapshots.__setitem__, in_rounds=True))
+                reply = self._keep if self._due(group) else self.snapshots.__setitem__
+                group.ask_look(Look(paths[::-1], reply, in_rounds=True))
+
+    def keep_states(self, paths: Iterable[str]) -> None:
+        """Have what these actors hold kept in the record, each as soon as what now waits in its group is done."""
+        if self.checkpoints is None:
+            return
+        for path in paths:
+            actor = self.member_at(path)
+            if actor is not None and not actor.closed:
+                self._groups[actor.dispatcher.name].ask_look(Look([path], self._keep))
+
+    def _keep_all(self) -> None:
+        """Have what all hold kept while time stands still."""
+        if self.checkpoints is not None:
+            self.keep_states(self)
+            self.settle()
+
+    def _leaves_interval(self) -> bool:
+        """Say whether simulated time goes on from here to another interval: all of this one is done."""
+        if self.checkpoints is None:
+            return False
+        following, number = self.clock.next_at(), self.checkpoints.number
+        return following < NEVER and number(following) != number(self.clock.now)
+
+    def _due(self, group: Group) -> bool:
+        """Say whether what a group holds has not been kept in the present interval of wall time; now it is."""
+        number = 0 if self.checkpoints is None else self.checkpoints.number(self.clock.now)
+        due = group.kept_in != number
+        group.kept_in = number
+        return due
+
+    def _keep(self, path: str, said: dict[str, Any]) -> None:
+        """Take what an actor says in its group's thread, for observers and for the record."""
+        self.snapshots[path] = said
+        serial, actor = self.serial, self.member_at(path)
+        # What holds before its start was not brought about by any delivery of its group. A thread that follows one that
+        # was given up has no number until its first delivery.
+        if self.checkpoints is not None and serial >= 0 and actor is not None and actor.ports[Start].handled:
+            self.checkpoints.keep((serial, path, self.clock.now, said))
 
     def snapshot(self, path: str, timeout: float = 1.0) -> dict[str, Any]:
         """Ask one actor what it holds, between two of its messages: for observers' threads, never for actors.

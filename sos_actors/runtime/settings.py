@@ -40,7 +40,7 @@ class RuntimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     scan_s: float = 0.05
     """Real seconds between two looks at every group: what a hang's length is known by."""
     snapshot_s: float = 1.0
-    """Real seconds between two rounds in which every actor says what it holds; 0: on request only."""
+    """Real seconds between two rounds in which every actor says what it holds; 0: on request or for the record only."""
     stop_s: float = 20.0
     """Real seconds an orderly stop may take in all."""
     group_stop_s: float = 5.0

@@ -103,7 +103,7 @@ def test_a_session_brings_its_calendar():
 def test_a_daemon_that_never_put_its_cast_together_says_so(tmp_path):
     recording, name = begin_recording(tmp_path, "s", facts(), lambda: 7, lambda _: None)
     recording.close()
-    run = RecordedRun(JournalReader(tmp_path / "sessions" / name), [], [])
+    run = RecordedRun(JournalReader(tmp_path / "sessions" / name), [], [], [])
     with pytest.raises(SosError, match="session s: the daemon ended before it had put its cast together"):
         began_of(run)
 

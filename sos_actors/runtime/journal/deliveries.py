@@ -18,6 +18,7 @@ from sos_actors.messages.base import Message
 from sos_actors.messages.codec import packed
 from sos_actors.runtime.actor import Start
 from sos_actors.runtime.journal.answers import Answer
+from sos_actors.runtime.journal.checkpoints import Checkpoint, States, checkpoints_in, is_states
 from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.journal.reader import JournalReader
 from sos_actors.runtime.worker import Heard
@@ -116,16 +117,22 @@ def pack(heard: Sequence[Heard]) -> bytes:
     return packed((Batch.__struct_config__.tag, serials[0], groups, paths, nows, causes, which, bodies))
 
 
-def contents(reader: JournalReader) -> Iterator[Delivery | Answer]:
-    """Give a session's deliveries in order, and between them its answers. Raises JournalError for senseless records."""
+def contents(reader: JournalReader) -> Iterator[Delivery | Answer | Checkpoint]:
+    """Give a session's deliveries in order, and between them its answers and checkpoints.
+
+    Raises JournalError for senseless records.
+    """
     expected = 0
     known: dict[str, str] = {}  # one object a name: a session has millions of deliveries and some hundred actors
     one_of = known.setdefault
     for number, record in enumerate(reader):
         try:
-            batch = msgspec.msgpack.decode(record, type=Batch | Answer)
+            batch = msgspec.msgpack.decode(record, type=Batch | Answer | States)
             if isinstance(batch, Answer):
                 yield batch
+                continue
+            if isinstance(batch, States):
+                yield from checkpoints_in(batch)
                 continue
             bodies = [bytes(body) for body in batch.bodies]
             kinds = [one_of(kind, kind) for kind in map(kind_in, bodies)]
@@ -165,6 +172,8 @@ def heard(reader: JournalReader, wanted: Callable[[str], Collection[str]]) -> It
     """
     kinds_of = _Wanted(wanted)
     for number, record in enumerate(reader):
+        if is_states(record):
+            continue
         try:
             batch = msgspec.msgpack.decode(record, type=Batch | Answer)
             if isinstance(batch, Answer) or not any(map(kinds_of.__getitem__, set(batch.paths))):
@@ -180,44 +189,61 @@ def heard(reader: JournalReader, wanted: Callable[[str], Collection[str]]) -> It
             raise JournalError(f"record {number} of session {reader.header.session} cannot be read: {error}") from None
 
 
-class Rows:
-    """The deliveries of a session in order, read from the disk anew each time: never more than a block is held.
+class Entries:
+    """A session's deliveries and checkpoints in order, read from the disk anew each time: no more is held than a block.
 
-    No more are given than there were when the session was opened: one that still runs grows meanwhile.
+    Each checkpoint comes before the next delivery of its group. No more deliveries are given than there were when the
+    session was opened: one that still runs grows meanwhile.
     """
 
     def __init__(self, folder: Path, count: int) -> None:
-        """`count`: how many there are."""
+        """`count`: how many deliveries there are."""
         self._folder, self._count = folder, count
+
+    def __iter__(self) -> Iterator[Delivery | Checkpoint]:
+        """Raises JournalError."""
+        for one in contents(JournalReader(self._folder)):
+            if isinstance(one, Delivery) and one.serial >= self._count:
+                return
+            if not isinstance(one, Answer):
+                yield one
+
+
+class Rows(Entries):
+    """The deliveries alone."""
 
     def __iter__(self) -> Iterator[Delivery]:
         """Raises JournalError."""
-        found = (one for one in contents(JournalReader(self._folder)) if isinstance(one, Delivery))
-        return islice(found, self._count)
+        return islice((one for one in super().__iter__() if isinstance(one, Delivery)), self._count)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
     """A session that was read through once; `reader` says how it ended. `rows` can be gone through again and again.
 
-    `count` is how many deliveries there are, `last` when the last was made (UTC ns).
+    `entries` are the rows with the checkpoints between them. `count` is how many deliveries there are, `last` when the
+    last was made (UTC ns), `checkpoints` how many of those there are.
     """
 
     reader: JournalReader
     rows: Iterable[Delivery]
     answers: list[Answer]
+    entries: Iterable[Delivery | Checkpoint]
     count: int = 0
     last: int = 0
+    checkpoints: int = 0
 
 
 def load(folder: Path) -> RecordedRun:
     """Read through a whole session and keep its answers; raises JournalError."""
     reader = JournalReader(folder)
-    count = last = 0
+    count = last = checkpoints = 0
     answers: list[Answer] = []
     for one in contents(reader):
         if isinstance(one, Answer):
             answers.append(one)
+        elif isinstance(one, Checkpoint):
+            checkpoints += 1
         else:
             count, last = count + 1, one.now
-    return RecordedRun(reader, Rows(folder, count), answers, count, last)
+    return RecordedRun(reader, Rows(folder, count), answers, Entries(folder, count), count, last, checkpoints)

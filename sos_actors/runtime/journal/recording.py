@@ -21,7 +21,9 @@ from loguru import logger
 
 import sos_actors
 from sos_actors.messages.codec import packed
+from sos_actors.runtime.checkpoints import Checkpoints, State
 from sos_actors.runtime.journal.answers import Answer, Ask, noting
+from sos_actors.runtime.journal.checkpoints import pack_states
 from sos_actors.runtime.journal.deliveries import pack
 from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.journal.writer import JournalSettings, JournalWriter
@@ -57,6 +59,8 @@ class RecordingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Real seconds between two syncs to the disk: what a power cut may lose of the record."""
     most_waiting: int = 1_000_000
     """Deliveries that may wait for the disk; above, the record ends with an alert, and the session goes on."""
+    checkpoint_s: float = 60.0
+    """Seconds of the clock's time from one checkpoint of every actor's state to the next; 0: at the stop only."""
     segment_mb: int = 64
     """Size in megabytes at which a segment is closed and the next begun."""
     keep_days: int = 30
@@ -68,6 +72,8 @@ class RecordingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         """Check the values; raises ValueError."""
         if not 0.01 <= self.flush_s <= 60 or not 0.0 <= self.sync_s <= 3600 or self.segment_mb < 1:
             raise ValueError("journal: write flush_s from 0.01 to 60, sync_s from 0 to 3600, segment_mb of 1 or more")
+        if not 0.0 <= self.checkpoint_s <= 86_400.0:
+            raise ValueError("journal: write checkpoint_s from 0 to 86400")
         if min(self.flush_many, self.most_waiting) < 1 or min(self.keep_days, self.keep_mb) < 0:
             raise ValueError("journal: write flush_many and most_waiting of 1 or more, keep_* of 0 or more")
         if not self.folder or Path(self.folder).is_absolute() or ".." in Path(self.folder).parts:
@@ -75,7 +81,7 @@ class RecordingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class Recording:
-    """Give its `note` to a LiveRuntime as `recorder`; `close` it once the runtime is closed.
+    """Give its `note` and `checkpoints` to a LiveRuntime; `close` it once the runtime is closed.
 
     A record that cannot be written (a full disk) ends the recording, not the session: `failed` says why, `on_failed`
     is called with it once, and what was written up to then can be read.
@@ -110,6 +116,9 @@ class Recording:
         #: takes from, and never by exchanging the list.
         self.note: Callable[[Heard], None] = self._noted.append
         self._answers: deque[Answer] = deque()
+        self._states: deque[State] = deque()
+        #: Where the runtime's actors say what they hold.
+        self.checkpoints = Checkpoints(self._states.append, round(self._settings.checkpoint_s * 1e9))
         #: Noted, but an earlier one is still on its way from its thread.
         self._early: list[Heard] = []
         self._next = 0
@@ -156,6 +165,7 @@ class Recording:
             if self.failed:  # what still comes is not kept
                 self._noted.clear()
                 self._answers.clear()
+                self._states.clear()
             else:
                 self._attempt(self._flush)
 
@@ -181,6 +191,10 @@ class Recording:
         # An answer belongs to a delivery noted before it: all that those now written were given are here.
         for _ in range(len(self._answers)):
             self._writer.append(packed(self._answers.popleft()))
+        # A state was noted before the next delivery of its group: whichever of those are written now, it stands before.
+        take = self._states.popleft
+        for record in pack_states([take() for _ in range(len(self._states))]):
+            self._writer.append(record)
         whole = _whole(found, self._next)
         self._early = found[whole:]
         self._write(found[:whole])

@@ -13,7 +13,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -27,10 +26,12 @@ from sos_actors.runtime.actor import Actor, Start
 from sos_actors.runtime.base import Runtime
 from sos_actors.runtime.clock import ClockActor
 from sos_actors.runtime.journal.answers import UnansweredError
+from sos_actors.runtime.journal.checkpoints import Checkpoint
 from sos_actors.runtime.journal.deliveries import OPAQUE, START, STOP, Delivery, body_of, kind_of
 from sos_actors.runtime.journal.divergence import DivergenceError, ToldEdges, differs
 from sos_actors.runtime.journal.flight import WINDOW, Made, Outlook, Past, look_ahead
 from sos_actors.runtime.journal.format import JournalError
+from sos_actors.runtime.journal.state_check import StateCheck
 from sos_actors.runtime.topics import Port, Put, Topic
 from sos_actors.runtime.worker import OUTSIDE
 
@@ -40,12 +41,16 @@ Build = Callable[["ReplayRuntime"], Any]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a replay came to. `stopped` says why it ended before the record did, '' if it did not."""
+    """What a replay came to: how many messages and states of actors were compared, none of which differed.
+
+    `stopped` says why it ended before the record did, '' if it did not.
+    """
 
     deliveries: int
     compared: int
     run_hash: str
     stopped: str = ""
+    states: int = 0
 
 
 class ReplayClock(ClockActor):
@@ -336,7 +341,7 @@ def _read(one: Delivery, kind: type) -> Any:
 
 
 def replay(
-    record: Iterable[Delivery],
+    record: Iterable[Delivery | Checkpoint],
     runtime: ReplayRuntime,
     before: Callable[[Delivery], bool] = lambda _: True,
 ) -> Outcome:
@@ -344,20 +349,35 @@ def replay(
 
     The record is gone through twice, and never held: once to learn what is to come, once to do it. `before` is called
     before each delivery; when it gives False the replay ends there. A record in which a thread was given up is replayed
-    up to the message that hung.
+    up to the message that hung. Of checkpoints among the deliveries, each is compared while its group stands there.
     """
     digest = hashlib.blake2b(digest_size=16)
-    outlook = runtime.expect(record)
-    for one in islice(record, outlook.end):
+    states = StateCheck(runtime.member_at)
+    outlook = runtime.expect(one for one in record if isinstance(one, Delivery))
+    made = 0
+
+    def ended(why: str) -> Outcome:
+        return Outcome(made, runtime.compared, digest.hexdigest(), why, states.compared)
+
+    for one in record:
+        if isinstance(one, Checkpoint):
+            if not runtime.is_edge(one.path):
+                states.take(one, made)
+            continue
+        if made == outlook.end:
+            break
         if not before(one):
-            return Outcome(one.serial, runtime.compared, digest.hexdigest(), "stopped where that was asked for")
+            return ended("stopped where that was asked for")
         try:
             runtime.deliver_recorded(one)
         except UnansweredError as error:
             if outlook.last_of[one.group] > one.serial:
                 raise DivergenceError(one.serial, one.path, str(error)) from None
-            why = f"the record ends within delivery {one.serial} ({one.path}): what it was answered is not in it"
-            return Outcome(one.serial, runtime.compared, digest.hexdigest(), why)
+            return ended(
+                f"the record ends within delivery {one.serial} ({one.path}): what it was answered is not in it"
+            )
+        made += 1
+        states.made(one.serial)
         digest.update(f"{one.path} {one.kind} {one.now} {len(one.body)} ".encode() + one.body)
     runtime.check_rest()
-    return Outcome(outlook.end, runtime.compared, digest.hexdigest(), outlook.stopped)
+    return ended(outlook.stopped)

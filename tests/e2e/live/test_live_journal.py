@@ -15,7 +15,7 @@ import pytest
 from live_stand import ROOT, Stand, exchange
 
 from sos_actors.market.clocktime import ist_text
-from sos_actors.runtime.journal.deliveries import load
+from sos_actors.runtime.journal.deliveries import Checkpoint, load
 from sos_actors.runtime.journal.format import FRAME, HEADER, MAGIC, SegmentHeader, frame
 from sos_actors.web.recorded import RecordedDays
 
@@ -71,11 +71,12 @@ def test_a_killed_life_replays_without_a_difference(killed):
     first, second = sessions(killed)
     done = command(killed, "replay", first, "--check")
     assert done.returncode == 0, done.stdout + done.stderr
-    counted = re.match(r"(\d+) deliveries, (\d+) messages compared, no difference\n", done.stdout)
+    counted = re.match(r"(\d+) deliveries, (\d+) messages and (\d+) states compared, no difference\n", done.stdout)
     assert re.search(r"^run_hash [0-9a-f]{32}$", done.stdout, re.MULTILINE)
     assert counted
     assert int(counted[1]) > 500
     assert int(counted[2]) > 300
+    assert int(counted[3]) > 40
     assert "equal as far as the record goes, but it is not whole: it was cut off" in done.stdout
     again = command(killed, "replay", second, "--check")  # it began with what the order store had of the first
     assert again.returncode == 0, again.stdout + again.stderr
@@ -153,7 +154,11 @@ def test_no_secret_is_in_a_session(killed):
     for name in sessions(killed):
         for segment in (killed.home / "sessions" / name).iterdir():
             assert segment.stat().st_mode & 0o077 == 0, "nobody else may read it"
-            held = b"".join(one.body for one in load(segment.parent).rows) + segment.read_bytes()
+            entries = list(load(segment.parent).entries)
+            states = [one for one in entries if isinstance(one, Checkpoint)]
+            assert {"feed", "link", "broker", "orders", "risk"} <= {one.path for one in states}
+            held = b"".join(one.state if isinstance(one, Checkpoint) else one.body for one in entries)
+            held += segment.read_bytes()
             tokens = [json.loads(path.read_text()) for path in (killed.home / "tokens").glob("*.json")]
             secrets = [value for one in tokens for value in one.values() if isinstance(value, str) and len(value) > 20]
             assert secrets
@@ -191,6 +196,9 @@ def test_an_actor_at_an_instant(killed):
     assert "mailbox: " in before.stdout
     followed = command(killed, "inspect", "orders", "--at", at, "--session", name, "--follow")
     assert len(followed.stdout) > len(before.stdout)
+    edge = command(killed, "inspect", "link", "--at", at, "--session", name)
+    assert edge.stdout.startswith("'link' touches the world and is not replayed\ncheckpoint of 2026-11-20T")
+    assert '"stream_live"' in edge.stdout
     nobody = command(killed, "inspect", "nobody", "--at", at, "--session", name)
     assert (nobody.returncode, "no actor 'nobody' at that instant" in nobody.stderr) == (2, True)
 
@@ -210,13 +218,20 @@ def test_the_sessions_market_with_other_strategies(killed, tmp_path):
 @pytest.mark.soak
 @pytest.mark.parametrize("number", range(10))
 def test_a_hundred_thousand_deliveries_replay(tmp_path, number):
-    """Five strategies, real orders at the sandbox exchange, a chain of 42 contracts, killed at whatever instant."""
+    """Five strategies, real orders at the sandbox exchange, a chain of 42 contracts, killed at whatever instant.
+
+    Every other one ends in order, so that what was held at the stop is compared as well.
+    """
+    config = {"follow": {"NIFTY": {"strikes": 20}}, "journal": {"checkpoint_s": 5.0}}
     with exchange("2026-11-20T09:16:00", 60.0) as sandbox:
-        stand = Stand(sandbox, tmp_path / "s", config={"follow": {"NIFTY": {"strikes": 20}}})
+        stand = Stand(sandbox, tmp_path / "s", config=config)
         add_strategies(stand)
         stand.start()
         stand.until(lambda: handled(stand) > 104_000 + 131 * number, "a hundred thousand deliveries", 300.0)
-        stand.kill()
+        if number % 2:
+            stand.kill()
+        else:
+            assert stand.end() == 0
     (name,) = sessions(stand)
     done = command(stand, "replay", name, "--check")
     print(f"run {number}: {done.stdout}")

@@ -109,7 +109,7 @@ def record(folder, minutes=20, **changes):
 def held(folder):
     """A session with its deliveries in a list."""
     run = load(folder)
-    found = dataclasses.replace(run, rows=list(run.rows))
+    found = dataclasses.replace(run, rows=list(run.rows), entries=list(run.entries))
     assert len(found.rows) == run.count
     return found
 
@@ -199,14 +199,16 @@ def test_questions_have_to_be_the_same():
 
 @pytest.fixture(scope="module")
 def long_session(tmp_path_factory):
-    """A session in several segments."""
+    """A session in several segments, each with checkpoints."""
     folder = tmp_path_factory.mktemp("long") / "s"
     recording = Recording(folder, session="s", settings=RecordingSettings(flush_s=60.0))
-    runtime = LiveRuntime(recorder=recording.note)
+    runtime = LiveRuntime(recorder=recording.note, checkpoints=recording.checkpoints)
     cast(runtime, recording.asker(runtime), lambda _: 1.0)
     for n in range(120):
         runtime.publish(MinuteClosed(n))
         if n % 30 == 29:
+            runtime.settle()
+            runtime.keep_states(runtime)
             runtime.settle()
             recording._flush()
             recording._writer._close_file()
@@ -222,6 +224,7 @@ def long_session(tmp_path_factory):
 def test_a_damaged_session_is_never_taken_for_whole(long_session, tmp_path_factory, data):
     """Bits flipped, bytes cut off, a segment gone: one line that names the place, or a part that says so."""
     whole = held(long_session)
+    assert whole.checkpoints == 5 * 3, "of the clock too"
     folder = tmp_path_factory.mktemp("damaged") / "s"
     shutil.copytree(long_session, folder)
     _, path = data.draw(st.sampled_from(segments(folder)))
@@ -248,6 +251,8 @@ def test_a_damaged_session_is_never_taken_for_whole(long_session, tmp_path_facto
         return
     assert run.reader.end is None or run.reader.torn is not None, "damaged, and taken for whole"
     assert run.rows == whole.rows[: len(run.rows)]
+    assert run.entries == whole.entries[: len(run.entries)]
+    assert run.checkpoints == len(run.entries) - len(run.rows)
 
 
 def loaded(folder):
@@ -326,7 +331,16 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"flush_s": 0}, {"segment_mb": 0}, {"keep_days": -1}, {"most_waiting": 0}, {"folder": "/tmp"}]
+    "change",
+    [
+        {"flush_s": 0},
+        {"segment_mb": 0},
+        {"keep_days": -1},
+        {"most_waiting": 0},
+        {"folder": "/tmp"},
+        {"checkpoint_s": -1.0},
+        {"checkpoint_s": 90_000.0},
+    ],
 )
 def test_settings_of_a_recording_that_make_no_sense(change):
     with pytest.raises(ValueError, match="journal"):
