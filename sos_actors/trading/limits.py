@@ -278,8 +278,7 @@ class RiskBook:
     def release(self, live: Container[str], held: Iterable[tuple[str, str]]) -> None:
         """Count only what the desk has, once both are restored: its live intents, and (strategy, instrument) held.
 
-        The process may have ended just before the desk heard of an entry, or the book of the end of a trade or of a
-        position: none of them would come off the counts any more.
+        What the end of the process cut off before it was heard would never come off the counts.
         """
         for intent_id in [known for known in self._intents if known not in live]:
             self.on_intent_end(intent_id)
