@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from sos_actors.messages import (
     Fill,
     OrderStreamChanged,
     Phase,
+    Refused,
     SessionPhase,
     SetTradingState,
     TradeClosed,
@@ -31,7 +32,8 @@ _KEPT = 50
 class Event(NamedTuple):
     """One line worth hearing. `ts` UTC ns, `who` an actor's path or a part of the system.
 
-    `kind` is 'trade' for a closed trade, 'summary' for what a day came to, else empty.
+    `kind` is 'trade' for a closed trade, 'refusal' for a signal that was not entered, 'summary' for what a day came to,
+    else empty.
     """
 
     ts: int
@@ -53,6 +55,8 @@ class NotifierActor(Actor):
         self._last: deque[Event] = deque(maxlen=_KEPT)
         self._feeds: dict[str, bool] = {}
         self._nets: list[int] = []
+        #: By strategy, underlying and reason: how often it was refused today.
+        self._refused: Counter[tuple[str, str, str]] = Counter()
         self._differed = False
         for kind in type(self).handler_names:
             self.subscribe(kind)
@@ -129,6 +133,15 @@ class NotifierActor(Actor):
         self._nets.append(message.net_paise)
         self._say(message.exit_ts, AlertLevel.INFO, message.strategy, text, "trade")
 
+    @handles(Refused)
+    def on_refused(self, message: Refused) -> None:
+        """Tell the first time a day that a strategy was refused for a reason; the summary counts them all."""
+        key = (message.strategy, message.underlying, message.reason.value)
+        self._refused[key] += 1
+        if self._refused[key] == 1:
+            text = f"{message.underlying} not entered: {message.reason}: {message.detail}"
+            self._say(message.ts, AlertLevel.INFO, message.strategy, text, "refusal")
+
     @handles(SetTradingState)
     def on_state(self, message: SetTradingState) -> None:
         """Tell what may be done from now on."""
@@ -140,12 +153,14 @@ class NotifierActor(Actor):
         """Tell the parts of the day, and at its end what it came to."""
         if message.phase is Phase.PRE_OPEN:
             self._nets.clear()
+            self._refused.clear()
             return
         self._say(message.ts, AlertLevel.INFO, "session", f"{message.day} {message.phase}")
         if message.phase is Phase.CLOSED:
             nets = self._nets
             won = sum(net > 0 for net in nets)
             text = f"{message.day}: {len(nets)} trades, {won} won, net {sum(nets) / 100:,.2f} rupees"
+            text += f"; {self._refused.total()} signals refused" if self._refused else ""
             self._say(message.ts, AlertLevel.INFO, "day", text, "summary")
 
     def inspect(self) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Digest:
         settings = self._settings
         if event.kind == "trade":
             return settings.trades
+        if event.kind == "refusal":
+            return settings.refusals
         if event.kind == "summary":
             return settings.summary
         return _RANK[event.level] >= _RANK[settings.least]

@@ -19,6 +19,8 @@ class AlertSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Least level that is sent: INFO, WARNING, CRITICAL."""
     trades: bool = True
     """Send every closed trade, whatever the level."""
+    refusals: bool = True
+    """Send the first refusal of each reason of a strategy a day, whatever the level."""
     summary: bool = True
     """Send what the day came to after its close."""
     group_s: float = 20.0

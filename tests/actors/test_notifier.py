@@ -13,6 +13,8 @@ from sos_actors.messages import (
     Fill,
     OrderStreamChanged,
     Phase,
+    RefusalReason,
+    Refused,
     SessionPhase,
     SetTradingState,
     Side,
@@ -65,6 +67,27 @@ def test_a_start_that_finds_nothing_wrong_is_no_alarm():
     ]
     found = AccountDiffered(2, (unread, "X: ours 65, theirs 0"), starting=True)
     assert [level for level, _, _ in said(AccountDiffered(1, (unread,), starting=True), found)] == [CRITICAL]
+
+
+def test_a_refusal_is_told_once_a_day_for_each_reason_and_counted_at_its_end():
+    day, spread = dt.date(2026, 11, 20), RefusalReason.SPREAD_TOO_WIDE
+
+    def refused(ts, strategy="bounce", reason=spread):
+        return Refused(ts, strategy, "NIFTY", reason, "detail")
+
+    first = SessionPhase(1, day, Phase.PRE_OPEN)
+    others = refused(3, "gap"), refused(4, reason=RefusalReason.COOLDOWN)
+    lines = said(
+        first, refused(2), refused(2), *others, refused(5), SessionPhase(6, day, Phase.CLOSED), first, refused(7)
+    )
+    told = "NIFTY not entered: SPREAD_TOO_WIDE: detail"
+    assert [(who, text) for _, who, text in lines if who in {"bounce", "gap", "day"}] == [
+        ("bounce", told),
+        ("gap", told),
+        ("bounce", "NIFTY not entered: COOLDOWN: detail"),
+        ("day", "2026-11-20: 0 trades, 0 won, net 0.00 rupees; 5 signals refused"),
+        ("bounce", told),
+    ]
 
 
 def test_the_rest_of_what_happens():

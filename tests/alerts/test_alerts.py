@@ -56,17 +56,18 @@ def test_what_is_critical_goes_at_once_with_what_waits():
 @pytest.mark.parametrize(
     ("settings", "sent"),
     [
-        ({}, ["trade", "summary", "w"]),
-        ({"least": INFO}, ["i", "trade", "summary", "w"]),
-        ({"trades": False, "summary": False}, ["w"]),
-        ({"least": CRITICAL, "trades": False, "summary": False}, []),
+        ({}, ["trade", "refusal", "summary", "w"]),
+        ({"least": INFO}, ["i", "trade", "refusal", "summary", "w"]),
+        ({"trades": False, "summary": False}, ["refusal", "w"]),
+        ({"least": CRITICAL, "trades": False, "refusals": False, "summary": False}, []),
     ],
 )
-def test_level_trades_and_summary_decide_what_is_sent(settings, sent):
+def test_level_and_kind_decide_what_is_sent(settings, sent):
     gathered = digest(group_s=0, **settings)
     for level, text, kind in (
         (INFO, "i", ""),
         (INFO, "trade", "trade"),
+        (INFO, "refusal", "refusal"),
         (INFO, "summary", "summary"),
         (WARNING, "w", ""),
     ):

@@ -69,6 +69,16 @@ def test_a_broker_that_refuses_every_stop_gets_the_position_closed():
         assert result.executions > 4
 
 
+@pytest.mark.parametrize(("seed", "first"), [(1, 80), (3, 75)])
+def test_it_may_die_between_any_two_messages_of_an_entry(seed, first):
+    """What was kept and not yet said is said again: the wish for a larger stop, the end of what limits count."""
+    start, _ = span(0.35)
+    for number in range(first, first + 30):
+        result = runner.play(seed, 0.35, (Fault(start + MINUTE_NS, "vital_crash", 10.0, number),))
+        assert not result.violations, number
+        assert result.deaths == 1
+
+
 def test_a_halt_survives_the_power():
     start, _ = span(HOURS)
     halt, cut = start + 12 * MINUTE_NS, start + 12 * MINUTE_NS + 1_000_000_000

@@ -34,6 +34,7 @@ from sos_actors.trading.checkpoint import (
     TradeState,
     checkpoint,
     restore,
+    wishes,
     working_orders,
 )
 from sos_actors.trading.desk import DeskSettings, OrderDesk
@@ -170,6 +171,26 @@ def test_working_orders_are_those_the_desk_waits_for():
     world = walk(3, restarts=False)
     live = [record.order_id for record in world.desk.flow.records.values() if not record.ended]
     assert sorted(working_orders(world.desk)) == sorted(live)
+
+
+def test_wishes_are_what_the_desk_wants_of_its_resting_orders_now():
+    world = Floor(fresh(), PaperExchange(PaperSettings()))
+    world.send(world.desk.on_intent(intent("a")))
+    assert wishes(world.desk) == ()  # an entry that waits is as it was sent
+    world.minute(bar(0, 100.0, 101.0, 99.0, 100.0))
+    trade = world.desk.flow.trades["a"]
+    stop, target = trade.stop_order, trade.target_order
+    level = trade.exits.stop
+    said = {wish.order_id: wish for wish in wishes(world.desk)}
+    assert (said[stop.order_id].quantity, said[stop.order_id].trigger) == (stop.quantity, level)
+    assert said[stop.order_id].order_type is None
+    assert said[target.order_id].quantity == target.quantity
+    stop.resize(3 * stop.quantity)
+    stop.leaving = target.cancelling = True
+    said = {wish.order_id: wish for wish in wishes(world.desk)}
+    assert said[stop.order_id].quantity == stop.quantity
+    assert said[stop.order_id].order_type is OrderType.MARKET
+    assert isinstance(said[target.order_id], CancelOrder)
 
 
 def test_a_state_of_another_version_is_refused():

@@ -188,6 +188,20 @@ def test_a_refused_intent_gives_its_place_back():
     assert why(risk) is None
 
 
+def test_after_a_restart_only_what_the_desk_has_is_counted():
+    risk = book()
+    for name in ("a", "b"):
+        risk.on_intent(intent(name, signal_id=name))
+    risk.on_position(position(150, "by hand", PUT))
+    risk.on_position(position(75, "found", CALL))
+    again = book()
+    again.take_up(risk.state())
+    again.release({"b": None}, {("found", CALL): 75, ("gate", CALL): 65})
+    assert again.counted() == ["gate NIFTY: b", f"found NIFTY: position found {CALL}"]
+    again.release({}, {})
+    assert again.counted() == []
+
+
 def test_legs_of_one_signal_are_one_trade():
     risk = book(open_positions=1, trades_per_day=1, cooldown_s=300.0)
     risk.on_intent(intent("a", signal_id="s", instrument=CALL))

@@ -34,6 +34,7 @@ from sos_actors.messages import (
     Side,
     SubmitOrder,
     TradesRead,
+    Wish,
 )
 from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.gateway.records import PlaceSent, Record
@@ -331,12 +332,20 @@ class Wire:
     def quote(self, last: float) -> None:
         self.send(self.gateway.on_quote(CALL, Quote(self.now, last, last - 0.05, last + 0.05), self.now))
 
-    def restart(self) -> None:
-        """kill -9 and a new start: nothing but the records and what is with the broker is left."""
+    def restart(self, *wishes: Wish) -> None:
+        """kill -9 and a new start: nothing but the records and what is with the broker is left.
+
+        Besides these `wishes` the desk says again how large it wants its stops.
+        """
         self.gateway = self._new()
         self.reads.clear()
-        working = tuple(oid for oid, record in self.desk.items() if not record.ended)
-        self.gateway.restore(list(self.records), working, set(self.fills))
+        working = {oid: record for oid, record in self.desk.items() if not record.ended}
+        sizes = [
+            ModifyOrder(oid, self.now, quantity=record.quantity)
+            for oid, record in working.items()
+            if record.role is OrderRole.STOP
+        ]
+        self.gateway.restore(list(self.records), tuple(working), set(self.fills), [*sizes, *wishes])
         told = self.gateway.start(self.now)
         assert not [item for item in told if isinstance(item, Fill) and item.fill_id in self.fills], "told twice"
         self.send(told)

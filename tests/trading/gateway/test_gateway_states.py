@@ -5,8 +5,10 @@ from gateway_model import CALL, LOT, SECOND, START, Wire, contract
 
 from sos_actors.messages import (
     BrokerOrder,
+    CancelOrder,
     CommandAnswered,
     Fill,
+    ModifyOrder,
     OrderRole,
     OrdersRead,
     OrderStatus,
@@ -789,6 +791,65 @@ def test_a_fill_the_desk_was_told_and_had_not_saved_is_told_again():
     assert [type(item) for item in told] == [Fill, OrderUpdate]
     assert told[0] == fill
     assert told[1].status is OrderStatus.FILLED
+
+
+def _cut_off(wire: Wire, *wishes: ModifyOrder | CancelOrder, larger: int = 0) -> list[SendModify | SendCancel]:
+    """The process ends before the desk's wishes are heard; gives what is sent after the restart."""
+    if larger:
+        wire.desk["a-s"].resize(larger)
+    wire.restart(*wishes)
+    sent: list[SendModify | SendCancel] = []
+    carry = wire.carry
+    wire.carry = lambda item: sent.append(item) or carry(item)
+    wire.settle(30.0)
+    return sent
+
+
+def test_a_larger_stop_that_was_not_heard_of_before_the_end_is_asked_for():
+    wire = ready()
+    held(wire, lots=2)
+    stopped(wire, lots=1)
+    (sent,) = _cut_off(wire, larger=2 * LOT)
+    assert (type(sent), sent.quantity) == (SendModify, 2 * LOT)
+    assert [order.quantity for order in wire.broker.orders.values() if not order.ended] == [2 * LOT]
+
+
+def test_a_tighter_stop_that_was_not_heard_of_before_the_end_is_asked_for():
+    wire = ready()
+    held(wire)
+    stopped(wire, trigger=90.0)
+    (sent,) = _cut_off(wire, ModifyOrder("a-s", wire.now, trigger=95.0))
+    assert (type(sent), sent.trigger) == (SendModify, 95.0)
+
+
+def test_an_exit_by_stop_that_was_not_heard_of_before_the_end_is_made():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    first, *_ = _cut_off(wire, ModifyOrder("a-s", wire.now, order_type=OrderType.MARKET))
+    assert isinstance(first, SendModify)
+    assert first.order_type is not OrderType.STOP
+
+
+def test_a_cancel_that_was_not_heard_of_before_the_end_is_asked_for():
+    wire = ready()
+    held(wire)
+    stopped(wire)
+    (sent,) = _cut_off(wire, CancelOrder("a-s", wire.now))
+    assert isinstance(sent, SendCancel)
+    assert wire.desk["a-s"].status is OrderStatus.CANCELLED
+
+
+def test_what_was_heard_before_the_end_is_not_asked_for_again():
+    wire = ready()
+    held(wire, lots=2)
+    stopped(wire, lots=1)
+    wire.modify("a-s", quantity=2 * LOT, trigger=95.0)
+    wire.settle(30.0)
+    records = len(wire.records)
+    again = ModifyOrder("a-s", wire.now, trigger=95.0, quantity=2 * LOT)
+    assert _cut_off(wire, again, CancelOrder("a-e", wire.now), ModifyOrder("nobody", wire.now, quantity=LOT)) == []
+    assert len(wire.records) == records
 
 
 def test_restart_with_a_position_keeps_it_and_its_stop():
