@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def test_no_tick_is_lost(tmp_path):
     result = tmp_path / "live.json"
     done = subprocess.run(
-        [sys.executable, str(ROOT / "bench" / "live.py"), "--seconds", "10", "--ticks", "1000", "--json", str(result)],
+        [sys.executable, str(ROOT / "bench" / "live.py"), "--seconds", "40", "--ticks", "1000", "--json", str(result)],
         capture_output=True,
         text=True,
         timeout=400,

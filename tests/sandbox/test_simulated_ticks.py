@@ -47,7 +47,7 @@ def bars_of(day, name):
     return {key: chain.values[:, row, right, at] for row, key in enumerate(CHAIN_FIELDS)}
 
 
-@pytest.fixture(scope="module", params=[("NIFTY", 20.0), ("NIFTY", 0.5), ("BANKNIFTY", 6.0), ("SENSEX", 150.0)])
+@pytest.fixture(scope="module", params=[("NIFTY", 20.0), ("NIFTY", 0.5), ("BANKNIFTY", 6.0), ("SENSEX", 60.0)])
 def made(request):
     name, rate = request.param
     market = SimulatedMarket(seed=7)

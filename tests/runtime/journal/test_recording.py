@@ -253,7 +253,7 @@ def test_an_order_of_a_set_is_found(tmp_path):
 
 
 def test_a_session_cut_off_replays_up_to_its_last_whole_record(tmp_path):
-    record(tmp_path / "s", 6000)  # enough for several blocks, of which the last goes
+    record(tmp_path / "s", 3000)  # enough for several blocks, of which the last goes
     segment = tmp_path / "s" / "00001.journal"
     data = segment.read_bytes()
     segment.write_bytes(data[: len(data) * 2 // 3])
