@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from sos_actors.alerts.settings import AlertSettings
+from sos_actors.decoding import converted
 from sos_actors.errors import InputError
 from sos_actors.logs import LogSettings
 from sos_actors.market.bars import BarSettings
@@ -143,7 +144,7 @@ def load_config(path: Path | None) -> Config:
         return Config()
     try:
         written = _read_yaml(path.read_bytes())
-        config = Config() if written is None else msgspec.convert(written, Config, builtin_types=(dt.date, dt.datetime))
+        config = Config() if written is None else converted(written, Config, builtin_types=(dt.date, dt.datetime))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; give the file with --config") from None
     except msgspec.ValidationError as error:

@@ -8,6 +8,7 @@ every line of every sink, tracebacks too; so is what looks like an access token.
 from __future__ import annotations
 
 import datetime as dt
+import faulthandler
 import logging
 import re
 import sys
@@ -128,6 +129,15 @@ def configure(
         if settings.json:
             logger.add(folder / "sos.jsonl", level=settings.file, format="{message}", serialize=True, **options)
     logging.basicConfig(handlers=[_FromStandard()], level=logging.WARNING, force=True)
+
+
+def trace_crashes() -> None:
+    """Have a signal that kills the process from within (a fault of a library in C) say on stderr where all threads were.
+
+    The log itself cannot: nothing of Python runs any more.
+    """
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)
 
 
 def _owner_only(file: str, flags: int) -> int:

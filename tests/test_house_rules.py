@@ -21,15 +21,16 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # --- floors: what each package or top module may import, besides itself ----------------------------------
 
-GROUND = {"errors", "messages"}
+GROUND = {"errors", "decoding", "messages"}
 CORE = GROUND | {"market", "quant", "playbook", "trading"}
 BELOW_EDGES = CORE | {"runtime", "actors"}
 EDGES = {"storage", "sources", "reports", "sandbox", "upstox", "control", "alerts", "metrics", "web"}
 FLOORS: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
+    "decoding": set(),
     "logs": GROUND,
-    "messages": {"errors"},
+    "messages": {"errors", "decoding"},
     "market": GROUND,
     "quant": GROUND | {"market"},
     "playbook": GROUND | {"market", "quant"},
@@ -347,6 +348,19 @@ def test_floors_have_no_circle():
         ready = {floor for floor, below in FLOORS.items() if floor not in standing and below <= standing}
         assert ready, f"these import each other: {sorted(set(FLOORS) - standing)}"
         standing |= ready
+
+
+def test_types_are_decoded_in_one_place():
+    """Two threads that are the first to decode a type crash the process, but there."""
+    wrong = []
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            typed = name.endswith("decode") and any(word.arg == "type" for word in call.keywords)
+            if name.startswith("msgspec.") and (typed or name.endswith((".convert", ".Decoder"))):
+                wrong.append(f"{name_of(path)} line {call.lineno}: {name}")
+    assert {text.split()[0] for text in wrong} == {"decoding.py"}, "\n".join(wrong)
 
 
 def test_nothing_inside_depends_on_clock_chance_threads_or_set_order():

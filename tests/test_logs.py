@@ -4,6 +4,9 @@ import io
 import json
 import logging
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from loguru import logger
@@ -12,6 +15,7 @@ from sos_actors import logs
 from sos_actors.errors import InputError
 from sos_actors.logs import HIDDEN, LogSettings, configure, hide, redact
 
+ROOT = Path(__file__).parents[1]
 SECRET = "s3cr3t-of-the-test"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJBQjEyMzQifQ.c2lnbmF0dXJl"
 
@@ -99,3 +103,11 @@ def test_text_without_secrets_is_left_alone():
 def test_settings_that_make_no_sense_are_refused(key, value):
     with pytest.raises(ValueError, match=r"logs"):
         LogSettings(**{key: value})
+
+
+def test_a_process_that_dies_within_a_library_says_where_it_was():
+    code = "from sos_actors.logs import trace_crashes; trace_crashes(); import ctypes; ctypes.string_at(0)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode < 0
+    assert "Segmentation fault" in done.stderr
+    assert "string_at" in done.stderr

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.decoding import from_msgpack
 from sos_actors.market.clocktime import ist_date
 from sos_actors.messages import (
     ChainSnapshot,
@@ -86,7 +87,7 @@ class StrategyActor(Actor):
         """Act from now on, and go on from what was done in an earlier life of the process."""
         self._trade_from = message.ts
         if message.state:
-            self._machine.take_up(msgspec.msgpack.decode(message.state, type=Standing))
+            self._machine.take_up(from_msgpack(message.state, Standing))
         self._kept = self._machine.standing()
 
     @handles(DayLoaded)

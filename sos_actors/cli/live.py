@@ -41,7 +41,7 @@ def live(
     """Run the daemon: real ticks, paper orders, unless said otherwise."""
     from sos_actors.control.systemd import ServiceManager  # noqa: PLC0415 - imports cost; each command pays its own
     from sos_actors.daemon.daemon import REAL_MONEY, Daemon, LiveRequest  # noqa: PLC0415
-    from sos_actors.logs import configure  # noqa: PLC0415
+    from sos_actors.logs import configure, trace_crashes  # noqa: PLC0415
 
     if real_money and (paper or sandbox):
         raise InputError("--real-money goes with neither --paper nor --sandbox: choose one")
@@ -60,6 +60,7 @@ def live(
         mode=REAL_MONEY if real_money else "sandbox" if sandbox else "paper",
     )  # fmt: skip
     configure(settings.logs, folder)
+    trace_crashes()
     status = Daemon(request, ServiceManager()).run()
     if status:
         raise typer.Exit(status)

@@ -15,6 +15,7 @@ from sos_actors.cli import options
 from sos_actors.cli.runs import history_from
 from sos_actors.config import Config
 from sos_actors.daemon.sessions import LIVE, LiveFacts, adopt, began_of, replay_runtime
+from sos_actors.decoding import from_json
 from sos_actors.errors import InputError, SosError
 from sos_actors.market.clocktime import ist_text
 from sos_actors.playbook.loader import Playbook, build_playbook
@@ -114,7 +115,7 @@ def what_if(run: RecordedRun, change: WhatIf, home: Path | None) -> Request:
     """Give the session's market with other strategies or another configuration, to be run like a backtest."""
     if LIVE not in run.reader.header.facts:
         return _backtest(run.reader, home, change)
-    facts = msgspec.json.decode(run.reader.header.facts[LIVE], type=LiveFacts)
+    facts = from_json(run.reader.header.facts[LIVE], LiveFacts)
     adopt(began_of(run))
     config = facts.config if change.config is None else options.configuration(change.config)
     history = SessionTicks(run.rows, run.answers)
@@ -144,7 +145,7 @@ def _backtest(reader: JournalReader, home: Path | None, change: WhatIf | None = 
     facts = reader.header.facts
     if _BACKTEST not in facts:
         raise InputError(f"session {reader.header.session}: neither a daemon nor a backtest recorded it")
-    given = msgspec.json.decode(facts[_BACKTEST], type=BacktestArguments)
+    given = from_json(facts[_BACKTEST], BacktestArguments)
     changed = change or WhatIf()
     config = options.configuration(changed.config or (Path(given.config) if given.config else None))
     config = _seeded(config, given.seed)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from sos_actors.control.protocol import ControlError, Reply, Request, socket_path
+from sos_actors.decoding import from_json
 
 
 class ControlClient:
@@ -43,7 +44,7 @@ class ControlClient:
             raise ControlError(f"the connection to the daemon broke: {error.strerror or error}") from None
         if not line:
             raise ControlError("the daemon closed the connection: it is stopping, or has stopped")
-        reply = msgspec.json.decode(line, type=Reply)
+        reply = from_json(line, Reply)
         if reply.error:
             raise ControlError(reply.error, of_the_line=False)
         return reply.data

@@ -13,6 +13,7 @@ import msgspec
 from loguru import logger
 
 from sos_actors.control.protocol import LONGEST_REQUEST, Reply, Request
+from sos_actors.decoding import from_json
 from sos_actors.errors import SosError
 
 #: A command: takes the request's arguments, gives plain data. Raises SosError to refuse, TypeError for bad arguments.
@@ -76,7 +77,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _answer(self, line: bytes) -> Reply:
         try:
-            request = msgspec.json.decode(line, type=Request)
+            request = from_json(line, Request)
         except msgspec.MsgspecError as error:
             return Reply(error=f"not a request: {error}")
         command = self.server.commands.get(request.do)

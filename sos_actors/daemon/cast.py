@@ -27,6 +27,7 @@ from sos_actors.actors.selector import Lots
 from sos_actors.actors.state_keeper import StateKeeperActor
 from sos_actors.actors.subscription import SubscriptionActor
 from sos_actors.config import Config
+from sos_actors.decoding import from_msgpack
 from sos_actors.market.clocktime import ist_date
 from sos_actors.market.day import DayStats, MarketDay
 from sos_actors.market.following import FollowSettings
@@ -211,7 +212,7 @@ class LiveCast:
             restore(desk, [saved.state for saved in states["desk"]])
             self._restored_on = ist_date(states["desk"][-1].ts)
         if "risk" in states:
-            book.take_up(msgspec.msgpack.decode(states["risk"][-1].state, type=RiskState))
+            book.take_up(from_msgpack(states["risk"][-1].state, RiskState))
             book.release(desk.flow.live, desk.ledger.positions())
         working = working_orders(desk)
         if not parts.real:

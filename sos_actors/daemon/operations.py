@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import msgspec
-
 from sos_actors.control.status import (
     ActorView,
     DaemonStatus,
@@ -17,6 +15,7 @@ from sos_actors.control.status import (
     PositionView,
     RestrictionView,
 )
+from sos_actors.decoding import converted
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_text
 from sos_actors.messages import Flatten, Reinstate, SetTradingState, TradingState
@@ -280,7 +279,7 @@ def _number(value: Any) -> float | None:
 
 
 def _order(order: Any, trade: dict[str, Any]) -> OrderView:
-    order_id, role, side, status, filled, quantity = msgspec.convert(order, tuple[str, str, str, str, int, int])
+    order_id, role, side, status, filled, quantity = converted(order, tuple[str, str, str, str, int, int])
     return OrderView(
         order_id=order_id, instrument=trade["instrument"], side=side, quantity=quantity, filled=filled, status=status,
         role=role, price=_number(trade.get({"STOP": "stop", "TARGET": "target"}.get(role, ""))),

@@ -15,6 +15,7 @@ from sos_actors import assembly
 from sos_actors.alerts.settings import AlertSettings
 from sos_actors.config import Config
 from sos_actors.daemon.cast import EDGES, LiveCast, LiveParts
+from sos_actors.decoding import from_json
 from sos_actors.errors import SosError
 from sos_actors.market.calendar import INDIA, Session, TradingCalendar
 from sos_actors.market.charges import ChargeSchedule
@@ -129,7 +130,7 @@ def live_cast(runtime: Runtime, facts: LiveFacts, past: Any, parts: LiveParts) -
 
 def replay_runtime(run: RecordedRun) -> ReplayRuntime:
     """Give a daemon's cast as a session has it, for `replay`. The process's calendar becomes the session's."""
-    facts = msgspec.json.decode(run.reader.header.facts[LIVE], type=LiveFacts)
+    facts = from_json(run.reader.header.facts[LIVE], LiveFacts)
     made: list[LiveCast] = []
 
     def think(runtime: ReplayRuntime) -> None:

@@ -20,6 +20,7 @@ from loguru import logger
 import sos_actors
 from sos_actors import logs
 from sos_actors.config import Config
+from sos_actors.decoding import from_json
 from sos_actors.errors import StorageError
 from sos_actors.market.clocktime import ist_date, ist_ns
 from sos_actors.snapshots import chain_snapshots
@@ -169,8 +170,9 @@ def _stand_back() -> None:
 def main() -> int:
     """Serve until standard input is closed; the address, or what keeps it from serving, is its one line of output."""
     _stand_back()
-    brief = msgspec.json.decode(sys.stdin.buffer.readline(), type=Brief)
+    brief = from_json(sys.stdin.buffer.readline(), Brief)
     logs.configure(brief.config.logs)
+    logs.trace_crashes()
     try:
         server = serve(brief)
         server.start()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from sos_actors.decoding import from_json
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_date
 from sos_actors.market.ids import EXCHANGE_OF, future_id, index_id, option_id
@@ -128,7 +129,7 @@ def read_master(path: Path | str) -> InstrumentTable:
     except OSError as error:
         raise InputError(f"instrument file {path}: {error.strerror}; fetch it with `instruments`") from None
     try:
-        rows = msgspec.json.decode(gzip.decompress(raw) if raw[:2] == _GZIP_MAGIC else raw, type=list[_Row])
+        rows = from_json(gzip.decompress(raw) if raw[:2] == _GZIP_MAGIC else raw, list[_Row])
         table = InstrumentTable(item for item in map(_instrument, rows) if item is not None)
     except (gzip.BadGzipFile, EOFError, zlib.error, msgspec.DecodeError, ValueError, OverflowError) as error:
         raise InputError(f"instrument file {path}: {error}; fetch it again with `instruments`") from None

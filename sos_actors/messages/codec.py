@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from sos_actors.decoding import from_msgpack
 from sos_actors.messages.base import Message
 
 
@@ -43,7 +44,7 @@ def encode_all(messages: list[Message]) -> memoryview:
 
 def decode(raw: bytes, kind: Any) -> Any:
     """Read a message of type `kind` (a class or a union of classes); raises msgspec.ValidationError."""
-    return msgspec.msgpack.decode(raw, type=kind, dec_hook=_decode_array)
+    return from_msgpack(raw, kind, _decode_array)
 
 
 def packed(value: Any) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.decoding import converted
 from sos_actors.market.clocktime import clock_seconds
 from sos_actors.messages import Regime
 from sos_actors.playbook.errors import StrategyError
@@ -112,7 +113,7 @@ def parse_strategy(raw: bytes | str, file: str) -> tuple[StrategyFile, list[str]
         problem = "positions of several legs are not traded; name one contract in option_selection"
         raise StrategyError(problem, file, "legs")
     try:
-        strategy = msgspec.convert(data, StrategyFile)
+        strategy = converted(data, StrategyFile)
     except msgspec.ValidationError as error:
         raise StrategyError(_plain(str(error)), file) from None
     warnings = list(_unknown_keys(data, StrategyFile, ""))

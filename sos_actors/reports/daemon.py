@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-import msgspec
-
 from sos_actors.control.status import ActorView, DaemonStatus
+from sos_actors.decoding import converted
 from sos_actors.reports.formats import NOTHING, decimal, grouped, rupees
 from sos_actors.reports.terminal import console_on, new_table
 
 
 def print_status(data: Any, file: TextIO) -> None:
     """Print what `status` answered."""
-    status = msgspec.convert(data, DaemonStatus)
+    status = converted(data, DaemonStatus)
     with console_on(file) as console:
         state = "ready" if status.ready else "NOT READY: " + "; ".join(status.not_ready)
         console.print(f"{status.now}  {status.mode}  {status.phase}  {status.trading}  {state}", style="bold")
@@ -67,7 +66,7 @@ def _tables(status: DaemonStatus) -> list[tuple[str, Any]]:
 
 def print_actors(data: Any, file: TextIO) -> None:
     """Print what `actors` answered: a row an actor, by group."""
-    actors: Sequence[ActorView] = msgspec.convert(data, list[ActorView])
+    actors: Sequence[ActorView] = converted(data, list[ActorView])
     with console_on(file, pipe_width=200) as console:  # a line an actor, for grep
         table = new_table(
             "actor", "group", "state", "handled", "a second", "age s", "waiting", "merged", "restarts", "p50 us",

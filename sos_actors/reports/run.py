@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from sos_actors import decoding
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_text
 from sos_actors.market.day import DataQuality
@@ -255,6 +256,6 @@ def to_json(record: RunRecord) -> bytes:
 def from_json(raw: bytes, name: str = "result") -> RunResult:
     """Read what `to_json` wrote; `name` is what the error calls it. Raises InputError when it is something else."""
     try:
-        return msgspec.json.decode(raw, type=RunResult)
+        return decoding.from_json(raw, RunResult)
     except msgspec.DecodeError as error:
         raise InputError(f"{name}: not the JSON of a run: {error}; write one with 'backtest --json'") from None

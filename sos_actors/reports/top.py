@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from sos_actors.control.status import ActorView, DaemonStatus, FeedView
+from sos_actors.decoding import converted
 from sos_actors.errors import InputError
 from sos_actors.reports.formats import NOTHING, decimal, grouped, rupees
 from sos_actors.reports.terminal import new_table
@@ -35,7 +35,7 @@ def frame(status: Any, actors: Any, *, by: str = "rate", height: int = 0) -> Ren
     """
     if by not in ORDERS:
         raise InputError(f"--sort {by}: write one of {', '.join(ORDERS)}")
-    told = msgspec.convert(status, DaemonStatus)
+    told = converted(status, DaemonStatus)
     parts: list[RenderableType] = [*_head(told), Text(), _feeds(told.feeds)]
     lines = 5 + len(told.differences) + max(1, len(told.feeds)) + 2
     for title, table, rows in (_positions(told), _orders(told)):
@@ -44,7 +44,7 @@ def frame(status: Any, actors: Any, *, by: str = "rate", height: int = 0) -> Ren
     events = _events(told)
     lines += 2 + len(events)
     room = max(_LEAST, height - lines - 5) if height else len(actors)
-    parts += [Text(), *_cast(msgspec.convert(actors, list[ActorView]), by, room)]
+    parts += [Text(), *_cast(converted(actors, list[ActorView]), by, room)]
     return Group(*parts, Text(), Text("Last alerts", style="bold"), *events)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.decoding import from_json
 from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA, TradingCalendar
 from sos_actors.market.clocktime import ist_text
@@ -52,7 +53,7 @@ class CalendarFiles:
         calendar = INDIA_TABLES
         for path in sorted(self._folder.glob("[0-9][0-9][0-9][0-9].json")):
             try:
-                calendar = calendar.with_holidays(msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]]))
+                calendar = calendar.with_holidays(from_json(path.read_bytes(), list[dict[str, Any]]))
             except (InputError, msgspec.MsgspecError, OSError) as error:
                 log.warning("%s: left out, the built-in table stands: %s", path, error)
         return calendar

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
+from sos_actors.decoding import converted
 from sos_actors.errors import InputError
 
 LAYOUT_FOLDER = Path(__file__).parent / "layouts"
@@ -115,7 +116,7 @@ def load_layout(path: Path) -> Layout:
             base = yaml.safe_load(_named(str(raw.pop("like"))).read_text(encoding="utf-8"))
             columns = {**base["columns"], **raw.pop("columns", {})}
             raw = {**base, **raw, "columns": columns}
-        layout = msgspec.convert(raw, Layout)
+        layout = converted(raw, Layout)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     except yaml.YAMLError as error:
@@ -197,6 +198,6 @@ def _fits(layout: Layout, name: str, path: Path, names: list[str]) -> Layout:
 def with_overrides(layout: Layout, overrides: Mapping[str, Any]) -> Layout:
     """Give a layout with some keys replaced, as given on the command line. Raises InputError for a wrong one."""
     try:
-        return _checked(msgspec.convert({**msgspec.to_builtins(layout), **overrides}, Layout), "layout")
+        return _checked(converted({**msgspec.to_builtins(layout), **overrides}, Layout), "layout")
     except msgspec.ValidationError as error:
         raise InputError(f"layout: {error}") from None

@@ -6,9 +6,9 @@ import datetime as dt
 from array import array
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import numpy as np
 
+from sos_actors.decoding import from_msgpack
 from sos_actors.market.clocktime import ist_date
 from sos_actors.market.day import DataQuality, DayStats, MarketDay, TickColumns
 from sos_actors.market.ids import parse_id
@@ -70,7 +70,7 @@ class SessionTicks:
         self._stats: dict[tuple[str, dt.date], DayStats | None] = {}
         for answer in answers:
             if answer.name == "previous day" and not answer.failed:
-                name, day = msgspec.msgpack.decode(answer.asked, type=tuple[str, dt.date])
+                name, day = from_msgpack(answer.asked, tuple[str, dt.date])
                 self._stats[name, day] = decode(answer.said, DayStats | None)
 
     def days(self, underlying: str, candidates: Sequence[dt.date]) -> list[dt.date]:

@@ -19,6 +19,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from sos_actors.decoding import from_msgpack
 from sos_actors.errors import StorageError
 from sos_actors.market.day import BarColumns, ChainColumns, TickColumns
 from sos_actors.messages.market import CHAIN_FIELDS
@@ -212,7 +213,7 @@ def _open(block: bytes, kind: str) -> tuple[_Header, _Reader]:
         if block[:4] != MAGIC:
             raise ValueError("bad magic")
         (size,) = struct.unpack_from("<I", block, 4)
-        header = msgspec.msgpack.decode(block[8 : 8 + size], type=_Header)
+        header = from_msgpack(block[8 : 8 + size], _Header)
         if header.kind != kind:
             raise ValueError(f"holds {header.kind}")
         return header, _Reader(zstandard.ZstdDecompressor().decompress(block[8 + size :]))

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from sos_actors.decoding import msgpack_decoder
 from sos_actors.errors import StorageError
 from sos_actors.trading.gateway.records import AnyRecord, DayBegun, Record, StateSaved
 
@@ -30,7 +31,7 @@ _FRAME = struct.Struct("<II")
 _ADVICE = "restore a copy, or move it away and settle orders and positions at the broker by hand before starting"
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(AnyRecord)
+_decoder = msgpack_decoder(AnyRecord)
 
 
 @dataclass(frozen=True, slots=True)

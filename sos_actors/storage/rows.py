@@ -11,6 +11,7 @@ import apsw
 import msgspec
 import numpy as np
 
+from sos_actors.decoding import from_json
 from sos_actors.market.day import BarColumns, DataQuality, IntColumn
 
 
@@ -76,7 +77,7 @@ def read_quality(db: apsw.Connection, underlying: str, day: dt.date) -> DataQual
         "SELECT quality FROM data_quality WHERE underlying = ? AND day = ? ORDER BY source",
         (underlying, day.isoformat()),
     )
-    parts = [msgspec.json.decode(text, type=DataQuality) for (text,) in rows]
+    parts = [from_json(text, DataQuality) for (text,) in rows]
     rejected: Counter[str] = Counter()
     for part in parts:
         rejected.update(part.rejected)

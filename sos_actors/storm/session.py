@@ -17,6 +17,7 @@ from sos_actors.actors.risk import RiskActor
 from sos_actors.assembly import exits_by_strategy
 from sos_actors.config import Config
 from sos_actors.daemon.cast import contracts_by_table, with_real_orders
+from sos_actors.decoding import from_msgpack
 from sos_actors.errors import StorageError
 from sos_actors.market.charges import ChargeSchedule
 from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_ns, ist_text
@@ -202,7 +203,7 @@ class Session:
         if "desk" in states:
             restore(desk, [saved.state for saved in states["desk"]])
         if "risk" in states:
-            book.take_up(msgspec.msgpack.decode(states["risk"][-1].state, type=RiskState))
+            book.take_up(from_msgpack(states["risk"][-1].state, RiskState))
             book.release(desk.flow.live, desk.ledger.positions())
         gateway = OrderGateway(config.gateway, contracts_by_table(lambda: world.table), "STORM1")
         spawn = runtime.spawn

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from sos_actors.decoding import msgpack_decoder
 from sos_actors.errors import StorageError
 from sos_actors.messages import (
     NAN,
@@ -140,8 +141,8 @@ _counts_of = attrgetter(*COUNTS)
 _record_of = attrgetter(*RecordState.__struct_fields__)
 _exits_of = attrgetter(*ExitState.__struct_fields__)
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(DeskCheckpoint)
-_trade_decoder = msgspec.msgpack.Decoder(TradeState)
+_decoder = msgpack_decoder(DeskCheckpoint)
+_trade_decoder = msgpack_decoder(TradeState)
 
 
 class Checkpointer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from sos_actors.decoding import from_msgpack
 from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.messages import RefusalReason, Signal
 from sos_actors.trading.ranking import Mode
@@ -37,7 +38,7 @@ class Debounce:
 
     def take_up(self, state: bytes) -> None:
         """Go on, in a fresh one, from where `state` was given."""
-        rows = msgspec.msgpack.decode(state, type=list[tuple[str, str, str, int]])
+        rows = from_msgpack(state, list[tuple[str, str, str, int]])
         self._last = {(strategy, underlying, direction): ts for strategy, underlying, direction, ts in rows}
 
     def check(self, signal: Signal) -> Refusal | None:

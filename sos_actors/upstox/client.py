@@ -19,6 +19,7 @@ import urllib3
 from upstox_client.rest import ApiException
 
 import sos_actors
+from sos_actors.decoding import from_json
 from sos_actors.logs import hide
 from sos_actors.upstox.errors import (
     DEAD_TOKEN,
@@ -156,7 +157,7 @@ class UpstoxClient:
             raise self._odd(what, error) from None
         self._limiter.taken(rate)
         try:
-            return msgspec.json.decode(body, type=answer)
+            return from_json(body, answer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise UnreadableAnswerError(
                 f"{what}: the broker's answer cannot be read: {error}", certainty=Certainty.UNKNOWN, status=200

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sos_actors.decoding import from_json
 from sos_actors.errors import SosError
 from sos_actors.logs import redact
 
@@ -157,7 +158,7 @@ class _Envelope(msgspec.Struct):
 def read_envelope(body: bytes | None) -> tuple[str, str] | None:
     """Give (code, message) of the broker's error envelope; None where the body is none (HTML, empty, cut)."""
     try:
-        envelope = msgspec.json.decode(body or b"", type=_Envelope)
+        envelope = from_json(body or b"", _Envelope)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     if not envelope.errors:

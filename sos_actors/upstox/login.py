@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 
+from sos_actors.decoding import from_json
 from sos_actors.errors import InputError
 from sos_actors.logs import hide
 from sos_actors.market.clocktime import ist_text
@@ -155,7 +156,7 @@ def pushed_token(body: bytes, client_id: str, now: int) -> Token:
     has confirmed whose it is.
     """
     try:
-        pushed = msgspec.json.decode(body, type=_Pushed)
+        pushed = from_json(body, _Pushed)
     except msgspec.MsgspecError:
         raise InputError("a post to the notifier address was not the broker's token message") from None
     if pushed.message_type != "access_token" or pushed.client_id != client_id:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from sos_actors.decoding import from_json
 from sos_actors.errors import InputError
 from sos_actors.logs import hide
 from sos_actors.market.clocktime import DAY_NS, SECOND_NS, ist_day, ist_ns, ist_text
@@ -91,7 +92,7 @@ def _claims(secret: str) -> _Claims:
         return _Claims()
     try:
         body = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        return msgspec.json.decode(body, type=_Claims)
+        return from_json(body, _Claims)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         return _Claims()
 
@@ -126,7 +127,7 @@ class TokenStore:
         if mode & 0o077:
             raise InputError(f"{self.path}: others may read it (mode {mode & 0o777:o}): `chmod 600` it and log in anew")
         try:
-            token = msgspec.json.decode(raw, type=Token)
+            token = from_json(raw, Token)
         except msgspec.MsgspecError:
             raise InputError(f"{self.path}: is not a token file: delete it and {_LOGIN}") from None
         hide(token.secret)
@@ -184,7 +185,7 @@ def _from_file(path: Path, now: int, origin: str) -> Token:
         raise InputError(f"{origin}: {path}: cannot be read: {error.strerror}") from None
     if raw.lstrip().startswith(b"{"):
         try:
-            stored = msgspec.json.decode(raw, type=Token)
+            stored = from_json(raw, Token)
         except msgspec.MsgspecError:
             raise InputError(f"{origin}: {path}: is not a token file: {_LOGIN}") from None
         return read_token(stored.secret, now, user_id=stored.user_id, origin=origin)

@@ -15,6 +15,7 @@ from aiohttp import web
 from loguru import logger
 
 from sos_actors.control.status import DaemonStatus, OrderView, PositionView
+from sos_actors.decoding import from_json
 from sos_actors.errors import InputError, SosError
 from sos_actors.market.clocktime import ist_ns
 from sos_actors.market.ids import index_id
@@ -232,7 +233,7 @@ class Endpoints:
     def _orderer(self, name: str) -> Handler:
         async def order(request: web.Request) -> web.StreamResponse:
             try:
-                wanted = msgspec.json.decode(await request.read() or b"{}", type=s.Order)
+                wanted = from_json(await request.read() or b"{}", s.Order)
             except msgspec.DecodeError as error:
                 raise InputError(f"the order is not understood: {error}") from None
             about = await self._ordering(self._source.about)

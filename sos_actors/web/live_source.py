@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import msgspec
-
 from sos_actors.control.status import DaemonStatus
+from sos_actors.decoding import converted
 from sos_actors.errors import InputError
 from sos_actors.web.archive import Archive
 from sos_actors.web.daybook import DayBook
@@ -117,7 +116,7 @@ class LiveSource:
 
     def edges(self) -> list[Edge]:
         """Say who hears what from whom, the busiest first."""
-        found = [msgspec.convert(one, Edge) for one in self._stage.hearers()]
+        found = [converted(one, Edge) for one in self._stage.hearers()]
         return sorted(found, key=lambda edge: (-edge.handled, edge.actor, edge.message))
 
     def strategies(self) -> list[StrategyView]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.decoding import from_json
 from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA, regular_session
 from sos_actors.market.clocktime import ist_date, midnight_ns
@@ -141,7 +142,7 @@ def _life(folder: Path, size: int) -> Life | None:
         seen = glance(folder)
         if _LIVE not in seen.header.facts:
             return None
-        facts = msgspec.json.decode(seen.header.facts[_LIVE], type=_Facts)
+        facts = from_json(seen.header.facts[_LIVE], _Facts)
     except (JournalError, msgspec.MsgspecError) as error:
         return Life(folder.name, folder, size, DAMAGED, problem=str(error))
     return _known_life(folder, size, seen, facts)

@@ -20,6 +20,7 @@ import msgspec
 from sos_actors.control.client import ControlClient
 from sos_actors.control.protocol import ControlError
 from sos_actors.control.status import DaemonStatus
+from sos_actors.decoding import converted
 from sos_actors.errors import InputError, SosError
 from sos_actors.messages import decode, encode
 from sos_actors.web.daybook import WRITTEN, DayBook, Diary
@@ -269,7 +270,7 @@ class RemoteStage:
 
     def _taken(self, question: _Question, answer: Any) -> Any:
         if question == _STATUS:
-            status = msgspec.convert(answer, DaemonStatus)
+            status = converted(answer, DaemonStatus)
             if status.session != self._session:  # what is told since is another session's
                 self._diary, self._next, self._session = Diary(), 0, status.session
             return status
@@ -281,7 +282,7 @@ class RemoteStage:
     def _write(self, answer: Any) -> None:
         """Write what was seen of the day into the diary, all there is up to now."""
         while True:
-            first, heard = msgspec.convert(answer, tuple[int, list[tuple[int, bytes]]])
+            first, heard = converted(answer, tuple[int, list[tuple[int, bytes]]])
             for now, raw in heard:
                 self._diary.take(now, decode(raw, _ANY_MESSAGE))
             self._next = first + len(heard)

@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 from loguru import logger
 
+from sos_actors.decoding import from_json
 from sos_actors.errors import SosError
 from sos_actors.web.guard import PROTOCOL, answer
 from sos_actors.web.schema import Fault
@@ -111,7 +112,7 @@ class Hub:
     async def _want(self, client: _Client, text: str) -> None:
         """Take what a client wants to hear of; it replaces what it wanted before."""
         try:
-            wanted = msgspec.json.decode(text, type=dict[str, list[str]])["topics"][:_MOST_TOPICS]
+            wanted = from_json(text, dict[str, list[str]])["topics"][:_MOST_TOPICS]
         except (msgspec.DecodeError, KeyError):
             self._put(client, msgspec.json.encode(Fault(error='write {"topics": ["status"]}')))
             return

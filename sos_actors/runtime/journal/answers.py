@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from sos_actors import errors
+from sos_actors.decoding import from_msgpack
 from sos_actors.messages.codec import decode, packed
 from sos_actors.runtime.journal.format import JournalError
 
@@ -95,7 +96,7 @@ def replaying(answers: Iterable[Answer], serial: Callable[[], int]) -> Ask:
                 raise UnansweredError(at, f"asked for {name} of {args}, recorded is {had}")
             found = waiting.popleft()
             if found.failed:
-                error, text = msgspec.msgpack.decode(found.said, type=tuple[str, str])
+                error, text = from_msgpack(found.said, tuple[str, str])
                 raise getattr(errors, error, errors.SosError)(text)
             said: T = decode(found.said, kind)
             return said

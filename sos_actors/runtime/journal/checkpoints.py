@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from sos_actors.decoding import from_msgpack
 from sos_actors.messages.codec import packed
 from sos_actors.runtime.checkpoints import State
 from sos_actors.runtime.journal.format import JournalError
@@ -83,7 +84,7 @@ def last_checkpoint(reader: JournalReader, path: str, at: int) -> Checkpoint | N
         if not is_states(record):
             continue
         try:
-            for one in checkpoints_in(msgspec.msgpack.decode(record, type=States)):
+            for one in checkpoints_in(from_msgpack(record, States)):
                 if one.path == path and one.now <= at:
                     found = one
         except (msgspec.MsgspecError, ValueError) as error:

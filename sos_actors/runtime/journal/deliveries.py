@@ -13,6 +13,7 @@ import msgspec
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
+from sos_actors.decoding import from_msgpack
 from sos_actors.messages import ActorFailed
 from sos_actors.messages.base import Message
 from sos_actors.messages.codec import packed
@@ -127,7 +128,7 @@ def contents(reader: JournalReader) -> Iterator[Delivery | Answer | Checkpoint]:
     one_of = known.setdefault
     for number, record in enumerate(reader):
         try:
-            batch = msgspec.msgpack.decode(record, type=Batch | Answer | States)
+            batch = from_msgpack(record, Batch | Answer | States)
             if isinstance(batch, Answer):
                 yield batch
                 continue
@@ -175,7 +176,7 @@ def heard(reader: JournalReader, wanted: Callable[[str], Collection[str]]) -> It
         if is_states(record):
             continue
         try:
-            batch = msgspec.msgpack.decode(record, type=Batch | Answer)
+            batch = from_msgpack(record, Batch | Answer)
             if isinstance(batch, Answer) or not any(map(kinds_of.__getitem__, set(batch.paths))):
                 continue
             for place, path in enumerate(batch.paths):

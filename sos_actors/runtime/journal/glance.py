@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import zstandard
 
+from sos_actors.decoding import from_msgpack
 from sos_actors.runtime.journal.answers import Answer
 from sos_actors.runtime.journal.deliveries import Batch
 from sos_actors.runtime.journal.format import (
@@ -61,7 +62,7 @@ def _end(path: Path) -> SessionEnd | None:
         start = at + FRAME.size
         if kind == END and start + length == len(tail) and checksum(kind, tail[start:]) == crc:
             with contextlib.suppress(msgspec.MsgspecError):
-                return msgspec.msgpack.decode(tail[start:], type=SessionEnd)
+                return from_msgpack(tail[start:], SessionEnd)
     return None
 
 
@@ -83,7 +84,7 @@ def _last_delivery(path: Path) -> int:
                 break
             if kind == HEADER:
                 with contextlib.suppress(msgspec.MsgspecError):
-                    opened = msgspec.msgpack.decode(file.read(length), type=SegmentHeader).opened
+                    opened = from_msgpack(file.read(length), SegmentHeader).opened
             elif kind == BLOCK:
                 blocks.append((at + FRAME.size, length))
             at = end
@@ -100,8 +101,8 @@ def _last_of(block: bytes) -> int:
     """Give the time of the last delivery in a block; 0 where it has none, or cannot be read."""
     with contextlib.suppress(zstandard.ZstdError, msgspec.DecodeError):
         unpacked = zstandard.ZstdDecompressor().decompress(block[FIRST.size :], max_output_size=LARGEST)
-        for record in reversed(msgspec.msgpack.decode(unpacked, type=list[bytes])):
-            found = msgspec.msgpack.decode(record, type=Batch | Answer)
+        for record in reversed(from_msgpack(unpacked, list[bytes])):
+            found = from_msgpack(record, Batch | Answer)
             if isinstance(found, Batch):
                 return found.nows[-1]
     return 0

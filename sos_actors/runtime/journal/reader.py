@@ -12,6 +12,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 import zstandard
 
+from sos_actors.decoding import from_msgpack
 from sos_actors.runtime.journal.format import (
     BLOCK,
     END,
@@ -196,7 +197,7 @@ def _records(payload: bytes, count: int, path: Path, offset: int) -> list[bytes]
     try:
         (first,) = FIRST.unpack_from(payload)
         unpacked = zstandard.ZstdDecompressor().decompress(payload[FIRST.size :], max_output_size=LARGEST)
-        records = msgspec.msgpack.decode(unpacked, type=list[bytes])
+        records = from_msgpack(unpacked, list[bytes])
     except (zstandard.ZstdError, msgspec.MsgspecError, struct.error) as error:
         raise JournalError(f"{path} at {offset}: a block that cannot be read: {error}") from None
     if first != count:
@@ -206,6 +207,6 @@ def _records(payload: bytes, count: int, path: Path, offset: int) -> list[bytes]
 
 def _decoded(payload: bytes, kind: type[S], path: Path, offset: int) -> S:
     try:
-        return msgspec.msgpack.decode(payload, type=kind)
+        return from_msgpack(payload, kind)
     except msgspec.MsgspecError as error:
         raise JournalError(f"{path} at {offset}: a {kind.__name__} that cannot be read: {error}") from None

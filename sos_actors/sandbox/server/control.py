@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
+from sos_actors.decoding import from_json
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_text
 from sos_actors.sandbox.exchange.answers import Answer, Refusal, success
@@ -114,7 +115,7 @@ class Control:
 
     async def set_clock(self, request: web.Request) -> Answer:
         """Change the speed, or jump forward."""
-        wanted = msgspec.json.decode(await request.read() or b"{}", type=_ClockRequest)
+        wanted = from_json(await request.read() or b"{}", _ClockRequest)
         if wanted.speed is not None:
             self._service.clock.set_speed(wanted.speed)
         if wanted.now:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from sos_actors.decoding import converted
 from sos_actors.errors import InputError
 from sos_actors.sandbox.exchange.faults import FAULTS, FaultMenu
 from sos_actors.sandbox.server.feed_faults import FEED_FAULTS, FeedFaultMenu
@@ -33,7 +34,7 @@ def read_requests(raw: bytes) -> list[FaultRequest]:
     try:
         value = yaml.safe_load(raw)
         rows = value if isinstance(value, list) else [value]
-        return [msgspec.convert(row, FaultRequest) for row in rows]
+        return [converted(row, FaultRequest) for row in rows]
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise InputError(f"faults: {' '.join(str(error).split())}") from None
 
@@ -60,6 +61,6 @@ def apply_faults(world: World, request: FaultRequest) -> None:
 
 def _changed(menu: Menu, part: dict[str, Any]) -> Menu:
     try:
-        return msgspec.convert({**msgspec.to_builtins(menu), **part}, type(menu))
+        return converted({**msgspec.to_builtins(menu), **part}, type(menu))
     except msgspec.ValidationError as error:
         raise InputError(f"faults: {error}") from None

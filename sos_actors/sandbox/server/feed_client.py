@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from sos_actors.decoding import from_json
 from sos_actors.sandbox.server.codec import FULL, FULL_D30, LTPC, MODES, OPTION_GREEKS
 
 #: Keys a connection may hold in a mode: alone, and when modes are mixed.
@@ -38,7 +39,7 @@ class FeedClient:
     def take(self, raw: bytes, listed: Callable[[str], bool]) -> list[str]:
         """Carry out a request and give the keys that need a snapshot; what makes no sense is ignored in silence."""
         try:
-            request = msgspec.json.decode(raw, type=_Request)
+            request = from_json(raw, _Request)
         except msgspec.DecodeError:
             self.ignored += 1
             return []
