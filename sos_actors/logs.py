@@ -132,7 +132,7 @@ def configure(
 
 
 def trace_crashes() -> None:
-    """Have a signal that kills the process from within (a fault of a library in C) say on stderr where its threads were.
+    """Have a signal that kills the process from within (a fault of a library in C) say on stderr where threads were.
 
     The log itself cannot: nothing of Python runs any more.
     """
