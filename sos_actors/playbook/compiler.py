@@ -207,8 +207,7 @@ class _Compiler:
         lowered = self._lower("stance", source, NUMBER)
         unknown = " or ".join(f"{text} != {text}" for text in lowered.unknowable)
         text = f"None if {unknown} else {lowered.text}" if unknown else lowered.text
-        stance = compile_text(text)
-        return stance, compile_text(text, ("s",)) if reads(stance) <= {"s"} else None
+        return compile_text(text), compile_text(text, ("s",)) if reads(text) <= {"s"} else None
 
     def _levels(
         self,

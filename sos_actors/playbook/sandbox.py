@@ -6,7 +6,7 @@ zero gives NaN too.
 
 from __future__ import annotations
 
-import dis
+import ast
 import math
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +52,7 @@ def compile_text(text: str, inputs: tuple[str, ...] = INPUTS) -> Callable[..., A
     return function
 
 
-def reads(function: Callable[..., Any]) -> set[str]:
-    """Give which of its inputs a compiled function looks at."""
-    code = function.__code__
-    return {one.argval for one in dis.get_instructions(code) if one.opname == "LOAD_FAST"}
+def reads(text: str) -> set[str]:
+    """Give which of INPUTS lowered text looks at."""
+    names = {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
+    return names.intersection(INPUTS)

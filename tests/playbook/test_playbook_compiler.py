@@ -18,7 +18,7 @@ from sos_actors.playbook.names import NUMBER, TRUTH
 from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES
 from sos_actors.playbook.references import Scope, Variable
 from sos_actors.playbook.regimes import ANY
-from sos_actors.playbook.sandbox import HELPERS, compile_text
+from sos_actors.playbook.sandbox import HELPERS, compile_text, reads
 from sos_actors.quant.studies import StudyBook, StudyTable
 
 ROWS = [(100.0 + k, 103.0 + k, 98.0 + k, 101.0 + k, 10.0 * (k + 1)) for k in range(30)]
@@ -511,3 +511,8 @@ def test_kinds_are_told_apart():
         lower("close", scope(), TRUTH)
     with pytest.raises(StrategyError, match="expected a number, found a truth"):
         lower("close > 1", scope(), NUMBER)
+
+
+def test_what_lowered_text_reads_is_told_from_the_text():
+    assert reads("None if s[0] != s[0] else abs(s[0])") == {"s"}
+    assert reads("div(s[0], b.close) if c.pcr > v[1] else greatest(s[1], p.high)") == {"s", "b", "c", "v", "p"}
