@@ -280,3 +280,12 @@ def test_real_index_agrees_with_numpy():
         value = (1 - alpha) * value + alpha * row[3]
         expected.append(value)
     close_to(got[20:, 4], expected[20:])
+
+
+@settings(max_examples=60, deadline=None)
+@given(gappy, st.integers(1, 9))
+def test_a_book_writes_an_ema_out_as_the_indicator_has_it(values, n):
+    book, indicator = StudyBook([StudySpec("ema", "close", n)]), Ema(n)
+    for x in values:
+        (got,) = book.update(Bar("X", 0, 60, x, x, x, x))
+        assert np.array_equal(got, indicator.update(x), equal_nan=True)
