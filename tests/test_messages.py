@@ -66,6 +66,8 @@ def values_of(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 (one return a ki
     if kind in plain:
         return plain[kind]
     origin, args = get_origin(kind), get_args(kind)
+    if hasattr(origin, "__value__"):  # an alias that has kept its name: NDArray of newer NumPy
+        return values_of(origin.__value__[args])
     if origin is np.ndarray:
         return arrays(np.dtype(get_args(args[1])[0]))
     if origin is tuple and args[1:] == (...,):

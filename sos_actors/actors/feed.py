@@ -124,6 +124,11 @@ class FeedActor(Actor):
         if message.stage is not _MARKET_DATA:
             self._match(i, message)
             return
+        with self.runtime.publishing_together():
+            self._give_out(i)
+
+    def _give_out(self, i: int) -> None:
+        """Give out a minute: chains, the bars of everybody, and those of contracts somebody has asked for."""
         if self._frames:
             for frame in self._tape.frames(i):
                 self._frame_topics[frame.underlying].publish(frame)
@@ -131,11 +136,6 @@ class FeedActor(Actor):
             bar = lane[i]
             if bar is not None:
                 topic.publish(bar)
-        if self._followed:
-            self._give_out(i)
-
-    def _give_out(self, i: int) -> None:
-        """Give out the bars of contracts somebody has asked for."""
         for name, topic in self._followed.items():
             if topic.targets:
                 quote = self._tape.quote(name, i)

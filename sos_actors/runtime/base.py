@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Protocol
@@ -178,6 +179,10 @@ class Runtime:
     def publish(self, message: Any, key: str = "") -> None:
         """Send to every subscriber of (type of the message, key)."""
         self.topic(type(message), key).publish(message)
+
+    def publishing_together(self) -> AbstractContextManager[None]:
+        """Let what is published within reach everybody ahead of what follows from it; on one thread it does anyhow."""
+        return nullcontext()
 
     def deliver(self, actor: Actor, message: Any) -> None:
         """Queue a message for one actor."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sos_actors.messages import DayLoaded, FeedStatus, MinuteClosed, SessionPhase, Tick
 from sos_actors.runtime.conflation import Heap
 from sos_actors.runtime.figures import Histogram, PortFigures
-from sos_actors.runtime.topics import Port, Put, Topic
+from sos_actors.runtime.topics import Handler, Port, Put, Targets, Topic
 from sos_actors.runtime.worker import ControlPort, Worker
 
 if TYPE_CHECKING:
@@ -212,13 +212,25 @@ class Group:
 
 
 class LiveTopic(Topic):
-    """A topic whose subscribers may come and go on any thread; publishing takes no lock."""
+    """A topic whose subscribers may come and go on any thread. Publishing to a single group takes no lock."""
 
     __slots__ = ("_lock",)
 
     def __init__(self, kind: type, key: str) -> None:
         super().__init__(kind, key)
         self._lock = threading.Lock()
+
+    def _make(self, targets: Targets) -> tuple[Targets, Handler]:
+        made = super()._make(targets)
+        if len({port.actor.dispatcher for _, port in targets}) < 2:
+            return made
+        together, put_all = targets[0][1].actor.runtime.spreading.together, made[1]
+
+        def publish(message: Any) -> None:
+            with together():
+                put_all(message)
+
+        return targets, publish
 
     def add(self, put: Put, port: Port) -> None:
         """Subscribe a port by the way its group has for messages of this type."""

@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pykka
@@ -30,6 +30,7 @@ from sos_actors.runtime.driver import Driver
 from sos_actors.runtime.group import Group, LiveTopic, Look
 from sos_actors.runtime.live_clock import LiveClock
 from sos_actors.runtime.settings import RuntimeSettings
+from sos_actors.runtime.spreading import Spreading
 from sos_actors.runtime.supervision import Directive
 from sos_actors.runtime.topics import Port, Topic
 from sos_actors.runtime.tree import give_way, tree
@@ -65,6 +66,7 @@ class LiveRuntime(Runtime):
         `checkpoints`: where that same journal takes what actors hold.
         """
         self._lock = threading.RLock()
+        self.spreading = Spreading()
         self._escalated: EscalatedError | None = None
         self._made: list[Actor] | None = None
         self.settings = settings
@@ -201,6 +203,10 @@ class LiveRuntime(Runtime):
                 self._keep_all()
         if until is not None:  # of history one is enough: somebody waits for its end to go live
             self._keep_all()
+
+    def publishing_together(self) -> AbstractContextManager[None]:
+        """Let all that is published within be in its mailboxes before any of it is handled."""
+        return self.spreading.together()
 
     def settle(self, timeout_s: float | None = None) -> bool:
         """Wait until no message waits or is being handled in any group. Raises EscalatedError.

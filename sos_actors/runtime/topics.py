@@ -61,9 +61,13 @@ class Topic:
 
     def _aim(self, targets: Targets) -> None:
         # What was before is kept: of a subscriber that comes and goes with every order nothing is made anew.
-        made = self._before if self._before[0] == targets else _made_for(targets)
+        made = self._before if self._before[0] == targets else self._make(targets)
         self._before, self._made = self._made, made
         self.targets, self.publish = made
+
+    def _make(self, targets: Targets) -> tuple[Targets, Handler]:
+        """Make the `publish` for these subscribers."""
+        return _made_for(targets)
 
     def add(self, put: Put, port: Port) -> None:
         """Subscribe a port; once only."""

@@ -94,9 +94,11 @@ class Worker:
     def _plain(self) -> None:
         """Deliver, and count."""
         self.runtime.here.worker = self
-        take = self.group.queue.get
+        take, spreading = self.group.queue.get, self.runtime.spreading
         while self.live:
             self.entry = port, message = take()
+            if spreading.under_way:
+                spreading.wait()
             port.handled += 1
             handle = port.handle
             try:
@@ -108,10 +110,12 @@ class Worker:
     def _measured(self) -> None:
         """Deliver, and take the time of everything."""
         self.runtime.here.worker = self
-        take = self.group.queue.get
+        take, spreading = self.group.queue.get, self.runtime.spreading
         deliver = self._timed
         while self.live:
             self.entry = port, message, put_at, origin, cause = take()
+            if spreading.under_way:
+                spreading.wait()
             if type(port) is ControlPort:
                 self.origin = origin
                 port.handle(message)

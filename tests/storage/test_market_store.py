@@ -1,5 +1,6 @@
 import datetime as dt
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import apsw
@@ -242,7 +243,7 @@ def test_a_newer_schema_says_to_upgrade_and_is_left_alone(tmp_path):
 
 def test_another_programs_database_is_not_touched(tmp_path):
     path = tmp_path / "other.db"
-    with sqlite3.connect(path) as other:
+    with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE historical_candles (x)")
     before = path.read_bytes()
     with pytest.raises(StorageError, match="of another program"):
