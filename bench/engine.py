@@ -40,10 +40,10 @@ from sos_actors.quant.chain_settings import ChainSettings  # noqa: E402
 from sos_actors.runtime import Actor, LiveRuntime, Session, SimRuntime, handles  # noqa: E402
 from sos_actors.runtime.tuning import tune_for_throughput  # noqa: E402
 from sos_actors.trading.debounce import DebounceSettings  # noqa: E402
-from sos_actors.trading.exits import ExitSettings  # noqa: E402
+from sos_actors.trading.exit_settings import ExitSettings  # noqa: E402
 from sos_actors.trading.flow import DeskSettings  # noqa: E402
 from sos_actors.trading.limits import RiskSettings  # noqa: E402
-from sos_actors.trading.matching import PaperSettings  # noqa: E402
+from sos_actors.trading.paper_settings import PaperSettings  # noqa: E402
 from sos_actors.trading.selection import SelectionSettings  # noqa: E402
 from sos_actors.trading.sizing import SizingSettings  # noqa: E402
 

@@ -43,7 +43,7 @@ from sos_actors.quant.studies import StudyBook
 from sos_actors.runtime import RestartPolicy, Runtime, group_of
 from sos_actors.runtime.supervision import VITAL
 from sos_actors.trading.desk import OrderDesk
-from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.matching import PaperExchange

@@ -33,7 +33,7 @@ from sos_actors.sources.data_settings import DataSettings
 from sos_actors.trading.debounce import DebounceSettings
 from sos_actors.trading.desk_settings import DeskSettings
 from sos_actors.trading.gateway.settings import GatewaySettings
-from sos_actors.trading.matching import PaperSettings
+from sos_actors.trading.paper_settings import PaperSettings
 from sos_actors.trading.risk_settings import RiskSettings
 from sos_actors.trading.selection import SelectionSettings
 from sos_actors.trading.sizing import SizingSettings

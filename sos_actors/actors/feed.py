@@ -156,7 +156,7 @@ class FeedActor(Actor):
     def _match_next(self) -> None:
         """Come back when the next prices are due, before they go out."""
         due = self.clock.due
-        if due is not NEVER:
+        if due != NEVER:
             self._matching = True
             self.clock.schedule(due, _MATCH_OPEN, self, Advance(due, _MATCH_OPEN))
 

@@ -23,8 +23,9 @@ from sos_actors.messages import (
     Studies,
 )
 from sos_actors.playbook.compiler import CompiledStrategy
-from sos_actors.playbook.machine import Standing, StrategyMachine
+from sos_actors.playbook.machine import StrategyMachine
 from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Leave, Outcome, Setup
+from sos_actors.playbook.standing import Standing
 from sos_actors.runtime import Actor, handles
 
 NS = 1_000_000_000

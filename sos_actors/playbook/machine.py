@@ -13,8 +13,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-import msgspec
-
 from sos_actors.messages import (
     NAN,
     ChainSnapshot,
@@ -35,24 +33,11 @@ from sos_actors.playbook.outcomes import (
     level_fault,
 )
 from sos_actors.playbook.regimes import ANY
+from sos_actors.playbook.standing import Standing
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
 _MINUTE_NS = 60_000_000_000
 _IST_MINUTES = 330  # Asia/Kolkata is UTC + 5:30, without summer time
-
-
-class Standing(msgspec.Struct, frozen=True, tag="standing-1", kw_only=True):
-    """What a strategy has done, and no bar can tell: for a restart. A later layout has another tag.
-
-    `today` counts the setups of `day`, `last_setup` is the end of the last one's bar (UTC ns, 0: none), `held` the
-    stance taken (1, 0, -1), `refused` the one whose refusal was told.
-    """
-
-    day: dt.date | None = None
-    today: int = 0
-    last_setup: int = 0
-    held: int = 0
-    refused: int = 0
 
 
 class StrategyMachine:

@@ -114,7 +114,7 @@ class ClockActor(Actor):
         if timers and timers[0][0] <= at and timers[0][:2] < (at, self._series_stage):
             self.now, _, _, put, port, message = heapq.heappop(timers)
             return ((put, port),), message
-        if at is NEVER:
+        if at == NEVER:
             return None
         self.now = at
         message = self.upcoming

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from sos_actors.messages import DayLoaded, FeedStatus, MinuteClosed, SessionPhase, Tick
 from sos_actors.runtime.conflation import Heap
 from sos_actors.runtime.figures import Histogram, PortFigures
-from sos_actors.runtime.topics import Handler, Port, Put, Targets, Topic
-from sos_actors.runtime.worker import ControlPort, Worker
+from sos_actors.runtime.topics import ControlPort, Port, Put
+from sos_actors.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from sos_actors.runtime.actor import Actor
@@ -209,58 +209,6 @@ class Group:
         shared = next((one for other in port.actor.ports.values() if (one := self.figures.get(other))), None)
         found = self.figures[port] = PortFigures(None if stage is None else self.stage(stage), shared)
         return found
-
-
-class LiveTopic(Topic):
-    """A topic whose subscribers may come and go on any thread. Publishing to a single group takes no lock."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self, kind: type, key: str) -> None:
-        super().__init__(kind, key)
-        self._lock = threading.Lock()
-
-    def _make(self, targets: Targets) -> tuple[Targets, Handler]:
-        made = super()._make(targets)
-        if len({port.actor.dispatcher for _, port in targets}) < 2:
-            return made
-        together, put_all = targets[0][1].actor.runtime.spreading.together, made[1]
-
-        def publish(message: Any) -> None:
-            with together():
-                put_all(message)
-
-        return targets, publish
-
-    def add(self, put: Put, port: Port) -> None:
-        """Subscribe a port by the way its group has for messages of this type."""
-        del put
-        with self._lock:
-            super().add(port.actor.dispatcher.put_of(self.kind), port)
-
-    def remove(self, actor: object) -> None:
-        """Take every port of this actor out."""
-        with self._lock:
-            super().remove(actor)
-
-    def overhear(self, note: Callable[[], bool]) -> None:
-        """Call `note()` at each publish from now on, until it says False or the subscribers change.
-
-        It must be quick and must not raise. What is published reaches who hears it as before.
-        """
-
-        def publish(message: Any) -> None:
-            if not note():
-                self.unhear()
-            self._made[1](message)
-
-        with self._lock:
-            self.publish = publish
-
-    def unhear(self) -> None:
-        """Publish as if nobody had overheard."""
-        with self._lock:
-            self.publish = self._made[1]
 
 
 def said_by(actor: Actor) -> dict[str, Any]:

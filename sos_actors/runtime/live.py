@@ -27,8 +27,9 @@ from sos_actors.runtime.checkpoints import Checkpoints
 from sos_actors.runtime.clock import NEVER
 from sos_actors.runtime.dead_letters import DeadLetter
 from sos_actors.runtime.driver import Driver
-from sos_actors.runtime.group import Group, LiveTopic, Look
+from sos_actors.runtime.group import Group, Look
 from sos_actors.runtime.live_clock import LiveClock
+from sos_actors.runtime.live_topic import LiveTopic
 from sos_actors.runtime.settings import RuntimeSettings
 from sos_actors.runtime.spreading import Spreading
 from sos_actors.runtime.supervision import Directive

@@ -38,6 +38,12 @@ class Port:
         self.handle = handle
 
 
+class ControlPort(Port):
+    """Where the own business of a group of actors enters, which is no message of the cast."""
+
+    __slots__ = ()
+
+
 Put = Callable[[tuple[Port, Any]], None]
 Targets = tuple[tuple[Put, Port], ...]
 

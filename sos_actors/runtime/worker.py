@@ -11,7 +11,7 @@ from loguru import logger
 
 from sos_actors.messages import Tick
 from sos_actors.runtime.base import EscalatedError
-from sos_actors.runtime.topics import Port
+from sos_actors.runtime.topics import ControlPort, Port
 from sos_actors.runtime.walltime import WallTime
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ _LONG_NS = 1_000_000
 
 class AbandonedError(SystemExit):
     """Raised within a handler whose thread was given up, when it comes back to Python."""
-
-
-class ControlPort(Port):
-    """Where the group's own business enters."""
-
-    __slots__ = ()
 
 
 #: Instead of a delivery's serial number, the cause of what came from a thread that is no actor's, and of a timer.

@@ -38,7 +38,7 @@ from sos_actors.storm.world import World
 from sos_actors.trading.checkpoint import restore, wishes, working_orders
 from sos_actors.trading.desk import OrderDesk
 from sos_actors.trading.desk_settings import DeskSettings
-from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.limits import RiskBook

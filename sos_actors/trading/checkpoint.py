@@ -29,7 +29,8 @@ from sos_actors.messages import (
     Wish,
 )
 from sos_actors.trading.desk import OrderDesk
-from sos_actors.trading.exits import ExitPlan, ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
+from sos_actors.trading.exits import ExitPlan
 from sos_actors.trading.flow import TradeFlow
 from sos_actors.trading.ledger import Ledger, LedgerPosition
 from sos_actors.trading.order_machine import OrderRecord

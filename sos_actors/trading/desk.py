@@ -36,12 +36,15 @@ from sos_actors.messages import (
     Tick,
 )
 from sos_actors.trading import stops
+from sos_actors.trading.anomalies import Anomaly, AnomalyKind
 from sos_actors.trading.desk_settings import DeskSettings
-from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.flow import TradeFlow
-from sos_actors.trading.ledger import Ledger, LedgerEntry
-from sos_actors.trading.order_machine import Anomaly, AnomalyKind, advance_fill, advance_update
-from sos_actors.trading.trade import Execution, Trade, TradeView
+from sos_actors.trading.ledger import Ledger
+from sos_actors.trading.ledger_entry import LedgerEntry
+from sos_actors.trading.order_machine import advance_fill, advance_update
+from sos_actors.trading.trade import Execution, Trade
+from sos_actors.trading.views import DeskState
 
 #: Reached through its class, a member of an enumeration costs ten times as much.
 ENTRY, OPEN, REJECTED = OrderRole.ENTRY, OrderStatus.OPEN, OrderStatus.REJECTED
@@ -49,17 +52,6 @@ ENTRY, OPEN, REJECTED = OrderRole.ENTRY, OrderStatus.OPEN, OrderStatus.REJECTED
 #: Strategy name under which fills of orders that are not ours (made by hand at the broker) are booked.
 EXTERNAL = "external"
 _ANOMALIES_KEPT = 1000
-
-
-class DeskState(msgspec.Struct, frozen=True):
-    """What an observer may know of the desk. Money in paise; positions as (strategy, instrument, signed units)."""
-
-    cash_paise: int
-    realised_paise: int
-    charges_paise: int
-    positions: tuple[tuple[str, str, int], ...]
-    trades: tuple[TradeView, ...]
-    anomalies: dict[str, int]
 
 
 class OrderDesk:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sos_actors.messages import OrderType
-from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
 
 
 class DeskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

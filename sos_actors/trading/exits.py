@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from math import isnan
 
-import msgspec
-
 from sos_actors.market.clocktime import SECOND_NS, clock_ns, ns_of_day
 from sos_actors.messages import NAN, Bar, Direction, ExitReason, Side, TradePlan
+from sos_actors.trading.exit_actions import ExitAction, ExitNow, MoveStop
+from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.ticks import tick_nearest
 
 #: Reached through its class, a member of an enumeration costs ten times as much.
@@ -19,45 +19,6 @@ BUY, LONG = Side.BUY, Direction.LONG
 _NEVER = 1 << 62
 
 
-class ExitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How open positions are managed. None switches a rule off."""
-
-    #: Fraction of the way to the target at which the stop moves to the entry price.
-    break_even_at: float | None = 0.5
-    #: Distance of the trailing stop behind the best price, as a fraction of the initial risk.
-    trailing: float | None = None
-    #: Minutes after the first fill at which the position is closed.
-    time_stop_min: float | None = 30.0
-    #: Time of day (HH:MM, Indian time) from which positions are closed.
-    square_off: str | None = "15:15"
-
-    def __post_init__(self) -> None:
-        """Check the values; raises ValueError."""
-        for name in ("break_even_at", "trailing", "time_stop_min"):
-            value = getattr(self, name)
-            if value is not None and value <= 0.0:
-                raise ValueError(f"orders.exits.{name} is {value}: write a number above 0, or null for off")
-        if self.square_off is not None:
-            try:
-                clock_ns(self.square_off)
-            except ValueError as error:
-                raise ValueError(f"orders.exits.square_off: {error}") from None
-
-
-class MoveStop(msgspec.Struct, frozen=True, gc=False):
-    """Tighten the stop to `price`."""
-
-    price: float
-    reason: ExitReason
-
-
-class ExitNow(msgspec.Struct, frozen=True, gc=False):
-    """Close the position at the next price."""
-
-    reason: ExitReason
-
-
-ExitAction = MoveStop | ExitNow
 _NOTHING: tuple[ExitAction, ...] = ()
 
 
@@ -185,7 +146,7 @@ class ExitPlan:
 
     def on_time(self, ts: int) -> tuple[ExitAction, ...]:
         """Take the time, UTC ns: square-off first, then the time stop."""
-        if self.square_off_ns is not _NEVER and ns_of_day(ts) >= self.square_off_ns:
+        if self.square_off_ns != _NEVER and ns_of_day(ts) >= self.square_off_ns:
             return (ExitNow(ExitReason.SQUARE_OFF),)
         if ts >= self.leave_ts:
             return (ExitNow(ExitReason.TIME_STOP),)

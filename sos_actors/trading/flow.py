@@ -25,7 +25,9 @@ from sos_actors.messages import (
 )
 from sos_actors.trading import stops
 from sos_actors.trading.desk_settings import DeskSettings
-from sos_actors.trading.exits import ExitAction, ExitNow, ExitPlan, ExitSettings
+from sos_actors.trading.exit_actions import ExitAction, ExitNow
+from sos_actors.trading.exit_settings import ExitSettings
+from sos_actors.trading.exits import ExitPlan
 from sos_actors.trading.order_machine import OrderRecord
 from sos_actors.trading.ticks import tick_down, tick_nearest, tick_up
 from sos_actors.trading.trade import Execution, Trade, stray_plan

@@ -10,11 +10,8 @@ about money whatever the order's state: it is always counted, once.
 
 from __future__ import annotations
 
-import enum
-
-import msgspec
-
 from sos_actors.messages import Fill, OrderStatus, OrderUpdate, SubmitOrder
+from sos_actors.trading.anomalies import Anomaly, AnomalyKind
 
 _S = OrderStatus
 #: Reached through its class, a member of an enumeration costs ten times as much.
@@ -59,28 +56,6 @@ STALE: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.CANCELLED: frozenset({_S.INTENT, _S.SUBMITTED, _S.OPEN, _S.PARTIALLY_FILLED, _S.CANCELLED, _S.UNKNOWN}),
     _S.REJECTED: frozenset({_S.INTENT, _S.SUBMITTED, _S.OPEN, _S.REJECTED, _S.UNKNOWN}),
 }
-
-
-class AnomalyKind(enum.StrEnum):
-    """What was odd about an event."""
-
-    ILLEGAL_STEP = "ILLEGAL_STEP"
-    DUPLICATE_FILL = "DUPLICATE_FILL"
-    LATE_FILL = "LATE_FILL"
-    OVERFILL = "OVERFILL"
-    MISMATCH = "MISMATCH"
-    UNKNOWN_ORDER = "UNKNOWN_ORDER"
-    DUPLICATE_INTENT = "DUPLICATE_INTENT"
-    ORDER_REFUSED = "ORDER_REFUSED"
-
-
-class Anomaly(msgspec.Struct, frozen=True, gc=False):
-    """An event that does not fit what is known. `ts` is the event's, UTC ns; `detail` one line for the log."""
-
-    kind: AnomalyKind
-    order_id: str
-    ts: int
-    detail: str
 
 
 class OrderRecord:

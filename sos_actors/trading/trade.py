@@ -7,32 +7,15 @@ import msgspec
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import NAN, Direction, ExitReason, Fill, OrderIntent, OrderRole, Side, TradeClosed, TradePlan
 from sos_actors.trading.exits import ExitPlan
-from sos_actors.trading.ledger import LedgerEntry
+from sos_actors.trading.ledger_entry import LedgerEntry
 from sos_actors.trading.order_machine import OrderRecord
+from sos_actors.trading.views import TradeView
 
 #: Reached through its class, a member of an enumeration costs ten times as much.
 BUY, EXIT, FLATTEN = Side.BUY, OrderRole.EXIT, ExitReason.FLATTEN
 
 #: Letter of an order's id by what the order is for: `intent-e`, `intent-s`, `intent-t`, `intent-x1`.
 ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t", EXIT: "x"}
-
-
-class TradeView(msgspec.Struct, frozen=True):
-    """What an observer may know of a live trade. Quantities in units, prices in rupees.
-
-    `orders` are those at work: id, role, side, status, units filled, units in all.
-    """
-
-    intent_id: str
-    strategy: str
-    instrument: str
-    side: Side
-    open: int
-    entry_price: float
-    stop: float
-    target: float
-    closing: str
-    orders: tuple[tuple[str, str, str, str, int, int], ...]
 
 
 class Execution:

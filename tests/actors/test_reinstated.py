@@ -22,7 +22,7 @@ from sos_actors.messages import (
     Studies,
     TradingState,
 )
-from sos_actors.playbook.machine import Standing
+from sos_actors.playbook.standing import Standing
 from sos_actors.runtime import Directive, RestartPolicy, SimRuntime
 from sos_actors.trading.limits import RiskBook
 

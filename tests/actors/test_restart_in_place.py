@@ -22,7 +22,8 @@ from sos_actors.messages import (
     Studies,
     TradingState,
 )
-from sos_actors.playbook.machine import Standing, StrategyMachine
+from sos_actors.playbook.machine import StrategyMachine
+from sos_actors.playbook.standing import Standing
 from sos_actors.runtime import SimRuntime
 from sos_actors.runtime.supervision import RESTART, VITAL, Directive
 from sos_actors.trading.limits import RiskBook

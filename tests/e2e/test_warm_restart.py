@@ -39,7 +39,7 @@ from sos_actors.messages import (
     encode,
 )
 from sos_actors.playbook.loader import load_playbook
-from sos_actors.playbook.machine import Standing
+from sos_actors.playbook.standing import Standing
 from sos_actors.runtime import Actor, Session, SimRuntime, handles
 from sos_actors.runtime.clock import NEVER
 from sos_actors.sources.source import HistorySource

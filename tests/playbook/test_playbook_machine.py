@@ -11,9 +11,9 @@ from playbook_helpers import MINUTE, OPEN, Runner, bars, chain, compiled
 
 from sos_actors.messages import NAN, Bar, Direction, MarketStructure, RefusalReason, Regime, Studies
 from sos_actors.playbook import Declined, Leave, Setup, StrategyError
-from sos_actors.playbook.machine import Standing
 from sos_actors.playbook.regimes import rules_by_regime
 from sos_actors.playbook.schema import RegimeRule
+from sos_actors.playbook.standing import Standing
 
 UP, DOWN = (100.0, 103.0, 97.0, 102.0, 10.0), (102.0, 103.0, 97.0, 100.0, 10.0)
 EXECUTION = {"side": "BUY", "entry": "close", "sl": "close - 10", "tp": "close + 20"}

@@ -38,11 +38,13 @@ from sos_actors.trading.checkpoint import (
     working_orders,
 )
 from sos_actors.trading.desk import DeskSettings, OrderDesk
-from sos_actors.trading.exits import ExitPlan, ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
+from sos_actors.trading.exits import ExitPlan
 from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.limits import RiskBook, RiskSettings
-from sos_actors.trading.matching import PaperExchange, PaperSettings
+from sos_actors.trading.matching import PaperExchange
 from sos_actors.trading.order_machine import OrderRecord
+from sos_actors.trading.paper_settings import PaperSettings
 from sos_actors.trading.risk_settings import RiskState
 from sos_actors.trading.trade import Trade
 

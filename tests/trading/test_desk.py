@@ -21,9 +21,10 @@ from sos_actors.messages import (
     TradeClosed,
 )
 from sos_actors.trading.desk import EXTERNAL, DeskSettings, OrderDesk
-from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.ledger import Ledger
-from sos_actors.trading.matching import PaperExchange, PaperSettings
+from sos_actors.trading.matching import PaperExchange
+from sos_actors.trading.paper_settings import PaperSettings
 
 FREE = {"slippage_ticks": 0.0, "half_spread": 0.0, "half_spread_linear": 0.0, "volume_cap": 0.0}
 PLAIN = ExitSettings(break_even_at=None, time_stop_min=None, square_off=None)

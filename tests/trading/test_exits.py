@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from trading_helpers import INDEX, MINUTE, OPEN_TS, bar, trade_plan
 
 from sos_actors.messages import NAN, Direction, ExitReason, Side
-from sos_actors.trading.exits import ExitNow, ExitPlan, ExitSettings, MoveStop
+from sos_actors.trading.exit_actions import ExitNow, MoveStop
+from sos_actors.trading.exit_settings import ExitSettings
+from sos_actors.trading.exits import ExitPlan
 
 OFF = {"break_even_at": None, "trailing": None, "time_stop_min": None, "square_off": None}
 

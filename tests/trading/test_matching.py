@@ -2,7 +2,8 @@ import pytest
 from trading_helpers import CALL, INDEX, MINUTE, OPEN_TS, PUT, bar, order
 
 from sos_actors.messages import NAN, CancelOrder, Fill, ModifyOrder, OrderStatus, OrderType, OrderUpdate, Side, Tick
-from sos_actors.trading.matching import PaperExchange, PaperSettings
+from sos_actors.trading.matching import PaperExchange
+from sos_actors.trading.paper_settings import PaperSettings
 
 BUY, SELL = Side.BUY, Side.SELL
 LIMIT, STOP = OrderType.LIMIT, OrderType.STOP

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from trading_helpers import OPEN_TS, PUT, fill, order
 
 from sos_actors.messages import OrderStatus, OrderUpdate, Side
-from sos_actors.trading.order_machine import STALE, STEPS, AnomalyKind, OrderRecord, advance
+from sos_actors.trading.anomalies import AnomalyKind
+from sos_actors.trading.order_machine import STALE, STEPS, OrderRecord, advance
 
 S = OrderStatus
 ENDS = (S.FILLED, S.CANCELLED, S.REJECTED)

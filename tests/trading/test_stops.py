@@ -17,7 +17,7 @@ from sos_actors.messages import (
 )
 from sos_actors.trading.checkpoint import checkpoint, restore
 from sos_actors.trading.desk import DeskSettings, OrderDesk
-from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.ledger import Ledger
 
 SECOND = 1_000_000_000

@@ -14,7 +14,8 @@ from sos_actors.market.ids import option_id
 from sos_actors.messages import Bar, ExitReason, Fill, Right, TradeClosed
 from sos_actors.trading.desk import DeskSettings, OrderDesk
 from sos_actors.trading.ledger import Ledger
-from sos_actors.trading.matching import PaperExchange, PaperSettings
+from sos_actors.trading.matching import PaperExchange
+from sos_actors.trading.paper_settings import PaperSettings
 
 DATA = Path(os.environ.get("SOS_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 FILE = DATA / "options_1m_NIFTY_2025-03-12.parquet"

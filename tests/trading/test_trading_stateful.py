@@ -23,9 +23,10 @@ from sos_actors.messages import (
     TradeClosed,
 )
 from sos_actors.trading.desk import DeskSettings, OrderDesk
-from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.ledger import Ledger
-from sos_actors.trading.matching import PaperExchange, PaperSettings
+from sos_actors.trading.matching import PaperExchange
+from sos_actors.trading.paper_settings import PaperSettings
 
 START = 1_000_000_00
 LOT = 25

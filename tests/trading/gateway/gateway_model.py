@@ -36,10 +36,11 @@ from sos_actors.messages import (
     TradesRead,
     Wish,
 )
+from sos_actors.trading.anomalies import AnomalyKind
 from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.gateway.records import PlaceSent, Record
 from sos_actors.trading.gateway.settings import Contract, GatewaySettings, Quote
-from sos_actors.trading.order_machine import AnomalyKind, OrderRecord, advance
+from sos_actors.trading.order_machine import OrderRecord, advance
 
 CALL = "NSE|OPT|NIFTY|2026-11-23|25000|CE"
 SECOND = 1_000_000_000

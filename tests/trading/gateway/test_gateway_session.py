@@ -43,7 +43,7 @@ from sos_actors.runtime.supervision import VITAL
 from sos_actors.storage.order_store import OrderStore
 from sos_actors.trading.checkpoint import restore
 from sos_actors.trading.desk import DeskSettings, OrderDesk
-from sos_actors.trading.exits import ExitSettings
+from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.gateway.records import OrderAsked, PlaceSent, StateSaved
 from sos_actors.trading.gateway.settings import GatewaySettings
