@@ -82,7 +82,7 @@ class FeedActor(Actor):
         self._frames = any(content.chain for content in tape.contents)
         lanes = self._lanes = [(self.topic(Bar, futures.get(name, name)), lane) for name, lane in tape.lanes]
         if len(lanes) == 1 and not self._frames:  # one instrument's bars are all there is: the clock gives them out
-            ((topic, bars),) = lanes
+            topic, bars = lanes[0]
             self.clock.play(topic, tape.times, bars, _MARKET_DATA)
         else:
             self.clock.play(self._steps, tape.times, list(map(Advance, tape.times, repeat(_MARKET_DATA))), _MARKET_DATA)

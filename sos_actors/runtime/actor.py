@@ -24,15 +24,12 @@ if TYPE_CHECKING:
 
 H = TypeVar("H", bound=Callable[..., None])
 
-#: Message types by the methods that are marked to handle them: a compiled method has no place for a note.
-_HANDLED: dict[Callable[..., None], tuple[type, ...]] = {}
-
 
 def handles(*kinds: type) -> Callable[[H], H]:
     """Mark a method as the handler of these message types."""
 
     def mark(method: H) -> H:
-        _HANDLED[method] = kinds
+        method.__dict__["handled_types"] = kinds
         return method
 
     return mark
@@ -117,7 +114,7 @@ class Actor(pykka.Actor):
         super().__init_subclass__(**kwargs)
         table = dict(cls.handler_names)
         for name, member in vars(cls).items():
-            for kind in _HANDLED.get(member, ()) if callable(member) else ():
+            for kind in getattr(member, "handled_types", ()):
                 table[kind] = name
         cls.handler_names = table
 

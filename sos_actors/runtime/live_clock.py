@@ -111,8 +111,8 @@ class LiveClock(ClockActor):
         """Call `reached` when simulated time comes to `until` and all that is due there has fired."""
         with self.changed:
             self._seq += 1
-            no_port = cast("Any", None)
-            heapq.heappush(self.timers, (until, _LAST, self._seq, reached, no_port, None))
+            nobodys = self.ports[MinuteClosed]  # a timer has a port, and `reached` looks at none
+            heapq.heappush(self.timers, (until, _LAST, self._seq, reached, nobodys, None))
 
     def fire_due(self) -> float:
         """Fire the timers that are due; gives the real seconds until the next one is, 1e9 without one."""
