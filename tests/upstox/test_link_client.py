@@ -237,6 +237,14 @@ def test_nothing_of_the_sdk_or_urllib3_prints(server, capfd):
     assert out == err == ""
 
 
+def test_no_thread_of_the_sdk_is_left_for_the_end_of_the_process_to_wait_for(server):
+    for _ in range(20):
+        before = set(threading.enumerate())
+        client = client_of(server.url)
+        assert set(threading.enumerate()) <= before
+        del client  # its destructor has nothing to wait for either
+
+
 def test_a_request_that_the_sdk_refuses_to_make_never_left(server):
     client = client_of(server.url)
     with pytest.raises(BadRequestError) as caught:

@@ -196,7 +196,9 @@ def test_an_actor_at_an_instant(killed):
     assert "mailbox: " in before.stdout
     followed = command(killed, "inspect", "orders", "--at", at, "--session", name, "--follow")
     assert len(followed.stdout) > len(before.stdout)
-    edge = command(killed, "inspect", "link", "--at", at, "--session", name)
+    kept = [one for one in load(killed.home / "sessions" / name).entries if isinstance(one, Checkpoint)]
+    after = ist_text(next(one.now for one in kept if one.path == "link") + 1_000_000)[11:23]
+    edge = command(killed, "inspect", "link", "--at", after, "--session", name)
     assert edge.stdout.startswith("'link' touches the world and is not replayed\ncheckpoint of 2026-11-20T")
     assert '"stream_live"' in edge.stdout
     nobody = command(killed, "inspect", "nobody", "--at", at, "--session", name)
