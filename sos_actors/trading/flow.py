@@ -195,6 +195,7 @@ class TradeFlow(TradeTable):
         """
         if trade.reason is None:
             trade.reason = reason
+            trade.stops_failed = 0  # exits have a row of failures of their own: what stops cost is not waited for again
             self.changed[trade.intent_id] = trade
             stop = trade.stop_order
             if stop is not None and self._by_stop(trade):

@@ -1,6 +1,6 @@
 """When a stop or an exit that came to nothing is sent again, and when to give up stops and leave.
 
-Each trade has a row of failures; the wait doubles with each of them.
+Each trade has a row of failures, of its stops and then of its exits; the wait doubles with each of them.
 """
 
 from __future__ import annotations
