@@ -19,7 +19,7 @@ def test_partial_fill_then_cancel(stand):
     one.start()
     # Its own exit or its patience may give an entry up before a flatten does: either way the rest is taken back.
     while not entries(live=False):
-        one.until(lambda: entries(live=True) or entries(live=False), "an entry is filled in part", 100.0)
+        one.until(lambda: entries(live=True) or entries(live=False), "an entry is filled in part", 240.0)
         one.ask("flatten")
         one.wait_flat()
     (given_up,) = entries(live=False)[:1]
