@@ -207,7 +207,7 @@ class LiveRuntime(Runtime):
 
     def publishing_together(self) -> AbstractContextManager[None]:
         """Let all that is published within be in its mailboxes before any of it is handled."""
-        return self.spreading.together()
+        return self.spreading.publishing_together()
 
     def settle(self, timeout_s: float | None = None) -> bool:
         """Wait until no message waits or is being handled in any group. Raises EscalatedError.

@@ -22,7 +22,7 @@ class LiveTopic(Topic):
         made = super()._make(targets)
         if len({port.actor.dispatcher for _, port in targets}) < 2:
             return made
-        together, put_all = targets[0][1].actor.runtime.spreading.together, made[1]
+        together, put_all = targets[0][1].actor.runtime.publishing_together, made[1]
 
         def publish(message: Any) -> None:
             with together():

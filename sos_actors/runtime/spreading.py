@@ -10,10 +10,10 @@ from contextlib import contextmanager
 class Spreading:
     """The moment in which messages are put into the mailboxes of several groups.
 
-    Whoever publishes does it `together`; a thread that has taken a message lets what is `under_way` come to its end
-    before it handles it. So a message reaches everybody ahead of what follows from it, as on the simulated stage.
-    Without that a signal overtook the chain it came from, and its option was chosen and priced by the minute before
-    (one threaded day in thirty on a busy machine).
+    Whoever publishes does it within `publishing_together`; a thread that has taken a message lets what is `under_way`
+    come to its end before it handles it. So a message reaches everybody ahead of what follows from it, as on the
+    simulated stage. Without that a signal overtook the chain it came from, and its option was chosen and priced by the
+    minute before (one threaded day in thirty on a busy machine).
     """
 
     __slots__ = ("_lock", "under_way")
@@ -24,7 +24,7 @@ class Spreading:
         self.under_way = 0
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def publishing_together(self) -> Iterator[None]:
         """Let nobody handle what is published within before all of it is. Nothing in it may wait for an actor."""
         with self._lock:
             self.under_way += 1
