@@ -55,6 +55,7 @@ class StrategyActor(Actor):
         self._reads_chain = "chain" in reads
         #: Whether it reads more than the studies of its own time frame.
         self._reads_more = bool(reads & {"chain", "structure", "confirm"})
+        self._glance = None if self._reads_more else strategy.glance
         self._chain_awaited = False
         self._structure_awaited = "structure" in reads
         self._studies: Studies | None = None
@@ -99,6 +100,9 @@ class StrategyActor(Actor):
     @handles(Studies)
     def on_studies(self, message: Studies) -> None:
         """Take a closed bar with its studies."""
+        glance = self._glance
+        if glance is not None and glance(message.values) == self._machine.held:
+            return  # on most bars nothing changes, and this is the quickest way to know
         if self._reads_more:
             if message.timeframe != self._timeframe:
                 self._confirm = message

@@ -19,7 +19,7 @@ from sos_actors.playbook.lowering import Lowered, lower
 from sos_actors.playbook.names import NUMBER, RESERVED, TRUTH
 from sos_actors.playbook.references import ATR, Scope, Variable
 from sos_actors.playbook.regimes import rules_by_regime
-from sos_actors.playbook.sandbox import compile_text, reads
+from sos_actors.playbook.sandbox import cannot_fail, compile_text, reads
 from sos_actors.playbook.schema import (
     ExecutionFile,
     PhaseFile,
@@ -67,7 +67,8 @@ class CompiledStrategy:
     `levels` are (place, expression) for entry, stop and target in the order they must be computed; they are kept
     behind the captured values, at `places` (of entry, sl, tp, risk; -1 where there is none). `required` holds what the
     strategy reads: 'chain', 'structure', 'confirm', 'volume', 'oi'. `warmup` is the number of bars after which all its
-    studies are known. `glance` is a stance that reads nothing but the studies, as a function of their values alone.
+    studies are known. `glance` is the stance as a function of the studies' values alone, where it reads nothing else and
+    cannot fail.
     """
 
     id: str
@@ -207,7 +208,8 @@ class _Compiler:
         lowered = self._lower("stance", source, NUMBER)
         unknown = " or ".join(f"{text} != {text}" for text in lowered.unknowable)
         text = f"None if {unknown} else {lowered.text}" if unknown else lowered.text
-        return compile_text(text), compile_text(text, ("s",)) if reads(text) <= {"s"} else None
+        alone = reads(text) <= {"s"} and cannot_fail(text)
+        return compile_text(text), compile_text(text, ("s",)) if alone else None
 
     def _levels(
         self,

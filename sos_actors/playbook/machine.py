@@ -47,8 +47,6 @@ class StrategyMachine:
         "_at",
         "_before",
         "_day",
-        "_glance",
-        "_held",
         "_last",
         "_last_setup",
         "_passed",
@@ -59,6 +57,7 @@ class StrategyMachine:
         "_values",
         "_waited",
         "declined",
+        "held",
         "strategy",
         "underlying",
     )
@@ -69,7 +68,7 @@ class StrategyMachine:
         #: Bars on which each reason kept a complete pattern, or a stance, from becoming a setup.
         self.declined: dict[RefusalReason, int] = {}
         self._phases = strategy.phases
-        self._stance, self._glance = strategy.stance, strategy.glance
+        self._stance = strategy.stance
         self._values: list[Any] = []
         self._last: tuple[Any, ...] = ()
         self._day: dt.date | None = None
@@ -77,7 +76,8 @@ class StrategyMachine:
         self._passed: list[tuple[Any, ...]] = [()] * len(self._phases)
         self._today = 0
         self._last_setup = 0
-        self._held = 0
+        #: The stance taken: 1, -1, or 0 for none.
+        self.held = 0
         self._refused = 0
         self._start_over()
         #: Everything as it was before the bar that last changed more than a wait: what is taken back is set to this.
@@ -88,12 +88,12 @@ class StrategyMachine:
 
         The pattern has started over all the same, as after any outcome.
         """
-        *_, self._held, self._refused, self._today, self._last_setup = self._before
+        *_, self.held, self._refused, self._today, self._last_setup = self._before
 
     def standing(self) -> Standing:
         """Give what was done, for a restart: the rest follows from the bars."""
         return Standing(
-            day=self._day, today=self._today, last_setup=self._last_setup, held=self._held, refused=self._refused
+            day=self._day, today=self._today, last_setup=self._last_setup, held=self.held, refused=self._refused
         )
 
     def take_up(self, standing: Standing) -> None:
@@ -105,7 +105,7 @@ class StrategyMachine:
         same = standing.day == self._day
         self._today = standing.today if same else 0
         self._refused = standing.refused if same else 0
-        self._held = standing.held if same or self._outlives_the_day() else 0
+        self.held = standing.held if same or self._outlives_the_day() else 0
 
     def rejoin(self, day: dt.date) -> None:
         """Go on after bars were missed and what was held was closed: no pattern is under way, no stance is held.
@@ -115,7 +115,7 @@ class StrategyMachine:
         if day != self._day:
             self.new_day(day)
         self._start_over()
-        self._held = self._refused = 0
+        self.held = self._refused = 0
         self._before = self._mark()
 
     def _outlives_the_day(self) -> bool:
@@ -128,7 +128,7 @@ class StrategyMachine:
         self._today = 0
         self._refused = 0
         if not self._outlives_the_day():
-            self._held = 0
+            self.held = 0
 
     def on_studies(
         self,
@@ -142,12 +142,8 @@ class StrategyMachine:
         `confirm` is the latest closed bar of the confirming time frame. What is missing is unknown: NaN, or '' for
         texts. Should an expression raise what no arithmetic does, everything is left as it was before the bar.
         """
-        changing, glance = False, self._glance
+        changing = False
         try:
-            if glance is not None:  # most bars change nothing, and this is the quickest way to know
-                want = glance(studies.values)
-                if want is None or want == self._held or want != want:
-                    return None
             strategy, stance = self.strategy, self._stance
             values, bar, previous = studies.values, studies.bar, studies.previous
             rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
@@ -155,7 +151,7 @@ class StrategyMachine:
             if stance is not None:
                 # Written out rather than stance(*given): on most bars nothing follows, and this costs half of it.
                 want = stance(values, bar, previous, self._values, chain, structure, rule, confirm, minute)
-                if want is None or want == self._held or want != want:
+                if want is None or want == self.held or want != want:
                     return None
                 self._last = values, bar, previous, self._values, chain, structure, rule, confirm, minute
                 changing, self._before = True, self._mark()
@@ -199,7 +195,7 @@ class StrategyMachine:
 
     def _mark(self) -> tuple[Any, ...]:
         return (
-            self._at, self._waited, list(self._values), list(self._passed), self._held, self._refused, self._today,
+            self._at, self._waited, list(self._values), list(self._passed), self.held, self._refused, self._today,
             self._last_setup,
         )  # fmt: skip
 
@@ -207,7 +203,7 @@ class StrategyMachine:
         """Set everything to what it was before this bar."""
         at, waited, values, passed, held, refused, today, last_setup = self._before
         self._at, self._waited, self._values, self._passed = at, waited, values, passed
-        self._held, self._refused, self._today, self._last_setup = held, refused, today, last_setup
+        self.held, self._refused, self._today, self._last_setup = held, refused, today, last_setup
 
     def _complete(self) -> Outcome:
         """After the last phase."""
@@ -220,15 +216,15 @@ class StrategyMachine:
     def _take_stance(self, want: float) -> Outcome | None:
         """Turn to the stance wanted, which is not the position held; one refusal is told once."""
         if want == 0:
-            held, self._held, self._refused = self._held, 0, 0
+            held, self.held, self._refused = self.held, 0, 0
             return Leave("stance 0") if held else None
         side = 1 if want > 0 else -1
         entering = self._refusal() or self._setup(LONG if side > 0 else SHORT, flip=True)
-        held, told = self._held, self._refused == side
+        held, told = self.held, self._refused == side
         if isinstance(entering, Setup):
-            self._held, self._refused = side, 0
+            self.held, self._refused = side, 0
             return entering
-        self._held, self._refused = 0, side
+        self.held, self._refused = 0, side
         if held:
             return Leave(f"stance turned, no entry: {entering.reason.value}")
         return None if told else entering
@@ -300,7 +296,7 @@ class StrategyMachine:
             "declined": {reason.value: count for reason, count in self.declined.items()},
         }
         if strategy.stance is not None:
-            return told | {"stance": strategy.definition.stance, "held": self._held}
+            return told | {"stance": strategy.definition.stance, "held": self.held}
         phase = self._phases[self._at]
         told |= {
             "phase": phase.id,

@@ -56,3 +56,8 @@ def reads(text: str) -> set[str]:
     """Give which of INPUTS lowered text looks at."""
     names = {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
     return names.intersection(INPUTS)
+
+
+def cannot_fail(text: str) -> bool:
+    """Say whether lowered text can raise nothing, whatever the numbers: it calls nothing, and of floats only ** raises."""
+    return not any(isinstance(node, ast.Call | ast.Pow) for node in ast.walk(ast.parse(text, mode="eval")))
