@@ -52,24 +52,27 @@ def ema_alpha(n: int) -> float:
 class Ema(Indicator):
     """Exponential moving average: alpha = 2 / (n + 1), seeded with the first value, known from the n-th on."""
 
-    __slots__ = ("_alpha", "_left", "_value")
+    __slots__ = ("_alpha", "_begun", "_left", "_value")
 
     def __init__(self, n: int) -> None:
         self._alpha = ema_alpha(n)
         #: Values still to come until it is known.
         self._left = n
-        self._value = NAN
+        #: The average as far as it has come, until it is known; and from then on.
+        self._begun = self._value = NAN
 
     def update(self, x: float) -> float:
         """Take the next value. A NaN gives NaN for this bar and changes nothing."""
         if x != x:
             return NAN
-        value = self._value
+        value = self._begun if self._left else self._value
         value = x if value != value else value + self._alpha * (x - value)
-        self._value = value
         if self._left:
             self._left -= 1
-        return NAN if self._left else value
+            self._begun = value
+        if not self._left:
+            self._value = value
+        return self._value
 
 
 class WindowSum(Indicator):

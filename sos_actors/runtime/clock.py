@@ -6,6 +6,7 @@ import datetime as dt
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from sos_actors.messages import MinuteClosed, Phase, SessionPhase, Stage
@@ -15,8 +16,10 @@ from sos_actors.runtime.topics import Port, Put, Targets, Topic
 MINUTE_NS = 60_000_000_000
 #: Time of the next message of a series that has come to its end: later than any timer.
 NEVER = 1 << 62
+#: One message of a series: when, at which stage, 0 (before any timer of that stage, whose numbers begin at 1), what.
+Coming = tuple[int, int, int, Any]
 #: What a series that has come to its end gives.
-END: tuple[int, Any] = (NEVER, None)
+END: Coming = (NEVER, 0, 0, None)
 #: What the clock brings when it moves on: who gets it, in order, and the message.
 Step = tuple[Targets, Any]
 
@@ -43,11 +46,9 @@ class ClockActor(Actor):
         super().__init__()
         #: Clock time, UTC ns.
         self.now = 0
-        #: When the next message of the series played goes out, UTC ns; NEVER when none is left.
-        self.due = NEVER
-        #: That message, what comes after it, and where they are published.
-        self.upcoming: Any = None
-        self.series: Iterator[tuple[int, Any]] = iter(())
+        #: What of the series played comes next, what comes after it, and where they are published.
+        self.upcoming = END
+        self.series: Iterator[Coming] = iter(())
         self.series_topic: Topic
         #: A heap, and the one object for good.
         self.timers: list[tuple[int, int, int, Put, Port, Any]] = []
@@ -55,7 +56,6 @@ class ClockActor(Actor):
         self._sessions: Iterator[Session] = iter(())
         self._session: Session | None = None
         self._grace = 0
-        self._series_stage = Stage.DAY_START
         self._minutes = self.topic(MinuteClosed)
         self._phases = self.topic(SessionPhase)
 
@@ -72,10 +72,11 @@ class ClockActor(Actor):
 
         One series at a time: what is left of an earlier one is dropped.
         """
-        self.series = zip(times, messages, strict=True)
+        if len(times) != len(messages):
+            raise ValueError(f"{len(messages)} messages for {len(times)} times")
+        self.series = zip(times, repeat(stage), repeat(0), messages, strict=False)
         self.series_topic = topic
-        self._series_stage = stage
-        self.due, self.upcoming = next(self.series, END)
+        self.upcoming = next(self.series, END)
 
     def cancel(self, number: int) -> None:
         """Take a timer back; one that has fired or is unknown is left alone."""
@@ -93,6 +94,11 @@ class ClockActor(Actor):
         self._grace = grace
         self._next_session()
 
+    @property
+    def due(self) -> int:
+        """When the next message of the series played goes out, UTC ns; NEVER when none is left."""
+        return self.upcoming[0]
+
     def next_at(self) -> int:
         """Say when the clock will move on to, UTC ns; NEVER when there is nothing left."""
         return min(self.due, self.timers[0][0]) if self.timers else self.due
@@ -109,16 +115,14 @@ class ClockActor(Actor):
 
     def step(self) -> Step | None:
         """Move time to the next timer and give its message and whom it is for. None when there is none left."""
-        timers = self.timers
-        at = self.due
-        if timers and timers[0][0] <= at and timers[0][:2] < (at, self._series_stage):
+        timers, upcoming = self.timers, self.upcoming
+        if timers and timers[0] < upcoming:
             self.now, _, _, put, port, message = heapq.heappop(timers)
             return ((put, port),), message
-        if at == NEVER:
+        if upcoming is END:
             return None
-        self.now = at
-        message = self.upcoming
-        self.due, self.upcoming = next(self.series, END)
+        self.now, _, _, message = upcoming
+        self.upcoming = next(self.series, END)
         return self.series_topic.targets, message
 
     @handles(MinuteClosed)

@@ -83,9 +83,11 @@ class SimRuntime(Runtime):
                         self._failed_in_loop(port, message, error)
                 if not moving:
                     return
-                if timers and clock.due < timers[0][0]:  # what `step` does then
-                    clock.now, message, targets = clock.due, clock.upcoming, clock.series_topic.targets
-                    clock.due, clock.upcoming = next(clock.series, END)
+                upcoming = clock.upcoming
+                if timers and upcoming < timers[0]:  # what `step` does then
+                    clock.now, _, _, message = upcoming
+                    clock.upcoming = next(clock.series, END)
+                    targets = clock.series_topic.targets
                 else:
                     step = clock.step()
                     if step is None:
