@@ -67,8 +67,8 @@ class CompiledStrategy:
     `levels` are (place, expression) for entry, stop and target in the order they must be computed; they are kept
     behind the captured values, at `places` (of entry, sl, tp, risk; -1 where there is none). `required` holds what the
     strategy reads: 'chain', 'structure', 'confirm', 'volume', 'oi'. `warmup` is the number of bars after which all its
-    studies are known. `glance` is the stance as a function of the studies' values alone, where it reads nothing else and
-    cannot fail.
+    studies are known. `glance` is the stance as a function of the studies' values alone, where it reads nothing
+    else and cannot fail.
     """
 
     id: str

@@ -1,6 +1,7 @@
 """The strategy actor: one minute's studies, chain and levels are joined, in whatever order they come."""
 
 import itertools
+import math
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from sos_actors.messages import (
     Bar,
     ChainSnapshot,
     DayLoaded,
+    Flatten,
     MarketStructure,
     Phase,
     Refused,
@@ -20,10 +22,13 @@ from sos_actors.messages import (
     Signal,
     Studies,
 )
-from sos_actors.playbook.outcomes import NO_CHAIN
+from sos_actors.playbook import StrategyMachine
+from sos_actors.playbook.outcomes import NO_CHAIN, Declined, Leave, Setup
 from sos_actors.runtime import SimRuntime
 
 OPEN = ist("09:15")
+#: What the actor says where the machine comes to this.
+_TOLD = {Setup: Signal, Leave: Flatten, Declined: Refused}
 READS_ALL = strategy(phases=[{"id": "P", "conditions": ["sentiment.pcr > 1", "close > structure.opening_high"]}])
 
 
@@ -32,7 +37,7 @@ def _stage(definition=READS_ALL, *, chain=True, **kwargs):
     runtime = SimRuntime(strict=True)
     (compiled,) = playbook_of(definition).strategies
     runtime.spawn(StrategyActor, "strategy/NIFTY/one", compiled, "NIFTY", **kwargs)
-    runtime.spawn(Ear, "ear", heard, (Signal, "NIFTY"), (Refused, ""))
+    runtime.spawn(Ear, "ear", heard, (Signal, "NIFTY"), (Refused, ""), (Flatten, ""))
     runtime.drain()
     runtime.publish(SessionPhase(OPEN - MINUTE, DAY, Phase.PRE_OPEN))
     runtime.publish(DayLoaded("NIFTY", DAY, True, False, "", chain, 60), "NIFTY")
@@ -117,6 +122,33 @@ def test_a_confirming_frame_is_the_last_one_closed():
     _say(runtime, [(Studies("NIFTY", 300, five.end, five, five, ()), "NIFTY/300"), _minute(4, 0, 24_500, 0)[0]])
     _say(runtime, [_minute(5, 0, 24_530, 0)[0]])
     assert [signal.ts for signal in heard] == [OPEN + 5 * MINUTE]
+
+
+values = st.tuples(*[st.sampled_from([math.nan, 1.0, 2.0, 3.0])] * 2)
+
+
+@given(
+    st.lists(values, max_size=12),
+    st.sampled_from(["1 if {} > {} else -1", "1 if {} > {} else 0", "{} - {}"]),
+    st.sampled_from([[], [["09:15", "09:20"]]]),
+)
+def test_a_stance_of_studies_alone_is_acted_on_as_the_machine_says(drawn, stance, windows):
+    """The glance that keeps most bars from the machine never keeps one from it that matters."""
+    ema = [f"ema(history, {n}, 'close')" for n in (2, 3)]
+    definition = strategy(phases=[], stance=stance.format(*ema), time_windows=windows)
+    (compiled,) = playbook_of(definition).strategies
+    assert compiled.glance is not None
+    machine = StrategyMachine(compiled, "NIFTY")
+    machine.new_day(DAY)
+    runtime, heard = _stage(definition, chain=False)
+    expected = []
+    for number, known in enumerate(drawn):
+        studies = msgspec.structs.replace(_minute(number, 0, 24_500, 0)[0][0], values=known)
+        outcome = machine.on_studies(studies)
+        if outcome is not None:
+            expected.append((studies.ts, _TOLD[type(outcome)], getattr(outcome, "direction", None)))
+        _say(runtime, [(studies, "NIFTY/60")])
+    assert [(told.ts, type(told), getattr(told, "direction", None)) for told in heard] == expected
 
 
 def test_while_warming_up_it_says_nothing():

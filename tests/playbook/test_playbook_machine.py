@@ -211,6 +211,10 @@ def test_a_stance_of_studies_alone_is_told_by_a_glance_at_them():
     assert of_studies((NAN, 2.0)) is None
     assert glance("1 if ema(history, 2, 'close') > close else -1") is None
     assert glance("1 if ema(history, 2, 'close') > sentiment.spot else -1") is None
+    divided = glance("1 if ema(history, 2, 'close') / 2 > ema(history, 3, 'close') else -1")
+    assert divided((1.0, math.inf)) == -1
+    assert glance("1 if ema(history, 2, 'close') ** 2 > 4 else -1") is None  # may overflow
+    assert glance("1 if round(ema(history, 2, 'close')) > 4 else -1") is None  # cannot round what is infinite
 
 
 def test_a_stance_with_an_unknown_input_stays_as_it_is():
