@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 from operator import attrgetter
-from typing import TypeVar
 
 import msgspec
 
@@ -23,13 +22,10 @@ from sos_actors.messages import (
     ModifyOrder,
     OrderIntent,
     OrderRole,
-    OrderStatus,
     OrderType,
-    Side,
     Wish,
 )
 from sos_actors.trading.desk import OrderDesk
-from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.exits import ExitPlan
 from sos_actors.trading.flow import TradeFlow
 from sos_actors.trading.ledger import Ledger, LedgerPosition
@@ -37,61 +33,15 @@ from sos_actors.trading.order_machine import OrderRecord
 from sos_actors.trading.ticks import tick_nearest
 from sos_actors.trading.trade import Trade
 
-T = TypeVar("T")
-
-
-class RecordState(msgspec.Struct, frozen=True, array_like=True):
-    """An `OrderRecord`, field by field."""
-
-    order_id: str
-    intent_id: str
-    instrument: str
-    side: Side
-    quantity: int
-    quantity_before: int
-    role: OrderRole
-    sent_ts: int
-    status: OrderStatus
-    filled: int
-    cancelling: bool
-    leaving: bool
-    fill_ids: list[str]
-
-
-class ExitState(msgspec.Struct, frozen=True, array_like=True):
-    """An `ExitPlan`, field by field."""
-
-    _ruled: bool
-    entry: float
-    even_move: float
-    highest: float
-    index_stop: float
-    index_target: float
-    initial_risk: float
-    leave_ts: int
-    lowest: float
-    opened_ts: int
-    settings: ExitSettings
-    sign: int
-    square_off_ns: int
-    stop: float
-    stop_reason: ExitReason
-    target: float
-    tick: float
-    trail_by: float
-    view: int
-    watch_stop: bool
-    watch_target: bool
-
 
 class TradeState(msgspec.Struct, frozen=True, array_like=True):
     """A `Trade`: its plan, its counts, its orders, and the ids of those at work and of the trades it is tied to."""
 
     intent: OrderIntent
     counts: dict[str, int]
-    exits: ExitState | None
+    exits: ExitPlan | None
     sent: dict[OrderRole, int]
-    orders: list[RecordState]
+    orders: list[OrderRecord]
     working: list[str]
     stop_order: str
     target_order: str
@@ -139,8 +89,6 @@ COUNTS = ("opened", "closed", "open", "entry_paise", "exit_paise", "charges_pais
 #: Bytes of increments after which a whole state is due; more when the state is large.
 _LARGE = 1 << 18
 _counts_of = attrgetter(*COUNTS)
-_record_of = attrgetter(*RecordState.__struct_fields__)
-_exits_of = attrgetter(*ExitState.__struct_fields__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgpack_decoder(DeskCheckpoint)
 _trade_decoder = msgpack_decoder(TradeState)
@@ -291,9 +239,9 @@ def _encode_trade(desk: OrderDesk, trade: Trade) -> msgspec.Raw:
     state = TradeState(
         OrderIntent(trade.intent_id, trade.plan.ts, trade.plan),
         dict(zip(COUNTS, _counts_of(trade), strict=True)),
-        None if trade.exits is None else ExitState(*_exits_of(trade.exits)),
+        trade.exits,
         trade.sent,
-        [RecordState(*_record_of(record)) for record in records],
+        records,
         list(trade.working),
         _id_of(trade.stop_order, records),
         _id_of(trade.target_order, records),
@@ -314,11 +262,8 @@ def _id_of(order: OrderRecord | None, kept: list[OrderRecord]) -> str:
 def _fill_trade(trade: Trade, saved: TradeState, records: dict[str, OrderRecord]) -> None:
     for name, count in saved.counts.items():
         setattr(trade, name, count)
-    if saved.exits is not None:
-        trade.exits = _fill(ExitPlan.__new__(ExitPlan), saved.exits)
-    trade.sent = dict(saved.sent)
-    for order in saved.orders:
-        records[order.order_id] = _fill(OrderRecord.__new__(OrderRecord), order)
+    trade.exits, trade.sent = saved.exits, saved.sent
+    records.update((order.order_id, order) for order in saved.orders)
     trade.working = {order_id: records[order_id] for order_id in saved.working}
     trade.stop_order = records.get(saved.stop_order)
     trade.target_order = records.get(saved.target_order)
@@ -349,8 +294,7 @@ def _restore_ledger(ledger: Ledger, saved: LedgerState) -> None:
     ledger.charges_paise, ledger.realised_paise = saved.charges, saved.realised
     ledger.duplicates = saved.duplicates
     for strategy, instrument, quantity, cost, realised in saved.positions:
-        position = ledger.books[strategy, instrument] = LedgerPosition()
-        position.quantity, position.cost_paise, position.realised_paise = quantity, cost, realised
+        ledger.books[strategy, instrument] = LedgerPosition(quantity, cost, realised)
     ledger.open_again(saved.open)
     ledger.seen.update(dict.fromkeys(saved.seen))
 
@@ -358,10 +302,3 @@ def _restore_ledger(ledger: Ledger, saved: LedgerState) -> None:
 def _last(fills: dict[str, None], known: int) -> list[str]:
     """Give the ids that came after so many, in their order."""
     return list(islice(reversed(fills), max(len(fills) - known, 0)))[::-1]
-
-
-def _fill(thing: T, saved: msgspec.Struct) -> T:
-    """Set the same-named fields of a thing from a state."""
-    for name in saved.__struct_fields__:
-        setattr(thing, name, getattr(saved, name))
-    return thing

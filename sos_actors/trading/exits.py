@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from math import isnan
 
+import msgspec
+
 from sos_actors.market.clocktime import SECOND_NS, clock_ns, ns_of_day
 from sos_actors.messages import NAN, Bar, Direction, ExitReason, Side, TradePlan
 from sos_actors.trading.exit_actions import ExitAction, ExitNow, MoveStop
@@ -22,56 +24,66 @@ _NEVER = 1 << 62
 _NOTHING: tuple[ExitAction, ...] = ()
 
 
-class ExitPlan:
+class ExitPlan(msgspec.Struct, array_like=True, eq=False, gc=False):
     """The exit side of one open trade, from its first fill on.
 
     `sign` is +1 for units bought, -1 for units sold; `view` the sign of the underlying's direction. Prices are
     rupees; NaN: no such level. `highest` and `lowest` are what the price reached since the entry.
     `watch_stop` / `watch_target` say that no order rests at the broker for that level, so that it is watched
     here. `stop_reason` tells what a fill of the stop means: STOP, BREAK_EVEN or TRAILING.
+    Checkpoints hold it as it stands here: the order of the fields is their layout.
     """
 
-    __slots__ = (
-        "_ruled",
-        "entry",
-        "even_move",
-        "highest",
-        "index_stop",
-        "index_target",
-        "initial_risk",
-        "leave_ts",
-        "lowest",
-        "opened_ts",
-        "settings",
-        "sign",
-        "square_off_ns",
-        "stop",
-        "stop_reason",
-        "target",
-        "tick",
-        "trail_by",
-        "view",
-        "watch_stop",
-        "watch_target",
-    )
+    #: Whether a new extreme may move the stop.
+    _ruled: bool
+    entry: float
+    even_move: float
+    highest: float
+    index_stop: float
+    index_target: float
+    initial_risk: float
+    leave_ts: int
+    lowest: float
+    opened_ts: int
+    settings: ExitSettings
+    sign: int
+    square_off_ns: int
+    stop: float
+    stop_reason: ExitReason
+    target: float
+    tick: float
+    trail_by: float
+    view: int
+    watch_stop: bool = False
+    watch_target: bool = False
 
-    def __init__(self, plan: TradePlan, opened_ts: int, entry: float, settings: ExitSettings, tick: float) -> None:
-        self.settings = settings
-        self.tick = tick
-        self.sign = 1 if plan.side is BUY else -1
-        self.view = 1 if plan.direction is LONG else -1
-        self.opened_ts = opened_ts
-        self.stop = plan.stop
-        self.target = plan.target
-        self.index_stop = plan.index_stop
-        self.index_target = plan.index_target
-        self.stop_reason = ExitReason.STOP
-        self.highest = self.lowest = entry
-        self.watch_stop = self.watch_target = False
-        minutes = settings.time_stop_min
-        self.leave_ts = _NEVER if minutes is None else opened_ts + round(minutes * 60 * SECOND_NS)
-        self.square_off_ns = _NEVER if settings.square_off is None else clock_ns(settings.square_off)
-        self.set_entry(entry)
+    @classmethod
+    def of(cls, plan: TradePlan, opened_ts: int, entry: float, settings: ExitSettings, tick: float) -> ExitPlan:
+        """Give the exits of a trade that was entered at a time (UTC ns) and price (rupees)."""
+        minutes, square_off = settings.time_stop_min, settings.square_off
+        exits = cls(
+            _ruled=False,
+            entry=entry,
+            even_move=NAN,
+            highest=entry,
+            index_stop=plan.index_stop,
+            index_target=plan.index_target,
+            initial_risk=NAN,
+            leave_ts=_NEVER if minutes is None else opened_ts + round(minutes * 60 * SECOND_NS),
+            lowest=entry,
+            opened_ts=opened_ts,
+            settings=settings,
+            sign=1 if plan.side is BUY else -1,
+            square_off_ns=_NEVER if square_off is None else clock_ns(square_off),
+            stop=plan.stop,
+            stop_reason=ExitReason.STOP,
+            target=plan.target,
+            tick=tick,
+            trail_by=NAN,
+            view=1 if plan.direction is LONG else -1,
+        )
+        exits.set_entry(entry)
+        return exits
 
     def set_entry(self, entry: float) -> None:
         """Take the average entry price, rupees; called again while the entry is still filling."""

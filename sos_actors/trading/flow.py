@@ -106,7 +106,7 @@ class TradeFlow(TradeTable):
             trade.add(execution, units)
             if trade.exits is None:
                 settings = self._exits.get(plan.strategy, self.settings.exits)
-                trade.exits = ExitPlan(plan, ts, trade.average_entry, settings, self.settings.tick)
+                trade.exits = ExitPlan.of(plan, ts, trade.average_entry, settings, self.settings.tick)
             else:
                 trade.exits.set_entry(trade.average_entry)
             if trade.reason is None:
@@ -365,7 +365,7 @@ class TradeFlow(TradeTable):
         fill, stray = execution.fill, stray_plan(plan, execution)
         trade = self.admit(OrderIntent(f"{fill.fill_id}-stray", fill.ts, stray))
         trade.add(execution, execution.units)
-        trade.exits = ExitPlan(stray, fill.ts, fill.price, self.settings.exits, self.settings.tick)
+        trade.exits = ExitPlan.of(stray, fill.ts, fill.price, self.settings.exits, self.settings.tick)
         self.close(trade, FLATTEN, fill.ts)
 
     def _send(
@@ -386,7 +386,7 @@ class TradeFlow(TradeTable):
         order = SubmitOrder(
             order_id, trade.intent_id, ts, plan.instrument, side, quantity, kind, role, price, trigger, oco
         )
-        record = self.records[order_id] = trade.working[order_id] = OrderRecord(order)
+        record = self.records[order_id] = trade.working[order_id] = OrderRecord.of(order)
         self.changed[trade.intent_id] = trade
         self.out.append(order)
         return record

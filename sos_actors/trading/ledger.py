@@ -12,6 +12,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from math import isnan
 
+import msgspec
+
 from sos_actors.market.charges import ChargeModel
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import Fill, Side
@@ -21,15 +23,12 @@ from sos_actors.trading.ledger_entry import LedgerEntry
 BUY = Side.BUY
 
 
-class LedgerPosition:
+class LedgerPosition(msgspec.Struct, eq=False, gc=False):
     """What one strategy holds of one instrument: signed units, their signed cost and what was realised, in paise."""
 
-    __slots__ = ("cost_paise", "quantity", "realised_paise")
-
-    def __init__(self) -> None:
-        self.quantity = 0
-        self.cost_paise = 0
-        self.realised_paise = 0
+    quantity: int = 0
+    cost_paise: int = 0
+    realised_paise: int = 0
 
 
 class Ledger:

@@ -76,7 +76,7 @@ class PaperExchange:
         if fault:
             self._ended[order_id] = OrderStatus.REJECTED
             return [OrderUpdate(order_id, message.ts, OrderStatus.REJECTED, fault)]
-        order = PaperOrder(message, message.ts + self._latency)
+        order = PaperOrder.of(message, message.ts + self._latency)
         self._orders[order_id] = order
         self._books.setdefault(message.instrument, []).append(order)
         return [OrderUpdate(order_id, message.ts, OPEN)]

@@ -10,7 +10,9 @@ about money whatever the order's state: it is always counted, once.
 
 from __future__ import annotations
 
-from sos_actors.messages import Fill, OrderStatus, OrderUpdate, SubmitOrder
+import msgspec
+
+from sos_actors.messages import Fill, OrderRole, OrderStatus, OrderUpdate, Side, SubmitOrder
 from sos_actors.trading.anomalies import Anomaly, AnomalyKind
 
 _S = OrderStatus
@@ -58,42 +60,43 @@ STALE: dict[OrderStatus, frozenset[OrderStatus]] = {
 }
 
 
-class OrderRecord:
+class OrderRecord(msgspec.Struct, array_like=True, eq=False, gc=False):
     """All that is known of one order. `quantity` and `filled` in units; only `advance` changes the state.
 
     `cancelling` is set by the owner when it has asked to take the order back, `leaving` when it has made a stop the
     exit; `resize` notes a quantity asked for,
     which the broker may have been too far to grant: `quantity_before` is the least there was before it.
+    Checkpoints hold it as it stands here: the order of the fields is their layout.
     """
 
-    __slots__ = (
-        "cancelling",
-        "fill_ids",
-        "filled",
-        "instrument",
-        "intent_id",
-        "leaving",
-        "order_id",
-        "quantity",
-        "quantity_before",
-        "role",
-        "sent_ts",
-        "side",
-        "status",
-    )
+    order_id: str
+    intent_id: str
+    instrument: str
+    side: Side
+    quantity: int
+    quantity_before: int
+    role: OrderRole
+    #: When it was sent, UTC ns.
+    sent_ts: int
+    status: OrderStatus = INTENT
+    filled: int = 0
+    cancelling: bool = False
+    leaving: bool = False
+    fill_ids: list[str] = []
 
-    def __init__(self, order: SubmitOrder) -> None:
-        self.order_id = order.order_id
-        self.intent_id = order.intent_id
-        self.instrument = order.instrument
-        self.side = order.side
-        self.quantity = self.quantity_before = order.quantity
-        self.role = order.role
-        self.sent_ts = order.ts
-        self.status = INTENT
-        self.filled = 0
-        self.cancelling = self.leaving = False
-        self.fill_ids: list[str] = []
+    @classmethod
+    def of(cls, order: SubmitOrder) -> OrderRecord:
+        """Give the record of an order about to be sent."""
+        return cls(
+            order.order_id,
+            order.intent_id,
+            order.instrument,
+            order.side,
+            order.quantity,
+            order.quantity,
+            order.role,
+            order.ts,
+        )
 
     def resize(self, quantity: int) -> None:
         """Note that the broker was asked to make it `quantity` units in all; of several wishes none may be granted."""

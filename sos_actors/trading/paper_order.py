@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from sos_actors.messages import OrderType, Side, SubmitOrder
 
 #: Reached through its class, a member of an enumeration costs ten times as much.
 BUY = Side.BUY
 
 
-class PaperOrder:
+class PaperOrder(msgspec.Struct, eq=False, gc=False):
     """A working order: `quantity` in all, `filled` so far; `fills` numbers its executions. Prices in rupees.
 
     `live_from` is when the exchange has it (ticks before that pass it by), UTC ns. A triggered stop goes on as
     a market order.
     """
 
-    __slots__ = (
-        "buy",
-        "filled",
-        "fills",
-        "instrument",
-        "live_from",
-        "oco",
-        "order_id",
-        "order_type",
-        "price",
-        "quantity",
-        "side",
-        "trigger",
-    )
+    order_id: str
+    instrument: str
+    side: Side
+    buy: bool
+    quantity: int
+    order_type: OrderType
+    price: float
+    trigger: float
+    oco: str
+    live_from: int
+    filled: int = 0
+    fills: int = 0
 
-    def __init__(self, message: SubmitOrder, live_from: int) -> None:
-        self.order_id = message.order_id
-        self.instrument = message.instrument
-        self.side = message.side
-        self.buy = message.side is BUY
-        self.quantity = message.quantity
-        self.order_type: OrderType = message.order_type
-        self.price = message.price
-        self.trigger = message.trigger
-        self.oco = message.oco
-        self.live_from = live_from
-        self.filled = 0
-        self.fills = 0
+    @classmethod
+    def of(cls, message: SubmitOrder, live_from: int) -> PaperOrder:
+        """Give what is kept of an order that has come in."""
+        side = message.side
+        return cls(
+            message.order_id,
+            message.instrument,
+            side,
+            side is BUY,
+            message.quantity,
+            message.order_type,
+            message.price,
+            message.trigger,
+            message.oco,
+            live_from,
+        )

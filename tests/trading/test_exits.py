@@ -14,7 +14,7 @@ OFF = {"break_even_at": None, "trailing": None, "time_stop_min": None, "square_o
 
 
 def exit_plan(entry=100.0, opened=OPEN_TS, tick=0.05, plan=None, **settings):
-    return ExitPlan(plan or trade_plan(), opened, entry, ExitSettings(**(OFF | settings)), tick)
+    return ExitPlan.of(plan or trade_plan(), opened, entry, ExitSettings(**(OFF | settings)), tick)
 
 
 def short_plan(**changes):

@@ -18,7 +18,7 @@ def update(status, detail=""):
 
 
 def record_in(status, filled=0):
-    record = OrderRecord(order())
+    record = OrderRecord.of(order())
     record.status, record.filled = status, filled
     return record
 
@@ -31,7 +31,7 @@ def test_the_tables_cover_every_state_and_never_overlap():
 
 
 def test_the_usual_life():
-    record = OrderRecord(order(quantity=75))
+    record = OrderRecord.of(order(quantity=75))
     for status in (S.SUBMITTED, S.OPEN):
         assert advance(record, update(status)) is None
         assert record.status is status
@@ -58,7 +58,7 @@ def test_every_step_is_legal_stale_or_reported(status, wanted):
 
 
 def test_a_fill_before_the_acknowledgement_counts_and_the_acknowledgement_is_stale():
-    record = OrderRecord(order(quantity=75))
+    record = OrderRecord.of(order(quantity=75))
     assert advance(record, fill("1", Side.BUY, 75, 100.0)) is None
     assert record.status is S.FILLED
     assert advance(record, update(S.OPEN)) is None
@@ -66,7 +66,7 @@ def test_a_fill_before_the_acknowledgement_counts_and_the_acknowledgement_is_sta
 
 
 def test_filled_said_before_the_fills_arrive_is_not_the_end():
-    record = OrderRecord(order(quantity=75))
+    record = OrderRecord.of(order(quantity=75))
     advance(record, update(S.FILLED))
     assert not record.ended
     assert advance(record, fill("1", Side.BUY, 50, 100.0)) is None
@@ -77,7 +77,7 @@ def test_filled_said_before_the_fills_arrive_is_not_the_end():
 
 
 def test_a_duplicate_fill_counts_once():
-    record = OrderRecord(order(quantity=75))
+    record = OrderRecord.of(order(quantity=75))
     advance(record, fill("1", Side.BUY, 25, 100.0))
     assert advance(record, fill("1", Side.BUY, 25, 100.0)).kind is AnomalyKind.DUPLICATE_FILL
     assert record.filled == 25
@@ -93,7 +93,7 @@ def test_a_late_fill_is_counted_and_reported(status):
 
 
 def test_more_than_ordered_is_counted_and_reported():
-    record = OrderRecord(order(quantity=75))
+    record = OrderRecord.of(order(quantity=75))
     assert advance(record, fill("1", Side.BUY, 100, 100.0)).kind is AnomalyKind.OVERFILL
     assert (record.filled, record.status) == (100, S.FILLED)
 
@@ -107,7 +107,7 @@ def test_more_than_ordered_is_counted_and_reported():
     ],
 )
 def test_a_fill_that_is_not_this_orders_changes_nothing(wrong):
-    record = OrderRecord(order(quantity=75))
+    record = OrderRecord.of(order(quantity=75))
     assert advance(record, wrong).kind is AnomalyKind.MISMATCH
     assert (record.filled, record.status) == (0, S.INTENT)
 
@@ -129,7 +129,7 @@ events = st.lists(
 
 @given(events)
 def test_no_sequence_raises_and_each_fill_id_counts_once(sequence):
-    record = OrderRecord(order(quantity=75))
+    record = OrderRecord.of(order(quantity=75))
     seen = {}
     for event in sequence:
         before = record.status

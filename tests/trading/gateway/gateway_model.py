@@ -268,7 +268,7 @@ class Wire:
         kind: OrderType = OrderType.MARKET, price: float = NAN, trigger: float = NAN, until: int | None = None,
     ) -> None:  # fmt: skip
         order = SubmitOrder(order_id, "i", self.now, CALL, side, lots * LOT, kind, role, price, trigger)
-        self.desk[order_id] = OrderRecord(order)
+        self.desk[order_id] = OrderRecord.of(order)
         self.submits[order_id] = order
         self.most[order_id] = order.quantity
         self.send(self.gateway.submit(order, self.now), until)
