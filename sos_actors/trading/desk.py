@@ -190,7 +190,7 @@ class OrderDesk:
                 if entry is not None:
                     flow.changed[trade.intent_id] = trade
                     self._position_changed(trade, fill, entry)
-                    trade.reduce(Execution.of(fill, entry), units, reason)
+                    trade.reduce(Execution(fill, entry), units, reason)
             flow.finish(trade, ts)
         return flow.drain()
 
@@ -266,7 +266,7 @@ class OrderDesk:
             return []
         self.prices.setdefault(fill.instrument, fill.price)
         self._position_changed(trade, fill, entry)
-        execution = Execution.of(fill, entry)
+        execution = Execution(fill, entry)
         if record.role is ENTRY:
             flow.entry_filled(trade, execution)
         else:
@@ -296,7 +296,7 @@ class OrderDesk:
                 continue
             found, left = found + 1, left - units
             self._position_changed(trade, part, entry)
-            flow.closed_by_hand(trade, Execution.of(part, entry))
+            flow.closed_by_hand(trade, Execution(part, entry))
         done = flow.drain()
         if left:
             name = f"{fill.fill_id}#{found}" if found else fill.fill_id

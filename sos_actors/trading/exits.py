@@ -24,7 +24,7 @@ _NEVER = 1 << 62
 _NOTHING: tuple[ExitAction, ...] = ()
 
 
-class ExitPlan(msgspec.Struct, array_like=True, eq=False, gc=False):
+class ExitPlan(msgspec.Struct, array_like=True, eq=False, gc=False, kw_only=True):
     """The exit side of one open trade, from its first fill on.
 
     `sign` is +1 for units bought, -1 for units sold; `view` the sign of the underlying's direction. Prices are
@@ -35,13 +35,13 @@ class ExitPlan(msgspec.Struct, array_like=True, eq=False, gc=False):
     """
 
     #: Whether a new extreme may move the stop.
-    _ruled: bool
+    _ruled: bool = False
     entry: float
-    even_move: float
+    even_move: float = NAN
     highest: float
     index_stop: float
     index_target: float
-    initial_risk: float
+    initial_risk: float = NAN
     leave_ts: int
     lowest: float
     opened_ts: int
@@ -49,10 +49,10 @@ class ExitPlan(msgspec.Struct, array_like=True, eq=False, gc=False):
     sign: int
     square_off_ns: int
     stop: float
-    stop_reason: ExitReason
+    stop_reason: ExitReason = ExitReason.STOP
     target: float
     tick: float
-    trail_by: float
+    trail_by: float = NAN
     view: int
     watch_stop: bool = False
     watch_target: bool = False
@@ -62,13 +62,10 @@ class ExitPlan(msgspec.Struct, array_like=True, eq=False, gc=False):
         """Give the exits of a trade that was entered at a time (UTC ns) and price (rupees)."""
         minutes, square_off = settings.time_stop_min, settings.square_off
         exits = cls(
-            _ruled=False,
             entry=entry,
-            even_move=NAN,
             highest=entry,
             index_stop=plan.index_stop,
             index_target=plan.index_target,
-            initial_risk=NAN,
             leave_ts=_NEVER if minutes is None else opened_ts + round(minutes * 60 * SECOND_NS),
             lowest=entry,
             opened_ts=opened_ts,
@@ -76,10 +73,8 @@ class ExitPlan(msgspec.Struct, array_like=True, eq=False, gc=False):
             sign=1 if plan.side is BUY else -1,
             square_off_ns=_NEVER if square_off is None else clock_ns(square_off),
             stop=plan.stop,
-            stop_reason=ExitReason.STOP,
             target=plan.target,
             tick=tick,
-            trail_by=NAN,
             view=1 if plan.direction is LONG else -1,
         )
         exits.set_entry(entry)

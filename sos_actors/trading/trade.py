@@ -18,18 +18,16 @@ BUY, EXIT, FLATTEN = Side.BUY, OrderRole.EXIT, ExitReason.FLATTEN
 ROLE_LETTERS = {OrderRole.ENTRY: "e", OrderRole.STOP: "s", OrderRole.TARGET: "t", EXIT: "x"}
 
 
-class Execution(msgspec.Struct, eq=False, gc=False):
+class Execution:
     """A booked fill whose units are shared out: `units` and `charges_paise` are what is left of it."""
 
-    fill: Fill
-    price_paise: int
-    units: int
-    charges_paise: int
+    __slots__ = ("charges_paise", "fill", "price_paise", "units")
 
-    @classmethod
-    def of(cls, fill: Fill, entry: LedgerEntry) -> Execution:
-        """Give a fill with what the ledger made of it."""
-        return cls(fill, entry.price_paise, fill.quantity, entry.charges_paise)
+    def __init__(self, fill: Fill, entry: LedgerEntry) -> None:
+        self.fill = fill
+        self.price_paise = entry.price_paise
+        self.units = fill.quantity
+        self.charges_paise = entry.charges_paise
 
     def take(self, units: int) -> int:
         """Take `units` away; their share of the charges in paise, the last units paying what remains."""
@@ -39,46 +37,61 @@ class Execution(msgspec.Struct, eq=False, gc=False):
         return share
 
 
-class Trade(msgspec.Struct, eq=False):
+class Trade:
     """A trade from its intent to flat. Units: `opened` in, `closed` out, `open` held now; money in paise.
 
     `working` are its orders that have not ended. `reason` is set once it is being closed. `replaces` is the
     opposite trade that this one's entry order closes first (a flip); `flip_to` the other end of that.
     """
 
-    intent_id: str
-    plan: TradePlan
-    sign: int
-    #: The underlying whose price its index levels are watched against; '' without any, or where that is what it trades.
-    index: str
-    opened: int = 0
-    closed: int = 0
-    open: int = 0
-    entry_paise: int = 0
-    exit_paise: int = 0
-    charges_paise: int = 0
-    entry_ts: int = 0
-    exit_ts: int = 0
-    exits: ExitPlan | None = None
-    stops_failed: int = 0
-    stop_due: int = 0
-    stop_order: OrderRecord | None = None
-    target_order: OrderRecord | None = None
-    working: dict[str, OrderRecord] = {}
-    sent: dict[OrderRole, int] = {}
-    reason: ExitReason | None = None
-    closed_by: ExitReason | None = None
-    replaces: Trade | None = None
-    flip_to: Trade | None = None
+    __slots__ = (
+        "charges_paise",
+        "closed",
+        "closed_by",
+        "entry_paise",
+        "entry_ts",
+        "exit_paise",
+        "exit_ts",
+        "exits",
+        "flip_to",
+        "index",
+        "intent_id",
+        "open",
+        "opened",
+        "plan",
+        "reason",
+        "replaces",
+        "sent",
+        "sign",
+        "stop_due",
+        "stop_order",
+        "stops_failed",
+        "target_order",
+        "working",
+    )
 
-    @classmethod
-    def of(cls, intent: OrderIntent) -> Trade:
-        """Give the trade an intent begins."""
+    def __init__(self, intent: OrderIntent) -> None:
         plan = intent.plan
-        index = ""
+        self.intent_id = intent.intent_id
+        self.plan = plan
+        self.sign = 1 if plan.side is BUY else -1
+        self.opened = self.closed = self.open = 0
+        self.entry_paise = self.exit_paise = self.charges_paise = 0
+        self.entry_ts = self.exit_ts = 0
+        self.exits: ExitPlan | None = None
+        self.stops_failed = self.stop_due = 0
+        self.stop_order: OrderRecord | None = None
+        self.target_order: OrderRecord | None = None
+        self.working: dict[str, OrderRecord] = {}
+        self.sent: dict[OrderRole, int] = {}
+        self.reason: ExitReason | None = None
+        self.closed_by: ExitReason | None = None
+        self.replaces: Trade | None = None
+        self.flip_to: Trade | None = None
+        self.index = ""
         if plan.index_stop == plan.index_stop or plan.index_target == plan.index_target:
             index = f"{parse_id(plan.instrument).exchange}|INDEX|{plan.underlying}"
-        return cls(intent.intent_id, plan, 1 if plan.side is BUY else -1, index if index != plan.instrument else "")
+            self.index = index if index != plan.instrument else ""
 
     @property
     def average_entry(self) -> float:

@@ -26,7 +26,7 @@ class TradeTable:
 
     def admit(self, intent: OrderIntent) -> Trade:
         """Put a new trade into the tables."""
-        trade = self.trades[intent.intent_id] = self.live[intent.intent_id] = Trade.of(intent)
+        trade = self.trades[intent.intent_id] = self.live[intent.intent_id] = Trade(intent)
         self.changed[intent.intent_id] = trade
         self.by_instrument.setdefault(intent.plan.instrument, []).append(trade)
         if trade.index:

@@ -198,7 +198,7 @@ def test_a_state_of_another_version_is_refused():
 
 def test_nothing_of_a_trade_is_left_out():
     by_itself = {"intent_id", "plan", "sign", "index"}
-    assert set(Trade.__struct_fields__) - by_itself - set(COUNTS) <= set(TradeState.__struct_fields__)
+    assert set(Trade.__slots__) - by_itself - set(COUNTS) <= set(TradeState.__struct_fields__)
 
 
 # -- leaving by the stop ------------------------------------------------------------------------------------------
