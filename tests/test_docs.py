@@ -157,6 +157,16 @@ def test_named_classes_exist():
     assert sorted(pair for pair in named if pair[1] not in defined) == []
 
 
+def test_every_part_of_the_house_is_on_its_maps():
+    """The README's table and the floors of the architecture page name every folder."""
+    folders = {path.parent.name for path in (ROOT / "sos_actors").glob("*/__init__.py")}
+    assert len(folders) > 15
+    for page, heading in ((ROOT / "README.md", "## The house"), (ROOT / "docs" / "architecture.md", "## Floors")):
+        table = page.read_text().split(heading)[1].split("\n## ")[0]
+        named = set(re.findall(r"\b[a-z_]+\b", " ".join(re.findall(r"`([^`]+)`", table))))
+        assert folders <= named, f"{page.name} leaves out {sorted(folders - named)}"
+
+
 def test_every_refusal_is_explained():
     rows = REASON_ROW.findall(REASONS_PAGE.read_text())
     assert sorted(rows) == sorted(RefusalReason)
