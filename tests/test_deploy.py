@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sos_actors.upstox.login import LoginSettings
+
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 UNITS = sorted(path for path in DEPLOY.iterdir() if path.suffix in {".service", ".timer"})
@@ -56,3 +58,8 @@ def test_the_installer_installs_every_unit():
     script = (DEPLOY / "install.sh").read_text()
     assert [unit.name for unit in UNITS if unit.name not in script] == []
     assert subprocess.run(["sh", "-n", str(DEPLOY / "install.sh")], check=False).returncode == 0
+
+
+def test_the_unit_that_asks_for_a_token_waits_as_long_as_the_login_it_starts():
+    unit = _unit(DEPLOY / "sos-actors-login.service")["Service"]
+    assert int(unit["TimeoutStartSec"]) > LoginSettings().wait_s
