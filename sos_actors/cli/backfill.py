@@ -83,15 +83,16 @@ def upstox_source(folder: Path, config: Config, store: MarketStore, token: str) 
     """Put the broker together as a source, and bring its calendar up to date first."""
     from sos_actors.sources.upstox_fetch import World  # noqa: PLC0415
     from sos_actors.sources.upstox_source import UpstoxSource  # noqa: PLC0415
+    from sos_actors.upstox.instruments import file_day  # noqa: PLC0415
 
     client = client_of(config, token)
     refresh_calendar(folder, client, ist_date(now_of(config)))
-    masters = masters_of(folder, config)
+    masters, now = masters_of(folder, config), running_clock(config)
 
     def table(today: dt.date) -> InstrumentTable:
-        return masters.today(today).table
+        return masters.today(min(today, file_day(now()))).table
 
-    return UpstoxSource(client, table, store, config.data, World(running_clock(config), time.sleep, market_facts()))
+    return UpstoxSource(client, table, store, config.data, World(now, time.sleep, market_facts()))
 
 
 def refresh_calendar(folder: Path, client: UpstoxClient, today: dt.date) -> None:

@@ -27,10 +27,14 @@ def instruments(
     """Look into the broker's instrument file, fetched once a day and kept for ever."""
     import msgspec  # noqa: PLC0415 - each command pays for its own imports
 
+    from sos_actors.upstox.instruments import file_day  # noqa: PLC0415
+
     backfill.show_warnings()
     settings = options.configuration(config)
     masters = backfill.masters_of(options.home_folder(home), settings)
-    today = ist_date(backfill.now_of(settings))
+    now = backfill.now_of(settings)
+    today = file_day(now)
+    refresh = refresh and today == ist_date(now)  # until today's file is out there is nothing newer than yesterday's
     master = masters.on(options.parse_date(on, "--on")) if on else masters.today(today, refresh=refresh)
     if expiry and not underlying:
         raise InputError("--expiry: say of which underlying: --underlying NIFTY")

@@ -217,8 +217,9 @@ class Daemon:
     def _start(self, owner: str, cash: int) -> LiveCast:
         request, edges = self._request, self._edges
         edges.refresh_calendar()
-        self._day = ist_date(self.now())
         now = self.now()
+        # In the small hours the broker's file of today is not out: `_new_day` brings it in the morning.
+        self._day = ist_date(now) if minute_of_day(now) >= _MORNING else None
         with MarketStore(edges.market_db) as store:
             warm = self._warm(store, now)
             live = self._cast(owner, cash)

@@ -32,7 +32,7 @@ from sos_actors.upstox.account import UpstoxAccount
 from sos_actors.upstox.answers import Answerer
 from sos_actors.upstox.client import UpstoxClient
 from sos_actors.upstox.feed_settings import FeedEndpoint
-from sos_actors.upstox.instruments import MasterFiles, downloader
+from sos_actors.upstox.instruments import MasterFiles, downloader, file_day
 from sos_actors.upstox.limits import RateLimiter
 from sos_actors.upstox.link import BrokerLinkActor
 from sos_actors.upstox.market_feed import UpstoxMarketFeed
@@ -45,10 +45,14 @@ Now = Callable[[], int]
 
 
 class TodaysTable:
-    """The instruments listed today: one object all day long. Loading blocks; `table` never does."""
+    """The instruments listed today: one object all day long. Loading blocks; `table` never does.
 
-    def __init__(self, masters: MasterFiles) -> None:
+    `now` gives UTC ns: before the broker's file of the day is out, the day before's is that of today.
+    """
+
+    def __init__(self, masters: MasterFiles, now: Now) -> None:
         self._masters = masters
+        self._now = now
         self._lock = threading.Lock()
         self._day: dt.date | None = None
         self._table = InstrumentTable(())
@@ -60,16 +64,20 @@ class TodaysTable:
     def of(self, day: dt.date) -> InstrumentTable:
         """Give the table of a day, loaded (and fetched) if it is another one. Raises DataError, InputError."""
         with self._lock:
-            if day != self._day:
-                self._table = self._masters.today(day).table
-                self._day = day
+            out = min(day, file_day(self._now()))
+            if out != self._day:
+                self._table = self._masters.today(out).table
+                self._day = out
             return self._table
 
-    def refresh(self, day: dt.date) -> InstrumentTable:
-        """Fetch the day's file anew, whatever is kept of it. Raises DataError when there is none at all."""
+    def refresh(self) -> InstrumentTable:
+        """Fetch today's file anew, whatever is kept of it. Raises DataError when there is none at all."""
         with self._lock:
-            master = self._masters.today(day, refresh=True)
-            self._day, self._table = day, master.table
+            now = self._now()
+            out = file_day(now)
+            # Of a day that is over the file that was fetched on it is the better one.
+            master = self._masters.today(out, refresh=out == ist_date(now))
+            self._day, self._table = out, master.table
             return self._table
 
 
@@ -90,7 +98,7 @@ class Edges:
     def make(cls, config: Config, settings: UpstoxSettings, home: Path, now: Now) -> Edges:
         """Put the edges together; nothing is connected yet."""
         client = UpstoxClient(settings, RateLimiter(settings.rates, time.monotonic))
-        listed = TodaysTable(MasterFiles(home, downloader(settings)))
+        listed = TodaysTable(MasterFiles(home, downloader(settings)), now)
         account = UpstoxAccount(client, listed.table, patience_s=settings.link.read_patience_s)
         return cls(config, settings, client, account, listed, home / "market.db", home, now)
 
@@ -134,7 +142,7 @@ class Edges:
 
     def open_day(self) -> InstrumentTable:
         """Have today's instruments at hand, fetched anew. Raises DataError when there are none at all."""
-        return self.listed.refresh(ist_date(self.now()))
+        return self.listed.refresh()
 
 
 def facts() -> CalendarFacts:

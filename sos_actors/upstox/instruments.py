@@ -19,6 +19,7 @@ import urllib3
 
 import sos_actors
 from sos_actors.errors import DataError, InputError
+from sos_actors.market.clocktime import clock_ns, ist_date
 from sos_actors.market.instruments import InstrumentTable, read_master
 from sos_actors.upstox.settings import UpstoxSettings
 
@@ -32,6 +33,17 @@ MOST_UNPACKED = 1024 * 2**20
 _GZIP = 31  # zlib's number for: a gzip header is there
 
 Download = Callable[[], bytes]
+
+#: Time of day (IST) from which the file is that of the day. The broker makes it anew at about 06:00, every day.
+_NEW_FILE = clock_ns("06:30")
+
+
+def file_day(now: int) -> dt.date:
+    """Give the day whose file the broker has at `now` (UTC ns): early in the morning it is still the day before's.
+
+    Kept under the new day's name it would be its register for ever, and nobody would fetch the right one.
+    """
+    return ist_date(now - _NEW_FILE)
 
 
 def downloader(settings: UpstoxSettings) -> Download:

@@ -2,6 +2,8 @@
 
 import contextlib
 import datetime as dt
+import gzip
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 
 from sos_actors.config import Config
 from sos_actors.daemon.cast import LiveCast, with_real_orders
+from sos_actors.daemon.edges import TodaysTable
 from sos_actors.daemon.home_lock import HomeLock
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.errors import InputError
@@ -20,6 +23,7 @@ from sos_actors.messages import Phase, SessionPhase
 from sos_actors.runtime import LiveRuntime
 from sos_actors.storage.order_store import OrderStore
 from sos_actors.trading.gateway.settings import GatewaySettings
+from sos_actors.upstox.instruments import MasterFiles
 from sos_actors.upstox.tokens import Token, TokenStore
 
 NOW = ist_ns(dt.date(2026, 11, 20), "10:00")
@@ -202,3 +206,30 @@ def test_on_a_scaled_clock_what_waits_for_lagging_books_waits_in_real_time():
     assert fast.settle_s / 60 == 5.0
     assert fast.doubt_read_s / 60 == 0.5
     assert with_real_orders(Config(), 2.0).gateway.absent_s == plain.absent_s
+
+
+class _Master:
+    """The broker's file, made anew at 06:00 every day."""
+
+    def __init__(self) -> None:
+        self.fetched = 0
+
+    def __call__(self) -> bytes:
+        self.fetched += 1
+        key = f"NSE_FO|{self.fetched}"
+        row = {"segment": "NSE_FO", "instrument_type": "CE", "instrument_key": key, "underlying_symbol": "NIFTY",
+               "expiry": 1795458599000, "strike_price": 25000.0, "lot_size": 65, "tick_size": 5.0}  # fmt: skip
+        return gzip.compress(json.dumps([row]).encode())
+
+
+def test_a_start_in_the_small_hours_takes_todays_instruments_in_the_morning(tmp_path):
+    day, clock, download = dt.date(2026, 11, 20), ["02:00"], _Master()
+    listed = TodaysTable(MasterFiles(tmp_path, download), lambda: ist_ns(day, clock[0]))
+    early = listed.refresh()
+    assert listed.of(day) is early is listed.table()
+    clock[0] = "08:30"
+    today = listed.of(day)
+    assert today is not early
+    assert listed.of(day) is today is listed.table()
+    assert download.fetched == 2
+    assert MasterFiles(tmp_path).days() == [dt.date(2026, 11, 19), day]

@@ -448,6 +448,18 @@ def test_a_stand_ins_clock_says_which_day_it_is(command, broker, monkeypatch):
     assert abs(second - first) < MINUTE_NS
 
 
+def test_the_file_of_the_small_hours_is_yesterdays_and_todays_is_fetched_in_the_morning(command, broker, tmp_path):
+    broker.now = ist_ns(TODAY, "01:00")
+    assert "instruments of 2026-11-19:" in command("instruments")[1]
+    command("instruments", "--refresh")
+    assert len(broker.agents) == 1  # there is nothing newer
+    broker.now = ist_ns(TODAY, "08:30")
+    broker.master = [one for one in broker.master if one.get("strike_price") != 24_000.0]
+    assert "NIFTY: 160 options" in command("instruments")[1]
+    assert "NIFTY: 164 options" in command("instruments", "--on", "2026-11-19")[1]
+    assert sorted(path.name[:10] for path in (tmp_path / "instruments").iterdir()) == ["2026-11-19", "2026-11-20"]
+
+
 def test_instruments_summary_and_lookups(command):
     status, out, err = command("instruments")
     assert (status, err) == (0, "")
