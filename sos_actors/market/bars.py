@@ -47,8 +47,10 @@ class BarBuilder:
     - ticks of the next interval before this one is closed (the clock waits a grace): both bars stay open;
     - late ticks, of an interval already closed: the price is dropped, its volume counts in the next bar, so that
       the bars of a day add up to the day's volume. `late` counts them;
-    - messages overtaken by newer ones (the day volume falls): dropped, `stale` counts them; that the volume of a
-      new day is less than that of a snapshot from the day before is no fall;
+    - messages overtaken by newer ones (an older trade, and the day volume falls): dropped, `stale` counts them; that
+      the volume of a new day is less than that of a snapshot from the day before is no fall;
+    - a day volume that falls though the trade is a newer one: the feed's counter began anew, or a value before was
+      wrong; of this message the trade itself is counted, and the volume goes on from there;
     - repeated snapshots of one trade, also quote-only updates minutes later: they carry the old trade time and so
       touch no other bar than that trade's; only open interest and quotes are taken from them;
     - merged ticks (a mailbox was full): their extremes count; the mailbox merges none across a minute's end and none
@@ -63,7 +65,7 @@ class BarBuilder:
 
     __slots__ = (
         "_ask", "_bid", "_closed", "_day_volume", "_has_volume", "_hole_ns", "_holes", "_instrument", "_interval",
-        "_joined", "_last_recv", "_lost_since", "_oi", "_open", "_since", "_skew", "_volume_day", "late", "stale",
+        "_joined", "_last_recv", "_lost_since", "_oi", "_open", "_since", "_skew", "_volume_ts", "late", "stale",
     )  # fmt: skip
 
     def __init__(self, instrument: str, interval_s: int = 60, settings: BarSettings | None = None) -> None:
@@ -92,7 +94,7 @@ class BarBuilder:
         self._joined = 0
         # Before the first message the volume so far is unknown, unless we listened from the start: then it is 0.
         self._day_volume = -1 if listening_since is None else 0
-        self._volume_day = -1
+        self._volume_ts = -1
         self._holes: list[tuple[int, int]] = [] if listening_since is None else [(0, listening_since)]
 
     def forming(self) -> tuple[int, float, float, float, float] | None:
@@ -150,7 +152,7 @@ class BarBuilder:
         if day_volume >= 0:
             bar.volume += day_volume - self._day_volume if self._day_volume >= 0 else tick.quantity
             self._day_volume = day_volume
-            self._volume_day = ts // DAY_NS
+            self._volume_ts = ts
 
     @staticmethod
     def _widen(bar: _Open, tick: Tick) -> None:
@@ -188,11 +190,15 @@ class BarBuilder:
     def _is_stale(self, ts: int, day_volume: int) -> bool:
         self._has_volume = True
         # Trading hours of one day lie within one UTC day.
-        day = ts // DAY_NS
-        if day > self._volume_day >= 0:
+        if self._volume_ts >= 0 and ts // DAY_NS > self._volume_ts // DAY_NS:
             # The last message was the snapshot of a trade on an earlier day: nothing had traded today.
-            self._day_volume, self._volume_day = 0, day
-        return day < self._volume_day or day_volume < self._day_volume
+            self._day_volume, self._volume_ts = 0, ts
+        if day_volume >= self._day_volume:
+            return ts // DAY_NS < self._volume_ts // DAY_NS
+        if ts <= self._volume_ts:
+            return True
+        self._day_volume = -1
+        return False
 
     def _arrived(self, tick: Tick) -> None:
         skew = tick.ts - tick.ts_recv

@@ -82,6 +82,17 @@ def test_an_overtaken_message_is_dropped():
     assert builder.stale == 1
 
 
+@pytest.mark.parametrize("wrong", [9_999_999, 6_500])
+def test_a_counter_that_begins_anew_does_not_silence_the_contract_for_the_day(wrong):
+    builder = listening()
+    feed(builder, tick(10, 100, wrong), tick(20, 101, 65), tick(30, 102, 130), tick(25, 999, 70))
+    bar = builder.close(OPEN + MINUTE_NS)
+    assert (bar.high, bar.close, bar.volume) == (102, 102, wrong + 65 + 65)
+    assert builder.stale == 1  # the one that a later trade had overtaken
+    feed(builder, tick(70, 103, 195))
+    assert builder.close(OPEN + 2 * MINUTE_NS).volume == 65
+
+
 def test_joining_late_marks_the_first_bar_and_takes_only_the_seen_volume():
     builder = BarBuilder(NAME, settings=BarSettings(hole_s=0.0))
     feed(builder, tick(130, 100, 10_000, quantity=65), tick(140, 101, 10_130))
