@@ -27,7 +27,7 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     settled_s: float = 30.0
     """A connection that has lived this long and delivered something starts the waits afresh when it is lost."""
     stale_open_s: float = 30.0
-    """While the market is open: without a frame or a ping for this long a connection is dead."""
+    """While the market is open: without a frame, a ping or an answer to ours for this long a connection is dead."""
     stale_closed_s: float = 180.0
     """The same while the market is closed."""
     forbidden_retry_s: float = 60.0
@@ -49,10 +49,10 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class OrderStreamSettings(StreamSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The same for the order stream, on which nothing but pings may come for hours."""
+    """The same for the order stream, on which nothing but pings and answers to ours may come for hours."""
 
     stale_open_s: float = 90.0
-    """While the market is open: without a frame or a ping for this long a connection is dead."""
+    """While the market is open: without a frame, a ping or an answer to ours for this long a connection is dead."""
 
 
 class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,6 +14,9 @@ _STEPS = 4
 #: First wait after a 401 or 403, seconds; it triples with each further one up to the configured wait: one refusal may
 #: pass with an old connection of ours or a firewall's mood, a standing one must not be hammered.
 _FIRST_REFUSAL_S = 2.0
+#: Parts of the longest silence after which, and between which, a server that says nothing is asked for a sign of life:
+#: that it pings by itself is documented for one stream of the two, and for neither how often.
+_ASKS = 3
 
 
 class Drop(enum.StrEnum):
@@ -60,14 +63,14 @@ class Keeper:
         self.state = State.WAITING
         self.since = 0
         self.delay_s = 0.0
-        self._due = 0
+        self._due = self._asked = 0
         self._failures = 0
         self._refusals = 0
         self._token = ""
         self._refused: str | None = None
 
     def step(self, now: int, token: str, last_life: int, *, market_open: bool) -> Step:
-        """Say what to do. `last_life` is when a frame or a ping last came; `token` may be '' (none yet)."""
+        """Say what to do. `last_life` is when a frame, a ping or a pong last came; `token` may be '' (none yet)."""
         s = self._settings
         if self.state is State.WAITING:
             new = self._refused is not None and token != self._refused
@@ -75,9 +78,19 @@ class Keeper:
         if self.state is State.CONNECTING:
             late = now - self.since > _STEPS * s.connect_timeout_s * SECOND_NS
             return Step.DROP_NO_ANSWER if late else Step.WAIT
-        limit = s.stale_open_s if market_open else s.stale_closed_s
-        silent = now - max(last_life, self.since) > limit * SECOND_NS
+        silent = now - max(last_life, self.since) > self._limit_s(market_open) * SECOND_NS
         return Step.DROP_STALE if silent else Step.WAIT
+
+    def asks(self, now: int, last_life: int, *, market_open: bool) -> bool:
+        """Whether the silent server of an open connection is to be pinged now; then that counts as done."""
+        since = max(last_life, self.since, self._asked)
+        if self.state is not State.OPEN or (now - since) * _ASKS <= self._limit_s(market_open) * SECOND_NS:
+            return False
+        self._asked = now
+        return True
+
+    def _limit_s(self, market_open: bool) -> float:
+        return self._settings.stale_open_s if market_open else self._settings.stale_closed_s
 
     def connecting(self, now: int, token: str) -> None:
         """Note that an attempt with this token has begun."""

@@ -3,10 +3,10 @@
 What is redirected and how: the SDK writes `wss://api.upstox.com` and `CERT_NONE` into the `connect` of its two Feeder
 classes. Here both are subclassed and `connect` is theirs no longer: the same `WebSocketApp` goes to
 `FeedEndpoint.base`, with the same token (read from the ApiClient's configuration at each connect) and the ApiClient's
-User-Agent; certificates and host names are verified, ping frames are reported (the SDK cannot see them), and the
-thread is a daemon, so that no socket keeps the process alive. The two Streamer classes are subclassed only to make
-these feeders and to hand every frame on as it came (`MarketDataStreamerV3` would turn it into a dict, twenty times as
-slow). Their own reconnecting is off.
+User-Agent; certificates and host names are verified, ping and pong frames are reported (the SDK cannot see them),
+and the thread is a daemon, so that no socket keeps the process alive. The two Streamer classes are subclassed only to
+make these feeders and to hand every frame on as it came (`MarketDataStreamerV3` would turn it into a dict, twenty times
+as slow). Their own reconnecting is off.
 
 A redirect of the handshake is followed by websocket-client where it names a whole WebSocket address; one that names
 only a path, or an http(s) address, the library refuses: it is resolved and followed here. It must keep the scheme.
@@ -62,6 +62,9 @@ class StreamSocket(Protocol):
     def connect(self) -> None:
         """Start connecting in a thread of its own."""
 
+    def ping(self) -> None:
+        """Ask the server for a sign of life. Raises what the socket raises."""
+
     def disconnect(self) -> None:
         """Close, whatever state it is in. Never raises."""
 
@@ -106,6 +109,7 @@ class _Link:
             on_error=self._erred,
             on_close=self.on_close,
             on_ping=lambda _ws, _data: self.events.pinged(),
+            on_pong=lambda _ws, _data: self.events.pinged(),
         )
         name = "upstox-" + sdk_url.rsplit("/", 1)[-1].partition("?")[0]
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -139,6 +143,11 @@ class _Link:
             if self._opened_link is not None:
                 self._opened_link.shutdown()
             self.events.ended()
+
+    def ping(self) -> None:
+        """Send a ping, which every server has to answer (RFC 6455). Raises what the socket raises."""
+        if self._opened_link is not None:
+            self._opened_link.ping()
 
     def disconnect(self) -> None:
         """Say goodbye and cut the connection; also a handshake that hangs. The thread that reads sees it and ends.
@@ -190,6 +199,10 @@ class _Reports:
 
     def handle_message(self, _ws: Any, message: Any) -> None:
         self._events.message(message)
+
+    def ping(self) -> None:
+        if self.feeder is not None:
+            self.feeder.ping()
 
     def disconnect(self) -> None:
         if self.feeder is not None:

@@ -152,7 +152,7 @@ class SupervisedStream:
         self._events.put((attempt, what))
 
     def pinged(self, attempt: _Attempt) -> None:
-        """Count a ping: the server lives, though the market be quiet."""
+        """Count a ping, or an answer to ours: the server lives, though the market be quiet."""
         if attempt is self._attempt:
             self._pings += 1
             self._last_life = self._clock()
@@ -210,14 +210,21 @@ class SupervisedStream:
             self._connect(now, token)
         elif step is Step.DROP_STALE:
             silent_s = (now - max(life, keeper.since)) / SECOND_NS
-            self._drop(Drop.STALE, f"neither frame nor ping for {silent_s:.1f} s")
+            self._drop(Drop.STALE, f"neither frame nor ping nor pong for {silent_s:.1f} s")
         elif step is Step.DROP_NO_ANSWER:
             self._drop(Drop.NO_ANSWER, "the handshake was never answered")
-        elif keeper.state is State.OPEN and self._on_round is not None and self._attempt is not None:
-            feeder = self._attempt.socket.feeder if self._attempt.socket is not None else None
-            self._guarded("round", self._on_round, feeder)
+        elif keeper.state is State.OPEN and self._attempt is not None and self._attempt.socket is not None:
+            self._tend(self._attempt.socket, now, life)
         elif not token:
             self._detail = "waiting for a token: log in"
+
+    def _tend(self, socket: StreamSocket, now: int, life: int) -> None:
+        """See to the open connection: ask a silent server for a sign of life, and let its owner have its round."""
+        if self._keeper.asks(now, life, market_open=self.market_open):
+            with contextlib.suppress(Exception):  # what cannot be written to stays silent, and is dropped for it
+                socket.ping()
+        if self._on_round is not None:
+            self._guarded("round", self._on_round, socket.feeder)
 
     def _take(self, attempt: _Attempt | None, what: str) -> None:
         if attempt is None:

@@ -114,11 +114,17 @@ class Client:
         return {tick.instrument for tick in self.ticks}
 
 
-def order_stream(base: str, heard: list[str], changes: list[tuple[bool, str]], api: Any = None) -> SupervisedStream:
+def order_stream(
+    base: str,
+    heard: list[str],
+    changes: list[tuple[bool, str]],
+    api: Any = None,
+    settings: StreamSettings | None = None,
+) -> SupervisedStream:
     """A portfolio stream as the order path keeps it."""
     api = api or api_client()
     return SupervisedStream(
-        "orders", portfolio_socket(api, FeedEndpoint(base), 5.0, positions=True), quick(),
+        "orders", portfolio_socket(api, FeedEndpoint(base), 5.0, positions=True), settings or quick(),
         token=lambda: api.configuration.access_token, on_message=heard.append,
         on_change=lambda live, detail: changes.append((live, detail)), rng=random.Random(3),
     )  # fmt: skip

@@ -39,6 +39,7 @@ class FeedServer:
         self.tokens = {"good"}
         self.forbid = False
         self.ping_every: float | None = None
+        self.answers_pings = True
         self.drop_at_open: int | None = None
         self.swallow_subs = 0
         self.deaf_keys: set[str] = set()
@@ -111,7 +112,7 @@ class FeedServer:
         if code not in self._codes:
             return web.Response(status=401)
         self._codes.discard(code)
-        socket = web.WebSocketResponse(autoping=True)
+        socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         self.sockets.append(socket)
         self.most_open = max(self.most_open, len(self.open))

@@ -113,6 +113,18 @@ def test_silence_is_judged_by_the_session():
     assert step(k, 181 * S + 1, market_open=False) is Step.DROP_STALE
 
 
+def test_a_silent_server_is_asked_for_a_sign_of_life_before_it_is_given_up():
+    k = keeper(stale_open_s=30.0, stale_closed_s=180.0)
+    k.connecting(0, "t")
+    assert not k.asks(25 * S, 0, market_open=True)
+    k.opened(S)
+    asked = [now for now in range(1, 32) if k.asks(now * S, 0, market_open=True)]
+    assert asked == [12, 23]
+    assert not k.asks(35 * S, 30 * S, market_open=True)
+    assert not k.asks(90 * S, 30 * S, market_open=False)
+    assert k.asks(91 * S, 30 * S, market_open=False)
+
+
 def test_a_handshake_that_hangs_is_given_up():
     k = keeper(connect_timeout_s=5.0)
     k.connecting(0, "t")

@@ -161,6 +161,7 @@ def test_403_is_retried_slowly_and_with_advice(server):
 
 
 def test_a_half_open_connection_is_noticed_by_its_silence(server):
+    server.answers_pings = False
     with Client(server.base, stream=quick(stale_closed_s=0.5)) as client:
         wait_for(lambda: client.link()["drops"].get("silent"))
         wait_for(lambda: client.link()["connects"] >= 2)
@@ -178,12 +179,31 @@ def test_a_quiet_market_with_pings_is_no_stall(server):
 
 
 def test_silence_is_judged_more_strictly_while_the_market_is_open(server):
+    server.answers_pings = False
     with Client(server.base, stream=quick(stale_open_s=0.4)) as client:
         wait_for(client.connected)
         time.sleep(1.0)
         assert client.link()["drops"] == {}
         client.feed.session(market_open=True)
         wait_for(lambda: client.link()["drops"].get("silent"))
+
+
+def test_a_server_that_never_pings_by_itself_is_asked_and_kept(server):
+    with Client(server.base, stream=quick(stale_closed_s=0.6)) as client:
+        wait_for(lambda: client.link()["pings"] >= 8)
+        assert client.link()["frames"] == 1  # the market's status alone
+        assert (client.link()["connects"], client.link()["drops"]) == (1, {})
+
+
+def test_an_order_stream_on_which_nothing_happens_is_kept(server):
+    heard, changes = [], []
+    stream = order_stream(server.base, heard, changes, settings=quick(stale_closed_s=0.6))
+    stream.start()
+    try:
+        wait_for(lambda: stream.status()["pings"] >= 8)
+        assert [live for live, _ in changes] == [True]
+    finally:
+        stream.stop()
 
 
 def test_a_frame_nobody_can_read_is_counted_and_the_next_is_read(server):
