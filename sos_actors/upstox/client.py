@@ -9,6 +9,7 @@ is a typed error that says what it proves, and answers are decoded by our own st
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ import msgspec
 import upstox_client
 import urllib3
 from upstox_client.rest import ApiException
+from urllib3.connection import HTTPConnection
 
 import sos_actors
 from sos_actors.decoding import from_json
@@ -44,6 +46,17 @@ _NEVER_SENT = (
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.LocationValueError,
 )
+#: A connection to the order host rests between two orders, often for longer than a router on the way (NAT) remembers
+#: it: the next order would then go nowhere, or be answered by a reset, and its fate be unknown. So the system sends
+#: something after 30 seconds, and gives up after three more of 10 without an answer: then a new connection is made.
+_KEEP_ALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)  # not every system has them
+    ),
+]
 #: What OpenSSL says of a certificate it does not trust: the handshake fails before anything is written. Any other
 #: trouble with TLS can also come while the answer is read.
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
@@ -77,6 +90,7 @@ class UpstoxClient:
         pools.connection_pool_kw["retries"] = urllib3.Retry(
             total=0, redirect=0, respect_retry_after_header=False, raise_on_redirect=False
         )
+        pools.connection_pool_kw["socket_options"] = [*HTTPConnection.default_socket_options, *_KEEP_ALIVE]
         if settings.local_address:  # the other family of addresses cannot be reached from it, and is passed over
             pools.connection_pool_kw["source_address"] = (settings.local_address, 0)
         self._limiter = limiter

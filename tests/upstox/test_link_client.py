@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import socket
 import threading
 import time
 
@@ -210,6 +211,19 @@ def test_requests_leave_from_the_address_and_the_family_that_are_registered(serv
     assert len(server.hits) == 1
     with pytest.raises(ValueError, match="write an IP address"):
         client_of(server.url, local_address="eth0")
+
+
+def test_a_connection_that_rests_is_kept_alive_by_the_system(server):
+    server.replies[PLACE] = data({"order_ids": ["1"]})
+    client = client_of(server.url)
+    send(client, PLACE)
+    pool = client.api.rest_client.pool_manager.connection_from_url(server.url)
+    (connection,) = [one for one in pool.pool.queue if one is not None]
+    assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        idle = connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        assert idle <= 60  # routers that forget do so after some minutes
 
 
 def test_the_token_is_in_no_error_and_no_log(server, caplog, capfd):
