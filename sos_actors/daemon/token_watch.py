@@ -26,7 +26,8 @@ class TokenWatch:
         self._now = now
         self._use = use
         self._token: Token | None = None
-        self._trouble = self._refused = ""
+        self._trouble = ""
+        self._refused: set[str] = set()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sos-token", daemon=True)
 
@@ -40,12 +41,13 @@ class TokenWatch:
     def token(self) -> Token | None:
         """The token in use, None without a living one."""
         token = self._token
-        good = token is not None and token.secret != self._refused and token.alive(self._now())
+        good = token is not None and token.secret not in self._refused and token.alive(self._now())
         return token if good else None
 
     def refuse(self, why: str) -> None:
         """Take the present token for dead: the broker said so. Another one is waited for."""
-        self._refused = self._token.secret if self._token is not None else ""
+        if self._token is not None:
+            self._refused.add(self._token.secret)
         self._complain(why)
 
     @property
@@ -57,7 +59,7 @@ class TokenWatch:
         """Look for a token, and take one that is new and alive."""
         now = self._now()
         try:
-            token = find_token(self._home, now)
+            token = find_token(self._home, now, refused=self._refused)
         except InputError as error:
             self._complain(str(error))
             return
@@ -65,7 +67,7 @@ class TokenWatch:
             died = "nobody is logged in" if token is None else f"the access token died at {ist_text(token.expires_at)}"
             self._complain(f"{died}: log in with `python run_actors.py login`")
             return
-        if token.secret == self._refused:
+        if token.secret in self._refused:
             return
         self._trouble = ""
         if self._token is None or token.secret != self._token.secret:

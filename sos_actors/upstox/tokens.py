@@ -15,7 +15,7 @@ import base64
 import binascii
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -142,20 +142,24 @@ class TokenStore:
         return True
 
 
-def find_token(home: Path, now: int, environ: Mapping[str, str] | None = None) -> Token | None:
+def find_token(
+    home: Path, now: int, environ: Mapping[str, str] | None = None, *, refused: Collection[str] = ()
+) -> Token | None:
     """Give the first token that is alive at `now`; else the first dead one; None where no place has any.
 
-    Raises InputError for a place that cannot be read.
+    One of those the broker has `refused` counts as dead, whatever it says of itself. Raises InputError for a place that
+    cannot be read.
     """
     env = os.environ if environ is None else environ
     first: Token | None = None
     for find in (_from_variable, _from_named_file, _from_credential):
         token = find(env, now)
-        if token is not None and token.alive(now):
+        if token is not None and token.alive(now) and token.secret not in refused:
             return token
         first = first or token
     stored = TokenStore(home).load()
-    return stored if stored is not None and (first is None or stored.alive(now)) else first
+    good = stored is not None and stored.alive(now) and stored.secret not in refused
+    return stored if stored is not None and (first is None or good) else first
 
 
 def _from_variable(env: Mapping[str, str], now: int) -> Token | None:

@@ -111,6 +111,21 @@ def test_a_start_that_nobody_logs_in_for_ends_when_told_to(tmp_path):
         watch.wait(threading.Event(), 0.1)
 
 
+def test_a_log_in_is_heard_although_a_token_the_broker_refused_stands_before_it(tmp_path, monkeypatch):
+    used = []
+    monkeypatch.setenv("SOS_UPSTOX_TOKEN", "first-token")
+    watch = TokenWatch(tmp_path, lambda: NOW, used.append)
+    watch.look()
+    watch.refuse("the broker does not take the token: log in")
+    stored(tmp_path, "second-token")
+    watch.look()
+    assert [token.secret for token in used] == ["first-token", "second-token"]
+    assert (watch.token.secret, watch.trouble) == ("second-token", "")
+    watch.refuse("nor this one")
+    watch.look()
+    assert (watch.token, len(used)) == (None, 2)  # the first is no better than before
+
+
 def test_a_token_the_broker_refuses_is_dead_until_another_comes(tmp_path):
     used = []
     watch = TokenWatch(tmp_path, lambda: NOW, used.append)
