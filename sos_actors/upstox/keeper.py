@@ -54,7 +54,7 @@ class Keeper:
     """One connection's life. Times are integer ns of one monotonic clock; tokens are compared, never shown.
 
     Waits grow exponentially up to a cap, each with jitter, and start afresh only after a connection has lived for
-    `settled_s` and delivered something: a server that accepts and drops at once is not hammered.
+    `settled_s` and delivered something, if only a ping: a server that accepts and drops at once is not hammered.
     """
 
     def __init__(self, settings: StreamSettings, rng: random.Random) -> None:

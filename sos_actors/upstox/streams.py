@@ -154,6 +154,7 @@ class SupervisedStream:
     def pinged(self, attempt: _Attempt) -> None:
         """Count a ping, or an answer to ours: the server lives, though the market be quiet."""
         if attempt is self._attempt:
+            attempt.delivered = True  # on the order stream that may be all there is for hours
             self._pings += 1
             self._last_life = self._clock()
 

@@ -39,7 +39,7 @@ class FeedServer:
         self.tokens = {"good"}
         self.forbid = False
         self.ping_every: float | None = None
-        self.answers_pings = True
+        self.answers_pings = self.greets = True
         self.drop_at_open: int | None = None
         self.swallow_subs = 0
         self.deaf_keys: set[str] = set()
@@ -120,7 +120,8 @@ class FeedServer:
             await self._end(socket, self.drop_at_open)
             return socket
         pings = asyncio.ensure_future(self._ping(socket))
-        await socket.send_bytes(market_info({"NSE_FO": "NORMAL_OPEN", "NSE_INDEX": "NORMAL_OPEN"}))
+        if self.greets:
+            await socket.send_bytes(market_info({"NSE_FO": "NORMAL_OPEN", "NSE_INDEX": "NORMAL_OPEN"}))
         try:
             async for message in socket:
                 if message.type is WSMsgType.BINARY:

@@ -209,6 +209,21 @@ def test_an_order_stream_on_which_nothing_happens_is_kept(server):
         stream.stop()
 
 
+def test_an_order_stream_that_was_quiet_and_well_is_back_at_once_however_often_it_was_lost(server):
+    server.greets, changes = False, []
+    stream = order_stream(server.base, [], changes, settings=quick(stale_closed_s=0.3, backoff_cap_s=8.0))
+    stream.start()
+    try:
+        for lost in range(6):
+            before = stream.status()["pings"]
+            wait_for(lambda before=before: stream.status()["pings"] >= before + 2)
+            server.drop()
+            wait_for(lambda lost=lost: sum(not live for live, _ in changes) > lost)
+        assert changes[-1][1].endswith("next try in 0.0 s")
+    finally:
+        stream.stop()
+
+
 def test_a_frame_nobody_can_read_is_counted_and_the_next_is_read(server):
     with Client(server.base) as client:
         client.feed.want([NIFTY])
