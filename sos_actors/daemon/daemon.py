@@ -44,7 +44,7 @@ from sos_actors.daemon.sessions import (
 )
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.daemon.web_process import Brief
-from sos_actors.errors import SosError
+from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
@@ -123,7 +123,7 @@ class Daemon:
         self._alerts = self._alert_sender()
         self._tokens = TokenWatch(request.home, self.now, self._use)
         self._admission = Admission(self._tokens, self._edges.account, self._stop)
-        self._start_by = float("inf")
+        self._start_by, self._status = float("inf"), 0
 
     def stop(self) -> None:
         """Ask the daemon to end: from any thread, or a signal's handler."""
@@ -199,7 +199,7 @@ class Daemon:
             return 1
         self._wind_down()
         self._end(cast)
-        return 0
+        return self._status
 
     # -- starting ----------------------------------------------------------------------------------------------
 
@@ -212,14 +212,13 @@ class Daemon:
             found = "paper", round(config.account.capital * 100)
         else:
             found = None
-        return found if found is not None and self._admission.patiently(self._edges.open_day) is not None else None
+        ready = found is not None and self._admission.patiently(self._edges.open_day) is not None
+        return found if ready and self._admission.patiently(self._edges.open_calendar) is not None else None
 
     def _start(self, owner: str, cash: int) -> LiveCast:
         request, edges = self._request, self._edges
-        edges.refresh_calendar()
         now = self.now()
-        # In the small hours the broker's file of today is not out: `_new_day` brings it in the morning.
-        self._day = ist_date(now) if minute_of_day(now) >= _MORNING else None
+        self._day = ist_date(now) if minute_of_day(now) >= _MORNING else None  # today's file is brought by `_new_day`
         with MarketStore(edges.market_db) as store:
             warm = self._warm(store, now)
             live = self._cast(owner, cash)
@@ -325,12 +324,13 @@ class Daemon:
         day = ist_date(now)
         if day == self._day or minute_of_day(now) < _MORNING:
             return
-        self._day = day
-        if INDIA.sessions(EXCHANGE_OF[self._request.symbols[0]], day):
-            try:
-                self._edges.listed.of(day)
-            except SosError as error:
-                logger.error("today's instruments: {}", error)
+        try:
+            self._edges.bring_day(EXCHANGE_OF[self._request.symbols[0]], day)
+            self._day = day
+        except InputError as error:  # another year's holidays come with a start, and the clock's sessions with them
+            logger.error("{}; the daemon ends, to be started anew", error)
+            self._status = 1
+            self.stop()
 
     def _day_over(self) -> None:
         """Let old sessions and the day's garbage go, once after each day's close."""

@@ -14,7 +14,7 @@ from loguru import logger
 
 from sos_actors.config import Config
 from sos_actors.daemon.cast import LINK, seeded
-from sos_actors.errors import SosError
+from sos_actors.errors import DataError, SosError
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.clocktime import ist_date
 from sos_actors.market.contracts import ContractRules, strike_step
@@ -111,6 +111,22 @@ class Edges:
         except SosError as error:
             logger.warning("the calendar was not refreshed: {}", error)
         files.adopt()
+
+    def open_calendar(self) -> tuple[int, ...]:
+        """Have the broker's calendar; gives the years it knows. Raises DataError as long as this year is not one."""
+        self.refresh_calendar()
+        year = ist_date(self.now()).year
+        if year not in INDIA.years:
+            raise DataError(f"there is no list of the holidays of {year} yet: the broker's is waited for")
+        return INDIA.years
+
+    def bring_day(self, exchange: str, day: dt.date) -> None:
+        """Bring the instruments of a day of trading. Raises InputError where the day's year is not known."""
+        if INDIA.sessions(exchange, day):
+            try:
+                self.listed.of(day)
+            except SosError as error:
+                logger.error("today's instruments: {}", error)
 
     def history(self, store: MarketStore, patience_s: float) -> UpstoxSource:
         """Give the broker's history, writing into an open database; it waits so long for the rate limit at most."""
