@@ -18,7 +18,7 @@ from sos_actors.market.calendar import INDIA
 from sos_actors.market.charges import ChargeModel, ChargeSchedule
 from sos_actors.market.day import MarketDay, TickColumns
 from sos_actors.market.ids import EXCHANGE_OF
-from sos_actors.market.tape import interval_of
+from sos_actors.market.tape import interval_of, longest_interval
 from sos_actors.messages import TradeClosed
 from sos_actors.playbook.loader import Playbook
 from sos_actors.reports import figures
@@ -108,8 +108,8 @@ def run(request: Request) -> RunRecord:
     days = days_with_data(request)
     first = days[0]
     warmup = _warmup_days(request, first)
-    interval = 0 if request.resolution == "tick" else data_interval(request, first)
-    request = replace(request, config=with_patience(request.config, interval))
+    interval, longest = (0, 0) if request.resolution == "tick" else data_intervals(request, first)
+    request = replace(request, config=with_patience(request.config, longest))
     loaded = _Loaded(request, first)
     runtime = _stage(request)
     try:
@@ -166,8 +166,8 @@ def builder(request: Request) -> Callable[[Runtime], None]:
     """Give what spawns the cast of a run into a runtime of its own: for the replay of a run that was recorded."""
     _check(request)
     days = days_with_data(request)
-    interval = 0 if request.resolution == "tick" else data_interval(request, days[0])
-    request = replace(request, config=with_patience(request.config, interval))
+    _, longest = (0, 0) if request.resolution == "tick" else data_intervals(request, days[0])
+    request = replace(request, config=with_patience(request.config, longest))
 
     def build(runtime: Runtime) -> None:
         assembly.build(runtime, _cast(request, _Loaded(request, days[0]), days))
@@ -206,10 +206,14 @@ def days_with_data(request: Request) -> list[dt.date]:
     return sorted(found)
 
 
-def data_interval(request: Request, day: dt.date) -> int:
-    """Give the length in seconds of the data's bars on a day: the longest of the symbols'."""
-    found = (request.history.load_day(symbol, day) for symbol in request.symbols)
-    return max((interval_of(one) for one in found if one is not None), default=60)
+def data_intervals(request: Request, day: dt.date) -> tuple[int, int]:
+    """Give the length in seconds of the bars that strategies read on a day, and of the longest bars of anything.
+
+    They differ where the contracts have longer bars than the index. Of several symbols the longest counts.
+    """
+    loaded = (request.history.load_day(symbol, day) for symbol in request.symbols)
+    found = [one for one in loaded if one is not None]
+    return max(map(interval_of, found), default=60), max(map(longest_interval, found), default=60)
 
 
 def with_patience(config: Config, interval_s: int) -> Config:

@@ -8,7 +8,9 @@ A bar is walked as a path, so that what an order's fill sets off still takes par
                  these only if the price traded *through* them by `limit_through_ticks`
 
 Which of high and low came first is unknown, so of a stop and a target inside one bar the stop is taken. A market
-order that arrives within a bar waits for the next open or tick. Volume caps hold for bars; a tick says too little
+order that arrives within a bar waits for the next open or tick; of that bar any other meets the close alone, the one
+price that is sure to be later than the order (an exit decided on a minute of the index, where the contract has bars
+of five or fifteen). Volume caps hold for bars; a tick says too little
 about the size on offer. The whole is a function of the messages: no clock, no randomness.
 """
 
@@ -97,6 +99,8 @@ class PaperExchange:
         if fault:
             status = OrderStatus.PARTIALLY_FILLED if order.filled else OPEN
             return [OrderUpdate(message.order_id, message.ts, status, f"modify refused: {fault}")]
+        if message.order_type or message.price == message.price or message.trigger == message.trigger:
+            order.since = message.ts  # what was before is not to be met on the new terms
         order.order_type, order.price, order.trigger, order.quantity = kind, price, trigger, quantity
         return []
 
@@ -118,8 +122,8 @@ class PaperExchange:
         self._start_bar(bar, bid, ask)
         events: list[ExchangeEvent] = []
         for order in tuple(book) if len(book) > 1 else (book[0],):
-            if order.order_id not in self._orders:
-                continue
+            if order.since > bar.start or order.order_id not in self._orders:
+                continue  # what was first was known when the order was sent
             if order.order_type is MARKET:
                 self._fill(order, self._worse(price, order.buy), bar.start, events)
             elif order.order_type is STOP:
@@ -140,18 +144,18 @@ class PaperExchange:
         waiting = tuple(book)
         for order in waiting:
             if order.order_type is STOP and order.order_id in self._orders:
+                first, high, low = _seen(bar, order)
                 # A stop that came within the bar may lie beyond its open already: then the open is what it gets.
-                if order.buy and bar.high >= order.trigger:
-                    self._trigger(order, max(order.trigger, bar.open), bar.end, events)
-                elif not order.buy and bar.low <= order.trigger:
-                    self._trigger(order, min(order.trigger, bar.open), bar.end, events)
+                if order.buy and high >= order.trigger:
+                    self._trigger(order, max(order.trigger, first), bar.end, events)
+                elif not order.buy and low <= order.trigger:
+                    self._trigger(order, min(order.trigger, first), bar.end, events)
         for order in waiting:
             if order.order_type is LIMIT and order.order_id in self._orders:
+                first, high, low = _seen(bar, order)
                 # One that came within the bar may lie beyond its open already, like a stop.
-                self._limit_at_open(order, bar.open, bar.end, events)
-                reached = (
-                    bar.low <= order.price - self._through if order.buy else bar.high >= order.price + self._through
-                )
+                self._limit_at_open(order, first, bar.end, events)
+                reached = low <= order.price - self._through if order.buy else high >= order.price + self._through
                 if reached and order.order_id in self._orders:
                     self._fill(order, order.price, bar.end, events)
         return events
@@ -315,6 +319,11 @@ class PaperExchange:
         book.remove(order)
         if not book:
             del self._books[order.instrument]
+
+
+def _seen(bar: Bar, order: PaperOrder) -> tuple[float, float, float]:
+    """First, highest and lowest price that the order can have met; of a bar it was sent within, the close alone."""
+    return (bar.open, bar.high, bar.low) if order.since <= bar.start else (bar.close, bar.close, bar.close)
 
 
 def _stops_first(order: PaperOrder) -> int:

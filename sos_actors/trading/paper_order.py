@@ -13,8 +13,8 @@ BUY = Side.BUY
 class PaperOrder(msgspec.Struct, eq=False, gc=False):
     """A working order: `quantity` in all, `filled` so far; `fills` numbers its executions. Prices in rupees.
 
-    `live_from` is when the exchange has it (ticks before that pass it by), UTC ns. A triggered stop goes on as
-    a market order.
+    `since` is when it was sent and `live_from` when the exchange has it (ticks before that pass it by), UTC ns. A
+    triggered stop goes on as a market order.
     """
 
     order_id: str
@@ -26,6 +26,7 @@ class PaperOrder(msgspec.Struct, eq=False, gc=False):
     price: float
     trigger: float
     oco: str
+    since: int
     live_from: int
     filled: int = 0
     fills: int = 0
@@ -44,5 +45,6 @@ class PaperOrder(msgspec.Struct, eq=False, gc=False):
             message.price,
             message.trigger,
             message.oco,
+            message.ts,
             live_from,
         )

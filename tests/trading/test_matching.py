@@ -1,7 +1,18 @@
 import pytest
 from trading_helpers import CALL, INDEX, MINUTE, OPEN_TS, PUT, bar, order
 
-from sos_actors.messages import NAN, CancelOrder, Fill, ModifyOrder, OrderStatus, OrderType, OrderUpdate, Side, Tick
+from sos_actors.messages import (
+    NAN,
+    Bar,
+    CancelOrder,
+    Fill,
+    ModifyOrder,
+    OrderStatus,
+    OrderType,
+    OrderUpdate,
+    Side,
+    Tick,
+)
 from sos_actors.trading.matching import PaperExchange
 from sos_actors.trading.paper_settings import PaperSettings
 
@@ -172,6 +183,47 @@ def test_a_market_order_that_arrives_within_a_bar_waits():
     paper.submit(order("a"))
     assert paper.range(first) == []
     assert only_fill(paper.open(bar(2, 102, 103, 101, 102))).price == 102.0
+
+
+def long_bar(o, high, low, c, start=0):
+    """Fifteen minutes of the contract, as files of them have it beside an index of minutes."""
+    return Bar(CALL, OPEN_TS + start * MINUTE, OPEN_TS + (start + 15) * MINUTE, o, high, low, c, NAN)
+
+
+def test_nothing_sent_within_a_long_bar_meets_what_was_before_it():
+    """An exit decided at 09:22 on the index must not get the contract's price of 09:15, nor its extremes since."""
+    paper, now = exchange(), OPEN_TS + 7 * MINUTE
+    paper.submit(order("exit", SELL, ts=now))
+    paper.submit(order("stop", SELL, kind=STOP, trigger=95.0, ts=now))
+    paper.submit(order("limit", SELL, kind=LIMIT, price=105.0, ts=now))
+    first = long_bar(110, 110, 90, 100)
+    assert paper.open(first) == []
+    assert paper.range(first) == []
+    assert only_fill(paper.open(long_bar(101, 101, 101, 101, start=15))) == Fill(
+        "exit#1", "exit", OPEN_TS + 15 * MINUTE, CALL, SELL, 75, 101.0
+    )
+
+
+def test_what_was_sent_within_a_long_bar_meets_its_close():
+    paper, now = exchange(), OPEN_TS + 7 * MINUTE
+    paper.submit(order("stop", SELL, kind=STOP, trigger=95.0, ts=now))
+    paper.submit(order("limit", BUY, kind=LIMIT, price=95.0, ts=now))
+    first = long_bar(100, 110, 80, 90)
+    assert paper.open(first) == []
+    fills = [event for event in paper.range(first) if isinstance(event, Fill)]
+    assert [(one.order_id, one.ts, one.price) for one in fills] == [
+        ("stop", OPEN_TS + 15 * MINUTE, 90.0),
+        ("limit", OPEN_TS + 15 * MINUTE, 90.0),
+    ]
+
+
+def test_a_stop_made_an_exit_within_a_long_bar_waits_for_the_next():
+    paper = exchange()
+    paper.submit(order("s", SELL, kind=STOP, trigger=80.0))
+    paper.modify(ModifyOrder("s", OPEN_TS + 7 * MINUTE, order_type=OrderType.MARKET))
+    first = long_bar(110, 110, 90, 100)
+    assert paper.open(first) == paper.range(first) == []
+    assert only_fill(paper.open(long_bar(101, 101, 101, 101, start=15))).price == 101.0
 
 
 @pytest.mark.parametrize(
