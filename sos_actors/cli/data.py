@@ -55,7 +55,7 @@ def ingest(
 
     request = Request(
         layout=layout or None,
-        symbol=options.parse_symbols(symbol)[0] if symbol else None,
+        symbol=options.parse_symbol(symbol) if symbol else None,
         from_date=options.parse_date(from_date, "--from-date") if from_date else None,
         to_date=options.parse_date(to_date, "--to-date") if to_date else None,
         force=force,
@@ -112,18 +112,16 @@ def _ingest_all(paths: list[Path], store: Any, request: Any) -> None:
 
 
 def _print_file(one: FileReport) -> None:
-    days = f"{one.days[0]} to {one.days[-1]}" if len(one.days) > 1 else f"{one.days[0]}" if one.days else "no day"
-    typer.echo(
-        f"{one.path}: {one.stored} of {one.rows} rows stored as {one.layout} ({one.interval_s} s), "
-        f"{', '.join(one.underlyings)}, {len(one.days)} day(s), {days}"
-    )
+    days = " to ".join(dict.fromkeys(f"{day}" for day in (*one.days[:1], *one.days[-1:])))
+    what = f" as {one.layout} ({one.interval_s} s), {', '.join(one.underlyings)}, {len(one.days)} day(s), {days}"
+    typer.echo(f"{one.path}: {one.stored} of {one.rows} rows stored{what if one.days else ''}")
     blocks = ", ".join(f"{count} {what}" for what, count in one.blocks.items() if count)
     if blocks:
         typer.echo(f"  blocks: {blocks}")
     for reason, count in one.rejected.items():
         typer.echo(f"  rejected: {count} {reason}")
     for what, count in (
-        ("outside the dates asked for", one.skipped),
+        ("of other symbols or days than asked for", one.skipped),
         ("snapped to their minute", one.snapped),
         ("superseded by a later row of the same minute", one.superseded),
         ("out of order, sorted", one.unsorted),
@@ -150,7 +148,7 @@ def export(
     """Write stored or computed data to a file."""
     from sos_actors.storage import export as files  # noqa: PLC0415
 
-    (name,) = options.parse_symbols(symbol)[:1]
+    name = options.parse_symbol(symbol)
     first, last = options.parse_dates(from_date, to_date)
     if what == "trades":
         raise InputError("--what trades: write the trades of a run with `backtest ... --trades-out F.parquet`")

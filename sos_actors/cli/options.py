@@ -56,6 +56,14 @@ def parse_symbols(text: str) -> tuple[str, ...]:
     return names
 
 
+def parse_symbol(text: str) -> str:
+    """Read the underlying of a command that takes one; raises InputError for several."""
+    names = parse_symbols(text)
+    if len(names) > 1:
+        raise InputError(f"--symbol {text}: give one here, and run the command for each")
+    return names[0]
+
+
 def home_folder(home: Path | None) -> Path:
     """Give the folder of all state, made if need be."""
     folder = home or Path(os.environ.get("SOS_HOME") or "var")

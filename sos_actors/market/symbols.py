@@ -57,7 +57,7 @@ class SymbolMaster:
         symbol = " ".join(text.upper().split())
         if "|" in symbol:
             return self._parse_key(text.strip())
-        underlying = _underlying(symbol)
+        underlying = underlying_named(symbol)
         if underlying is not None:
             return index_id(underlying)
         for reader in (self._long_option, self._long_future, self._short_monthly, self._short_weekly):
@@ -103,14 +103,14 @@ class SymbolMaster:
 
     def _long_option(self, symbol: str) -> str | None:
         match = _LONG_OPTION.fullmatch(symbol)
-        underlying = match and _underlying(match[1])
+        underlying = match and underlying_named(match[1])
         if not match or not underlying:
             return None
         return option_id(underlying, _date(symbol, match[4], match[5], match[6]), float(match[2]), Right(match[3]))
 
     def _long_future(self, symbol: str) -> str | None:
         match = _LONG_FUTURE.fullmatch(symbol)
-        underlying = match and _underlying(match[1])
+        underlying = match and underlying_named(match[1])
         if not match or not underlying:
             return None
         return future_id(underlying, _date(symbol, match[2], match[3], match[4]))
@@ -143,7 +143,7 @@ class SymbolMaster:
         names = {*EXCHANGE_OF, *_ALIASES, *(key.upper() for key in INDEX_KEYS.values())}
         near = difflib.get_close_matches(symbol, sorted(names), n=3, cutoff=0.6)
         if not near and self._table is not None:
-            underlying = _underlying(symbol.partition(" ")[0])
+            underlying = underlying_named(symbol.partition(" ")[0])
             symbols = [item.trading_symbol for item in self._table if item.underlying == underlying]
             near = difflib.get_close_matches(symbol, symbols, n=3, cutoff=0.8)
         if near:
@@ -159,7 +159,8 @@ def _canonical(parts: InstrumentId) -> str:
     return option_id(parts.underlying, parts.expiry, parts.strike, parts.right)
 
 
-def _underlying(text: str) -> str | None:
+def underlying_named(text: str) -> str | None:
+    """Give the underlying that a text in capitals names ('NIFTY BANK'), if it names one and nothing else."""
     name = text.replace(" ", "").replace("-", "")
     name = _ALIASES.get(name, name)
     return name if name in EXCHANGE_OF else None

@@ -97,8 +97,7 @@ def interval_of(day: MarketDay) -> int:
 
 def longest_interval(day: MarketDay) -> int:
     """Length in seconds of the longest bars the day has of anything: an order may have to wait as long for a price."""
-    columns = [*(one for one in (day.index, day.future) if one is not None), *day.chains]
-    return max((c.interval_s for c in columns), default=0)
+    return max((one.interval_s for one in (day.index, day.future, *day.chains) if one is not None), default=0)
 
 
 def _rows(ends: NDArray[np.int64], times: NDArray[np.int64]) -> list[int]:

@@ -65,8 +65,9 @@ class FileSource:
         for first, last in runs(missing, days):
             for path in self._paths:
                 ingest(
-                    [path], self._store, None, underlying, first, last, force=force, progress=tell, facts=self._facts
-                )
+                    [path], self._store, None, underlying, first, last,
+                    force=force, progress=tell, facts=self._facts, pass_over=True,
+                )  # fmt: skip
         after = set(self._store.days(underlying))
         for day in days:
             did: Literal["stored", "kept", "nothing"] = "kept" if day in before else "stored"

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sos_actors.errors import InputError
 from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, date_of, day_number, ist_date
 from sos_actors.market.day import DAILY_S, DataQuality
 from sos_actors.market.ids import EXCHANGE_OF
+from sos_actors.market.symbols import underlying_named
 from sos_actors.sources.checking import (
     check_contracts,
     check_prices,
@@ -106,6 +107,8 @@ class Request:
     force: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     facts: MarketFacts = field(default_factory=PlainFacts)
+    #: Whether a file of nothing but other symbols is passed over, as one that was found in a folder is.
+    pass_over: bool = False
 
 
 def ingest(
@@ -120,10 +123,12 @@ def ingest(
     progress: Progress | None = None,
     overrides: Mapping[str, Any] | None = None,
     facts: MarketFacts | None = None,
+    pass_over: bool = False,
 ) -> IngestReport:
     """Store the files. `layout`: a name, a YAML file, or a Layout; otherwise one beside the file, or by its columns.
 
-    `overrides` replaces keys of the layout (`{'lot': 75}`), `facts` knows sessions, lots and expiries. Raises
+    `overrides` replaces keys of the layout (`{'lot': 75}`), `facts` knows sessions, lots and expiries. `pass_over`
+    skips files of nothing but other symbols, as those found in a folder are skipped anyway. Raises
     InputError for a file that cannot be used, StorageError for a database that cannot; that file then left nothing
     behind, the ones before it are stored.
     """
@@ -131,9 +136,11 @@ def ingest(
         raise InputError(f"--from-date {from_date} is after --to-date {to_date}: give them the other way round")
     if symbol is not None and symbol.upper() not in EXCHANGE_OF:
         raise InputError(f"--symbol {symbol}: unknown; there is {', '.join(EXCHANGE_OF)}")
+    paths = list(paths)
     request = Request(
         layout, symbol.upper() if symbol else None, from_date, to_date, force, overrides or {}, facts or PlainFacts()
     )
+    named = set() if pass_over else {Path(path) for path in paths}
     files = _files(paths)
     sizes = np.cumsum([0, *(path.stat().st_size for path in files)])
     reports = []
@@ -146,7 +153,8 @@ def ingest(
 
         tell(0.0, f"reading {path.name}")
         table, uneven = read_table(path)
-        reports.append(ingest_table(table, str(path), f"file:{path.name}", store, request, tell, uneven))
+        own = replace(request, pass_over=path not in named)
+        reports.append(ingest_table(table, str(path), f"file:{path.name}", store, own, tell, uneven))
         tell(1.0, f"stored {path.name}")
     return IngestReport(tuple(reports))
 
@@ -176,7 +184,7 @@ def ingest_table(
     path = Path(where)
     name, layout = layout_of(path, table.column_names, request.layout)
     layout = with_overrides(layout, request.overrides) if request.overrides else layout
-    rows = read_rows(table, layout, request.symbol or _symbol_in(path.name), where)
+    rows = read_rows(table, layout, _symbol_in(path.name, layout) or request.symbol, where)
     count = table.num_rows * (2 if layout.kind == "chain_wide" else 1) + uneven
     if uneven:
         rows.rejected["wrong number of columns"] += uneven
@@ -215,19 +223,32 @@ def _reasons(rejected: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items()))
 
 
-def _symbol_in(name: str) -> str | None:
-    """Give the one underlying that a file's name has as a word, e.g. index_1m_NIFTY.csv."""
-    words = {word for word in re.split(r"[^A-Z0-9]+", name.upper()) if word in EXCHANGE_OF}
-    return next(iter(words)) if len(words) == 1 else None
+def _symbol_in(name: str, layout: Layout) -> str | None:
+    """Give the one underlying that a file's name has as words, e.g. index_1m_NIFTY.csv, 'NIFTY BANK_minute.csv'.
+
+    None where the layout says which it is.
+    """
+    words, found, place = re.split(r"[^A-Z0-9]+", name.upper()), set(), 0
+    while not layout.underlying and place < len(words):
+        length, named = next(
+            ((n, one) for n in (3, 2, 1) if (one := underlying_named("".join(words[place : place + n])))), (1, None)
+        )
+        found.add(named)
+        place += length
+    found.discard(None)
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def _skip(rows: Rows, request: Request, where: str) -> int:
     """Leave out other symbols and days than asked for; returns how many rows that were."""
     before = len(rows)
     if request.symbol:
-        if request.symbol not in rows.names:
+        if request.symbol in rows.names:
+            rows.take(rows.underlying == rows.names.index(request.symbol))
+        elif request.pass_over:
+            rows.take(np.zeros(len(rows), np.bool_))
+        else:
             raise InputError(f"{where}: nothing of {request.symbol} in it; there is {', '.join(rows.names)}")
-        rows.take(rows.underlying == rows.names.index(request.symbol))
     if request.from_date:
         rows.take(rows.day >= day_number(request.from_date))
     if request.to_date:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sos_actors.market.clocktime import IST_OFFSET_NS, day_number
 NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "-")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _NAIVE = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?$"
+_YEARS = (1700, 2200)
 _NO_TIME = np.iinfo(np.int64).min
 _EPOCH_NS = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
 _RIGHTS = {"CE": 0, "C": 0, "CALL": 0, "PE": 1, "P": 1, "PUT": 1}
@@ -45,8 +47,10 @@ def read_table(path: Path) -> tuple[pa.Table, int]:
             table = _read_csv(path, skipped)
         else:
             raise InputError(f"{path}: of an unknown kind: give .csv, .csv.gz or .parquet")
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, EOFError, UnicodeDecodeError, OSError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, EOFError, UnicodeDecodeError, OSError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
+    except csv.Error as error:
+        raise InputError(f"{path}: its first line is no header ({error})") from None
     if table.num_rows == 0:
         raise InputError(f"{path}: no rows in it")
     return table, len(skipped)
@@ -131,17 +135,27 @@ def times(column: pa.ChunkedArray, time_format: str, zone: str) -> tuple[NDArray
 
 def _to_utc(array: pa.Array, zone: str) -> tuple[NDArray[np.int64], Mask]:
     """Arrow times, aware or naive in `zone`, as UTC ns."""
-    aware = pa.types.is_timestamp(array.type) and array.type.tz is not None
+    if pa.types.is_date(array.type):
+        array = pc.cast(array, pa.timestamp("ms"))
+    array = pc.if_else(_within(array), array, None)
+    aware = array.type.tz is not None
     offset = 0
     if not aware and zone == "Asia/Kolkata":
         offset = IST_OFFSET_NS
     elif not aware:
         array = _localised(array, zone)
-    whole = pc.cast(
-        pc.cast(array, pa.timestamp("ns", tz=array.type.tz if hasattr(array.type, "tz") else None)), pa.int64()
-    )
+    whole = pc.cast(pc.cast(array, pa.timestamp("ns", tz=array.type.tz)), pa.int64())
     bad = _mask(pc.is_null(whole), unknown=True)
     return np.array(pc.fill_null(whole, offset)) - offset, bad
+
+
+def _within(array: pa.Array) -> pa.Array:
+    """Which times lie in the years that nanoseconds of 64 bits hold: a 9999 that stands for unknown does not."""
+    first, last = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in _YEARS)
+    if array.type.tz is None:
+        first, last = first.replace(tzinfo=None), last.replace(tzinfo=None)
+    low, high = (pa.scalar(one, array.type) for one in (first, last))
+    return pc.and_(pc.greater_equal(array, low), pc.less(array, high))
 
 
 def _localised(array: pa.Array, zone: str) -> pa.Array:

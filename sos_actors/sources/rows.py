@@ -91,6 +91,9 @@ def read_rows(table: pa.Table, layout: Layout, symbol: str | None, where: str) -
 
     Raises InputError when no underlying is known.
     """
+    for column in layout.found(table.column_names).values():
+        if table.column_names.count(column) > 1:
+            raise InputError(f"{where}: two columns are called {column}: rename one of them")
     if layout.kind == "chain_wide":
         return _wide_rows(table, layout, symbol, where)
     return _long_rows(table, layout, layout.found(table.column_names), symbol, where, None)

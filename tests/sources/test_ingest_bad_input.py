@@ -244,3 +244,51 @@ def test_a_full_disk_while_ingesting_stores_nothing_of_that_file(store, tmp_path
 def test_bars_seconds_apart_are_refused(store, tmp_path):
     lines = [f"2025-09-02 09:15:{n:02d},1,1,1,1,0\n" for n in range(30)]
     refused(store, put(tmp_path, BARS + "".join(lines)), "bars 1 s apart")
+
+
+def test_damaged_headers_are_one_line(store, tmp_path):
+    damaged = bytearray(gzip.compress("".join([BARS, *bar_lines()]).encode()))
+    damaged[12:40] = b"\xff" * 28
+    path = tmp_path / "index_NIFTY.csv.gz"
+    path.write_bytes(bytes(damaged))
+    refused(store, path, "cannot be read .*decompressing")
+    refused(store, put(tmp_path, "x" * 200_000 + "\n1\n"), "its first line is no header")
+
+
+def test_two_columns_of_one_name_are_refused(store, tmp_path):
+    text = "ts,open,high,low,close,close\n" + "2025-09-02 09:15:00,1,2,1,1,2\n"
+    refused(store, put(tmp_path, text), "two columns are called close")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "UTC"])
+def test_a_year_that_stands_for_unknown_rejects_its_row(store, tmp_path, zone):
+    text = BARS + "9999-12-31 00:00:00,1,1,1,1,0\n0001-01-01T00:00:00Z,1,1,1,1,0\n" + "".join(bar_lines(first=555))
+    given = {} if zone == "Asia/Kolkata" else {"overrides": {"zone": zone}}
+    path = put(
+        tmp_path, text if not given else text.replace(" 09:", " 03:").replace("03:1", "03:4").replace("03:2", "03:5")
+    )
+    one = only(ingest([path], store, **given))
+    assert one.rejected["timestamp not readable"] == 2
+    assert one.stored == 10
+    times = pa.array(np.array(["9999-12-31", "2025-09-02T09:16"], "M8[us]"))
+    table = pa.table({"ts": times, **{name: [100.0, 100.0] for name in ("open", "high", "low", "close")}})
+    pq.write_table(table, tmp_path / "index_NIFTY.parquet")
+    assert only(ingest([tmp_path / "index_NIFTY.parquet"], store)).rejected == {"timestamp not readable": 1}
+
+
+@pytest.mark.parametrize("name", ["index_1m_BANKNIFTY.csv", "NIFTY BANK_minute.csv", "nifty_bank.csv"])
+def test_a_file_whose_name_says_another_underlying_is_not_stored_under_the_one_asked_for(store, tmp_path, name):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    other = put(folder, BARS + "".join(bar_lines()), name)
+    refused(store, other, "nothing of NIFTY in it; there is BANKNIFTY", symbol="NIFTY")
+    put(folder, BARS + "".join(bar_lines(5)), "nifty 50.csv")
+    put(folder, BARS + "".join(bar_lines(3, day="2025-09-03")), "plain.csv")
+    report = ingest([folder], store, symbol="NIFTY")
+    assert sorted((one.path.rsplit("/", 1)[1], one.stored, one.skipped) for one in report.files) == sorted(
+        [(name, 0, 10), ("nifty 50.csv", 5, 0), ("plain.csv", 3, 0)]
+    )
+    assert store.days("NIFTY") == [DAY, dt.date(2025, 9, 3)]
+    assert store.days("BANKNIFTY") == []
+    only(ingest([other], store))
+    assert store.days("BANKNIFTY") == [DAY]
