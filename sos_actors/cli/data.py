@@ -74,7 +74,10 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise InputError(f"--set {pair}: write key=value, e.g. lot=75")
-        found[key.strip()] = yaml.safe_load(value)
+        try:
+            found[key.strip()] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):
+            raise InputError(f"--set {pair}: '{value}' is no value of YAML, or no date there is") from None
     return found
 
 

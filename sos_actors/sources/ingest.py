@@ -33,7 +33,7 @@ from sos_actors.sources.checking import (
 )
 from sos_actors.sources.facts import MarketFacts, PlainFacts
 from sos_actors.sources.grouping import bar_days, chain_days, holes, per_day_starts, spot_bars, tick_days, to_units
-from sos_actors.sources.layout import Layout, layout_of, with_overrides
+from sos_actors.sources.layout import Layout, layout_of
 from sos_actors.sources.reading import read_table
 from sos_actors.sources.rows import Rows, read_rows
 from sos_actors.storage.market_store import MarketStore
@@ -182,8 +182,7 @@ def ingest_table(
 ) -> FileReport:
     """Store one table read from `where`; `uneven` lines of it had a wrong number of columns. See `ingest`."""
     path = Path(where)
-    name, layout = layout_of(path, table.column_names, request.layout)
-    layout = with_overrides(layout, request.overrides) if request.overrides else layout
+    name, layout = layout_of(path, table.column_names, request.layout, request.overrides)
     rows = read_rows(table, layout, _symbol_in(path.name, layout) or request.symbol, where)
     count = table.num_rows * (2 if layout.kind == "chain_wide" else 1) + uneven
     if uneven:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import yaml
 
 from sos_actors.decoding import converted
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import clock_ns
 
 LAYOUT_FOLDER = Path(__file__).parent / "layouts"
 Unit = Literal["lots", "units"]
@@ -105,7 +107,8 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def missing(self, names: Iterable[str]) -> list[str]:
         """Give the file's columns that this layout needs and that are not there."""
         have = self.found(names)
-        return [self.columns.get(ours, ours) for ours in self.detect if ours not in have]
+        said = {ours for ours in ("expiry", "underlying") if getattr(self, ours)}
+        return [self.columns.get(ours, ours) for ours in self.detect if ours not in have and ours not in said]
 
 
 def load_layout(path: Path) -> Layout:
@@ -116,14 +119,21 @@ def load_layout(path: Path) -> Layout:
             base = yaml.safe_load(_named(str(raw.pop("like"))).read_text(encoding="utf-8"))
             columns = {**base["columns"], **raw.pop("columns", {})}
             raw = {**base, **raw, "columns": columns}
-        layout = converted(raw, Layout)
+        layout = converted(_plain(raw), Layout)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: a date that does not exist
         raise InputError(f"{path}: no YAML ({' '.join(str(error).split())})") from None
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {error}") from None
     return _checked(layout, path.name)
+
+
+def _plain(raw: Any) -> Any:
+    """Keys as YAML gave them, a date as the text it was."""
+    if not isinstance(raw, dict):
+        return raw
+    return {key: value.isoformat() if isinstance(value, dt.date) else value for key, value in raw.items()}
 
 
 def _checked(layout: Layout, name: str) -> Layout:
@@ -136,6 +146,11 @@ def _checked(layout: Layout, name: str) -> Layout:
         raise InputError(f"{name}: columns: say which column is the timestamp (ts: NAME)")
     if layout.interval_s < 0 or layout.lot < 0 or layout.strike_step < 0:
         raise InputError(f"{name}: interval_s, lot and strike_step cannot be negative")
+    try:
+        for clock in layout.session or ():
+            clock_ns(clock)
+    except ValueError as error:
+        raise InputError(f"{name}: session: {error}") from None
     if not layout.detect:
         needed = {"ts", "open", "high", "low", "close", "strike", "right"} & TARGETS[layout.kind]
         needed -= {"open", "high", "low"} if layout.quotes or layout.kind == "ticks" else set()
@@ -155,19 +170,22 @@ def _named(name: str) -> Path:
     return path
 
 
-def layout_of(path: Path, names: list[str], layout: str | Layout | None = None) -> tuple[str, Layout]:
+def layout_of(
+    path: Path, names: list[str], layout: str | Layout | None = None, overrides: Mapping[str, Any] | None = None
+) -> tuple[str, Layout]:
     """Name and layout for a file with columns `names`: the given one, a YAML beside the file, or by its columns.
 
-    Raises InputError when none fits, naming what the nearest one lacks.
+    Keys in `overrides`, as given on the command line, replace the layout's. Raises InputError when none fits, naming
+    what the nearest one lacks.
     """
     if isinstance(layout, Layout):
-        return "given", _checked(layout, "layout")
+        return "given", with_overrides(_checked(layout, "layout"), overrides)
     if layout is not None:
         chosen = Path(layout) if layout.endswith((".yaml", ".yml")) else _named(layout)
-        return chosen.stem, _fits(load_layout(chosen), chosen.stem, path, names)
+        return chosen.stem, _fits(with_overrides(load_layout(chosen), overrides), chosen.stem, path, names)
     for beside in (path.with_name(path.name + ".yaml"), path.with_name(path.name.split(".")[0] + ".yaml")):
         if beside.exists():
-            return beside.name, _fits(load_layout(beside), beside.name, path, names)
+            return beside.name, _fits(with_overrides(load_layout(beside), overrides), beside.name, path, names)
     lower = {name.lower() for name in names}
     lacks: list[tuple[int, str, list[str]]] = []
     for name in layout_names():
@@ -177,7 +195,7 @@ def layout_of(path: Path, names: list[str], layout: str | Layout | None = None) 
             continue
         missing = candidate.missing(names)
         if not missing:
-            return name, candidate
+            return name, _fits(with_overrides(candidate, overrides), name, path, names)
         lacks.append((len(missing), name, missing))
     if not lacks:
         raise InputError(f"{path}: its columns ({', '.join(names)}) fit no layout: give one with --layout")
@@ -195,9 +213,11 @@ def _fits(layout: Layout, name: str, path: Path, names: list[str]) -> Layout:
     return layout
 
 
-def with_overrides(layout: Layout, overrides: Mapping[str, Any]) -> Layout:
+def with_overrides(layout: Layout, overrides: Mapping[str, Any] | None) -> Layout:
     """Give a layout with some keys replaced, as given on the command line. Raises InputError for a wrong one."""
+    if not overrides:
+        return layout
     try:
-        return _checked(converted({**msgspec.to_builtins(layout), **overrides}, Layout), "layout")
+        return _checked(converted({**msgspec.to_builtins(layout), **_plain(dict(overrides))}, Layout), "layout")
     except msgspec.ValidationError as error:
         raise InputError(f"layout: {error}") from None

@@ -27,6 +27,8 @@ NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "-")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _NAIVE = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?$"
 _YEARS = (1700, 2200)
+#: Bytes up to which a CSV file is read by one thread: one of Arrow's blocks.
+_SHORT = 1 << 20
 _NO_TIME = np.iinfo(np.int64).min
 _EPOCH_NS = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
 _RIGHTS = {"CE": 0, "C": 0, "CALL": 0, "PE": 1, "P": 1, "PUT": 1}
@@ -73,7 +75,10 @@ def _read_csv(path: Path, skipped: list[Any]) -> pa.Table:
         strings_can_be_null=True,
         quoted_strings_can_be_null=True,
     )
-    return pacsv.read_csv(path, convert_options=text, parse_options=pacsv.ParseOptions(invalid_row_handler=skip))
+    # Threads that Arrow is only just starting abort a process that ends with an error right after a short file.
+    threads = pacsv.ReadOptions(use_threads=path.stat().st_size > _SHORT)
+    parse = pacsv.ParseOptions(invalid_row_handler=skip)
+    return pacsv.read_csv(path, read_options=threads, convert_options=text, parse_options=parse)
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:
@@ -170,7 +175,11 @@ def _text_times(array: pa.Array, time_format: str, zone: str) -> tuple[NDArray[n
     """ISO text fast where it is uniform; otherwise each distinct text once."""
     array = pc.utf8_trim_whitespace(array)
     if time_format != "iso":
-        return _to_utc(pc.strptime(array, format=time_format, unit="us", error_is_null=True), zone)
+        try:
+            parsed = pc.strptime(array, format=time_format, unit="us", error_is_null=True)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"time_format '{time_format}': {str(error).splitlines()[0]}") from None
+        return _to_utc(parsed, zone)
     if _mask(pc.match_substring_regex(array, _NAIVE), unknown=True).all():
         try:
             return _to_utc(pc.cast(array, pa.timestamp("ns")), zone)
@@ -198,7 +207,10 @@ def _one_time(text: str | None) -> dt.datetime | None:
 
 
 def dates(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], Mask]:
-    """Give a column as days since 1970-01-01, and which cells are no date. Text is ISO or like 30-Dec-2025."""
+    """Give a column as days since 1970-01-01, and which cells are no date. Text is ISO or like 30-Dec-2025.
+
+    Of a moment with a zone the date in India counts: its midnight is the day before in UTC.
+    """
     array = _flat(column)
     if _is_text(array):
         coded = pc.dictionary_encode(pc.utf8_trim_whitespace(array))
@@ -207,6 +219,8 @@ def dates(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], Mask]:
         return values, values == _NO_TIME
     if not (pa.types.is_date(array.type) or pa.types.is_timestamp(array.type)):
         return np.zeros(len(array), np.int64), np.ones(len(array), np.bool_)
+    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
+        array = pc.local_timestamp(pc.cast(array, pa.timestamp(array.type.unit, "Asia/Kolkata")))
     whole = pc.cast(pc.cast(pc.cast(array, pa.date32(), safe=False), pa.int32()), pa.int64())
     return np.array(pc.fill_null(whole, 0)), _mask(pc.is_null(whole), unknown=True)
 

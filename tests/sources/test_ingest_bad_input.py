@@ -292,3 +292,40 @@ def test_a_file_whose_name_says_another_underlying_is_not_stored_under_the_one_a
     assert store.days("BANKNIFTY") == []
     only(ingest([other], store))
     assert store.days("BANKNIFTY") == [DAY]
+
+
+def test_an_expiry_of_the_mapping_is_a_date_as_the_message_says_it(store, tmp_path):
+    lines = ("".join(chain_lines())).replace(",2025-09-02,2", ",2")
+    path = put(tmp_path, CHAIN.replace("expiry,", "") + lines, "chain.csv")
+    mapping = tmp_path / "mine.yaml"
+    mapping.write_text("like: option_bars\nexpiry: 2025-09-04\n")
+    only(ingest([path], store, str(mapping)))
+    only(ingest([path], store, "option_bars", overrides={"expiry": dt.date(2025, 9, 9)}))
+    assert store.expiries("NIFTY", DAY) == [dt.date(2025, 9, 4), dt.date(2025, 9, 9)]
+    mapping.write_text("like: option_bars\nexpiry: 2025-13-04\n")
+    with pytest.raises(InputError, match="month must be in"):
+        ingest([path], store, str(mapping))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "match"),
+    [
+        ({"session": ["9:15", "15:30"]}, "time of day '9:15'"),
+        ({"columns": {"ts": "ts"}}, "needs column open, high, low, close"),
+    ],
+)
+def test_keys_of_the_command_line_that_make_no_sense(store, tmp_path, overrides, match):
+    refused(store, put(tmp_path, BARS + "".join(bar_lines())), match, overrides=overrides)
+
+
+def test_an_expiry_with_a_zone_is_the_date_in_india(store, tmp_path):
+    """Midnight of 2 September in India, written in UTC, is still 1 September there."""
+    moment = pa.array(np.array(["2025-09-01T18:30"] * 2, "M8[us]"), pa.timestamp("us", "UTC"))
+    start = pa.array(np.array(["2025-09-01T09:15", "2025-09-01T09:16"], "M8[us]"))
+    prices = {name: [100.0, 100.0] for name in ("open", "high", "low", "close")}
+    path = tmp_path / "nifty.parquet"
+    pq.write_table(
+        pa.table({"ts": start, "expiry": moment, "strike": [24500] * 2, "right": ["CE"] * 2, **prices}), path
+    )
+    only(ingest([path], store))
+    assert store.expiries("NIFTY", dt.date(2025, 9, 1)) == [DAY]
