@@ -95,7 +95,14 @@ def strategies(paths: list[Path] | None, names: str, timeframe: str = "") -> Pla
         first, *others = playbook.errors
         more = f" (and {len(others)} more faults; `validate` names them all)" if others else ""
         raise InputError(f"{first}{more}")
+    _left_out(playbook)
+    playbook = playbook.select(names.split(",")) if names else playbook
+    if timeframe:
+        playbook = playbook.on_timeframe(timeframe)
+        _left_out(playbook)  # those that read confirming bars, where these are not longer than the others any more
+    return playbook
+
+
+def _left_out(playbook: Playbook) -> None:
     for error in playbook.errors:
         typer.echo(f"warning: strategy left out: {error}", err=True)
-    playbook = playbook.select(names.split(",")) if names else playbook
-    return playbook.on_timeframe(timeframe) if timeframe else playbook

@@ -49,7 +49,7 @@ _CHAIN_HELP: dict[str, str] = {
     "max_pain": "strike at which option writers would pay least at expiry",
     "spot": "price of the index",
     "forward": "forward implied by put-call parity",
-    "atm_strike": "strike nearest the forward",
+    "atm_strike": "strike nearest the index, where that is not known nearest the forward",
     "straddle": "price of the call and put at the money, rupees",
     "atm_iv": "implied volatility at the money, fraction a year",
     "iv_skew": "implied volatility of puts less that of calls, fraction a year",

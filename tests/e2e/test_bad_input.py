@@ -362,3 +362,14 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
+
+
+def test_strategies_that_a_time_frame_leaves_out_are_named(tmp_path):
+    done = command(
+        "backtest", "--source", "simulated", "--symbol", "NIFTY", "--from-date", "2025-09-02", "--timeframe", "5m",
+        "--strategies", "ema_8_21_one_sided_long,ema_cross_long", home=tmp_path,
+    )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert line.startswith("warning: strategy left out: ")
+    assert "ema_8_21_one_sided_long.json" in line
