@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ def load_playbook(paths: Iterable[str | Path]) -> Playbook:
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise StrategyError(f"larger than {MAX_FILE_BYTES // 1024} KiB; this is no strategy", file)
-            definition, found = parse_strategy(path.read_bytes(), file)
+            definition, found = parse_strategy(path.read_bytes().removeprefix(codecs.BOM_UTF8), file)
         except StrategyError as error:
             errors.append(error)
             continue

@@ -244,6 +244,13 @@ BROKEN = {
 }
 
 
+def test_a_file_with_the_mark_some_editors_begin_with_loads(tmp_path):
+    (tmp_path / "old.json").write_text(json.dumps(OLD), encoding="utf-8-sig")
+    playbook = load_playbook([tmp_path])
+    assert not playbook.errors
+    assert len(playbook.strategies) == 1
+
+
 def test_a_bad_file_never_stops_the_others(tmp_path):
     playbook = load(tmp_path, good=NEW, **BROKEN)
     assert [one.id for one in playbook.strategies] == ["NEW_STYLE"]
