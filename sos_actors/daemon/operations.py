@@ -130,10 +130,12 @@ class Operations:
     # -- orders ------------------------------------------------------------------------------------------------
 
     def kill(self, reason: str = "kill switch") -> str:
-        """Stop trading now: nothing is entered any more, everything is closed."""
-        self._publish(SetTradingState(TradingState.HALTED, reason))
+        """Stop trading now: nothing is entered any more, everything is closed.
+
+        The limits hear it first: an entry they let through just before is then with the desk ahead of the Flatten.
+        """
+        self._set(TradingState.HALTED, reason)
         self._publish(Flatten(self._runtime.clock.now, reason))
-        self._look()
         return f"halted ({reason}); positions are being closed; `resume` lets trading go on"
 
     def flatten(self, strategy: str = "") -> str:
