@@ -41,7 +41,9 @@ from sos_actors.messages import (
     OrderUpdate,
     Phase,
     SessionPhase,
+    SetTradingState,
     Tick,
+    TradingState,
 )
 from sos_actors.runtime import LiveRuntime, RestartPolicy, Runtime
 from sos_actors.runtime.journal.answers import Ask, plainly
@@ -214,6 +216,8 @@ class LiveCast:
         if "risk" in states:
             book.take_up(from_msgpack(states["risk"][-1].state, RiskState))
             book.release(desk.flow.live, desk.ledger.positions())
+            for name in cast.names:  # what the last stop laid on them ends with it; an operator's word goes on
+                book.on_state(SetTradingState(TradingState.ACTIVE, "the daemon starts", underlying=name))
         working = working_orders(desk)
         if not parts.real:
             assembly.spawn_paper_broker(runtime, cast, self._lots_of, Tick)

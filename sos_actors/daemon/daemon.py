@@ -44,12 +44,13 @@ from sos_actors.daemon.sessions import (
 )
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.daemon.web_process import Brief
+from sos_actors.daemon.winding_down import wind_down
 from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.market.lookup import matching
-from sos_actors.messages import AlertLevel, Flatten, SetTradingState, TradingState
+from sos_actors.messages import AlertLevel
 from sos_actors.playbook.loader import Playbook
 from sos_actors.runtime import EscalatedError, LiveRuntime, WallTime
 from sos_actors.runtime.journal.answers import plainly
@@ -197,7 +198,7 @@ class Daemon:
             logger.critical("the order path failed, the process ends: {}", str(error).splitlines()[0])
             self._end(cast)
             return 1
-        self._wind_down()
+        wind_down(self._runtime, self._request.config.live, self._request.symbols, self._systemd.more_time)
         self._end(cast)
         return self._status
 
@@ -365,22 +366,6 @@ class Daemon:
         if self._alerts is not None:
             self._alerts.put(event)
 
-    def _wind_down(self) -> None:
-        """Enter nothing more; close what is open where that is wanted."""
-        runtime, live = self._runtime, self._request.config.live
-        logger.info("stopping: nothing is entered any more")
-        runtime.publish(SetTradingState(TradingState.REDUCING, "the daemon stops"))
-        if live.on_stop == "flatten":
-            runtime.publish(Flatten(self.now(), "FLATTEN"))
-            deadline = time.monotonic() + live.flatten_s
-            while time.monotonic() < deadline and _open_positions(self._runtime):
-                self._systemd.more_time(5.0)
-                time.sleep(0.2)
-        left = _open_positions(self._runtime)
-        if left:
-            logger.warning("{} position(s) stay open: {}", len(left), ", ".join(left))
-        runtime.publish(SetTradingState(TradingState.ACTIVE, "the next start decides"))
-
     def _end(self, cast: LiveCast) -> None:
         self._ended = True
         self._edges.client.close()
@@ -390,11 +375,3 @@ class Daemon:
         if cast.store is not None:
             cast.store.close()
         logger.info("stopped: {} trades", len(cast.recorder.trades))
-
-
-def _open_positions(runtime: LiveRuntime) -> list[str]:
-    try:
-        desk = runtime.snapshot("orders", 1.0)
-    except (TimeoutError, KeyError):
-        return []
-    return [f"{units} {instrument}" for _, instrument, units in desk.get("positions", ()) if units]
