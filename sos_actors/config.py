@@ -81,7 +81,7 @@ class LiveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     on_stop: Literal["keep", "flatten"] = "keep"
     """What becomes of open positions when the daemon stops: keep (stops rest at the exchange) or flatten."""
     flatten_s: float = 30.0
-    """Seconds a stop waits for an entry, a stop or (on_stop: flatten) a closing under way; then it ends all the same."""
+    """Seconds a stop waits for an entry, a stop or (on_stop: flatten) a closing under way; then it ends anyway."""
     login_wait_s: float = 0.0
     """Seconds a start waits for a log-in before it gives up; 0: as long as it takes."""
 

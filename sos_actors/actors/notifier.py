@@ -122,7 +122,8 @@ class NotifierActor(Actor):
     @handles(Fill)
     def on_fill(self, message: Fill) -> None:
         """Tell of an execution, and of which order: its id begins with the strategy's name, and `why` explains it."""
-        text = f"{message.side} {message.quantity} {message.instrument} at {message.price:.2f}, {message.order_id}"
+        price = f"at {message.price:.2f}" if message.price else "at a price nobody knows"
+        text = f"{message.side} {message.quantity} {message.instrument} {price}, {message.order_id}"
         self._say(message.ts, AlertLevel.INFO, "fill", text)
 
     @handles(TradeClosed)

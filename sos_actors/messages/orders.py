@@ -112,7 +112,8 @@ class Fill(Message, frozen=True, gc=False):
     """Units traded. BrokerActor -> OrderActor, RiskActor. `fill_id` is the broker's, unique per execution.
 
     `first_of_slice`: the first units of one of several exchange orders that the order was cut into or sent again as;
-    each of them costs brokerage. `closes`: made by hand or by the broker itself, out of what our trades hold.
+    each of them costs brokerage. `closes`: made by hand or by the broker itself, out of what our trades hold; `price`
+    is 0 where it happened while nobody watched.
     """
 
     fill_id: str

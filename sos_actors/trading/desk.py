@@ -280,7 +280,8 @@ class OrderDesk:
     def _closed_by_hand(self, fill: Fill) -> list[Message]:
         """Book units that somebody else closed: out of the trades that hold them, oldest first, the rest as external.
 
-        Whatever of their orders still works must not trade the same units once more.
+        Whatever of their orders still works must not trade the same units once more. Where nobody knows the price (0)
+        the last one seen is taken.
         """
         flow, left, found = self.flow, fill.quantity, 0
         if fill.fill_id in self.ledger.seen:
@@ -290,7 +291,8 @@ class OrderDesk:
             if not units:
                 continue
             name = f"{fill.fill_id}#{found}" if found else fill.fill_id
-            part = msgspec.structs.replace(fill, fill_id=name, quantity=units)
+            price = fill.price or self.prices.get(fill.instrument) or trade.average_entry
+            part = msgspec.structs.replace(fill, fill_id=name, quantity=units, price=price)
             entry = self.ledger.apply(part, trade.plan.strategy, ist_date(fill.ts))
             if entry is None:
                 continue
@@ -298,7 +300,9 @@ class OrderDesk:
             self._position_changed(trade, part, entry)
             flow.closed_by_hand(trade, Execution(part, entry))
         done = flow.drain()
-        if left:
+        if not fill.price:
+            self.ledger.seen[fill.fill_id] = None  # what nobody holds any more: settled at its expiry
+        elif left:
             name = f"{fill.fill_id}#{found}" if found else fill.fill_id
             done += self._external(msgspec.structs.replace(fill, fill_id=name, quantity=left))
         return done

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from sos_actors.market.clocktime import SECOND_NS
-from sos_actors.messages import AccountDiffered, AlertLevel, BrokerPosition
+from sos_actors.messages import AccountDiffered, AlertLevel, BrokerPosition, Side
 from sos_actors.trading.gateway.gate import EntryGate
 from sos_actors.trading.gateway.reading import Book, Reader
 from sos_actors.trading.gateway.records import PositionFound
 from sos_actors.trading.gateway.table import OrderTable
+from sos_actors.trading.gateway.telling import Teller
 
 #: What has to be read, once it has begun, before anything is entered.
 _FIRST = (Book.ORDERS, Book.TRADES, Book.POSITIONS)
@@ -32,10 +33,11 @@ class _Difference(NamedTuple):
 class Account:
     """What differs between us and the broker, and since when."""
 
-    def __init__(self, table: OrderTable, gate: EntryGate, reader: Reader) -> None:
+    def __init__(self, table: OrderTable, gate: EntryGate, reader: Reader, teller: Teller) -> None:
         self._table = table
         self._gate = gate
         self._reader = reader
+        self._teller = teller
         self._differing: dict[str, _Difference] = {}
         self._adopted = False
         self._started = 0
@@ -70,7 +72,29 @@ class Account:
                 found[instrument] = _Difference(since, began, *pair)
         if not self._adopted and self._reader.done.get(Book.ORDERS, -1) >= self._started:
             self._adopt(found, began)
+        for instrument in tuple(table.unproved):
+            if self._proved(instrument, found.get(instrument)):
+                del table.unproved[instrument]
+                found.pop(instrument, None)
         self._differing = found
+
+    def _proved(self, instrument: str, one: _Difference | None) -> bool:
+        """Whether it is known what became of units held over night; those that are gone are told to the desk.
+
+        The broker's order book tells of today alone, so this rests on positions: on reads that differ for as long as a
+        difference may stand, and on an order book read in the meantime that does not explain it.
+        """
+        table = self._table
+        held = table.held(instrument)
+        way = 1 if held > 0 else -1
+        missing = 0 if one is None else min((one.ours - one.theirs) * way, held * way)
+        if one is None or missing <= 0:
+            return True
+        lasting = one.since + round(table.settings.settle_s * SECOND_NS)
+        if one.read < lasting or self._reader.done.get(Book.ORDERS, -1) <= one.since:
+            return False
+        self._teller.tell_gone(instrument, Side.SELL if held > 0 else Side.BUY, missing)
+        return True
 
     def _adopt(self, found: dict[str, _Difference], began: int) -> None:
         """Count as not ours what is held of instruments we have had nothing to do with: it was there before us.

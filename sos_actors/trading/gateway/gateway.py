@@ -80,7 +80,7 @@ class OrderGateway:
         self._changer = Changer(table, self._teller, self._placer, self._gate)
         self._reader = Reader(table)
         self._intake = Intake(table, self._teller, self._placer, self._changer, self._reader)
-        self._account = Account(table, self._gate, self._reader)
+        self._account = Account(table, self._gate, self._reader, self._teller)
         self._restorer = Restorer(table, self._placer, self._changer)
         self._day: dt.date | None = None
         self._wishes: tuple[Wish, ...] = ()
@@ -134,18 +134,13 @@ class OrderGateway:
         return self._finish()
 
     def _open_day(self, day: dt.date) -> None:
-        """Forget yesterday: the broker's day orders ended with it, what was held is held still."""
+        """Forget yesterday: the broker's day orders ended with it, what was held is held still unless it is gone."""
         table = self._table
         for order in tuple(table.active.values()):
             self._teller.end(order, OrderStatus.CANCELLED, "the day is over")
-        table.base = {instrument: units for instrument, units in table.positions().items() if units}
-        table.closed.clear()
-        table.orders.clear()
-        table.by_tag.clear()
-        table.children.clear()
-        table.watched.clear()
+        table.open_day()
         self._day = day
-        table.out.append(DayBegun(day, tuple(table.base.items())))
+        table.out.append(DayBegun(day, tuple(table.base.items()), tuple(table.carried.items())))
 
     def resume(self, now: int) -> Out:
         """Let entries pass again after a hard stop: the operator has seen to its cause."""
@@ -291,10 +286,7 @@ class OrderGateway:
         self._changer.overdue()
         for order in sorted(table.active.values(), key=lambda order: not order.exits):
             if order.retry_at and order.retry_at <= now:
-                if self._gate.night():
-                    order.retry_at = self._gate.morning()
-                else:
-                    self._placer.retry(order)
+                self._placer.retry(order)
             self._changer.chase(order)
             self._intake.touch(order)
         for child in table.watched.values():

@@ -24,6 +24,8 @@ from sos_actors.trading.gateway.verdicts import Verdict, judge
 _PASSING = (Verdict.TOKEN, Verdict.RATE, Verdict.NIGHT, Verdict.LOCAL, Verdict.CLOSED)
 #: An exit that is refused over and over is said so the first time and every so many times.
 _SAID_EVERY = 12
+#: Seconds between two looks whether the broker's positions bear out what an order is to close.
+_PROOF_S = 1.0
 
 
 class Placer:
@@ -45,10 +47,24 @@ class Placer:
         fault = self._fault(order)
         if fault:
             self._teller.end(order, OrderStatus.REJECTED, fault)
-        elif self._gate.night():
-            order.retry_at, order.retry_units = self._gate.morning(), order.quantity
+        elif self._must_wait(order):
+            order.retry_units = order.quantity
         else:
             self.place(order, min(order.quantity, self._most(order)))
+
+    def _must_wait(self, order: GatewayOrder) -> bool:
+        """Whether an order may not leave yet; when it is looked at again is noted then.
+
+        At night none is taken. And what was held over night may be gone, squared off or expired while nobody watched:
+        an order that closes it would sell what nobody holds, so it waits for the broker's positions.
+        """
+        if self._gate.night():
+            order.retry_at = self._gate.morning()
+        elif order.exits and order.submit.instrument in self._table.unproved:
+            order.retry_at = self._table.after(_PROOF_S)
+        else:
+            return False
+        return True
 
     def _most(self, order: GatewayOrder) -> int:
         return self._table.contract(order.submit.instrument).largest * self._table.settings.slices
@@ -95,7 +111,9 @@ class Placer:
         return placement
 
     def retry(self, order: GatewayOrder) -> None:
-        """Send once more what was proved not to have been taken: an exit, at today's price."""
+        """Send what had to wait, or was proved not to have been taken: an exit, at today's price."""
+        if self._must_wait(order):
+            return
         table, submit = self._table, order.submit
         contract, quote = table.contract(submit.instrument), table.fresh_quote(submit.instrument)
         if order.is_stop and passed(submit.side, order.terms.trigger, quote):

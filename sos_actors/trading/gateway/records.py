@@ -19,10 +19,14 @@ class Record(msgspec.Struct, frozen=True, tag=True, array_like=True, gc=False):
 
 
 class DayBegun(Record, frozen=True):
-    """A day begins with these positions carried over from the one before (instrument, signed units)."""
+    """A day begins with these positions carried over from the one before (instrument, signed units).
+
+    `ours` is what of them our orders had opened.
+    """
 
     day: dt.date
     positions: tuple[tuple[str, int], ...] = ()
+    ours: tuple[tuple[str, int], ...] = ()
 
 
 class IntentTaken(Record, frozen=True):

@@ -46,6 +46,7 @@ class Restorer:
             if isinstance(record, DayBegun):
                 day = record.day
                 self._table.base = dict(record.positions)
+                self._table.carry(dict(record.ours))
             elif isinstance(record, PositionFound):
                 self._table.base[record.instrument] = self._table.base.get(record.instrument, 0) + record.quantity
             elif isinstance(record, FillBooked):

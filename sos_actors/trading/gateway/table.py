@@ -20,8 +20,9 @@ class OrderTable:
     """The orders of the day and the gateway's outbox. `now` is the time of the event at hand, UTC ns.
 
     `active` are the orders that have not ended. `watched` are the broker's orders of which something is
-    still to come. `base` is what was held when the day began, by instrument; `closed` the signed units by which orders
-    that are not ours have closed what ours had opened.
+    still to come. `base` is what was held when the day began, by instrument, and `carried` what of it our orders had
+    opened; `unproved` are those of it that no read of today's positions has borne out yet. `closed` are the signed
+    units by which orders that are not ours have closed what ours had opened.
     """
 
     def __init__(self, settings: GatewaySettings, contract: Callable[[str], Contract], prefix: str) -> None:
@@ -32,6 +33,8 @@ class OrderTable:
         self.out: list[Message | Record] = []
         self.quotes: dict[str, Quote] = {}
         self.base: dict[str, int] = {}
+        self.carried: dict[str, int] = {}
+        self.unproved: dict[str, None] = {}
         self.closed: dict[str, int] = {}
         self.orders: dict[str, GatewayOrder] = {}
         self.active: dict[str, GatewayOrder] = {}
@@ -95,6 +98,12 @@ class OrderTable:
         self.children[shown.broker_id] = self.watched[shown.broker_id] = child
         return child
 
+    def add_gone(self, broker_id: str, instrument: str, side: Side) -> Child:
+        """Put the order nobody knows, by which units held over night have ended, into the tables."""
+        child = self.children[broker_id] = Child(broker_id, instrument, side, None)
+        child.ended = True
+        return child
+
     def prune(self) -> None:
         """Watch no more what has ended and been told."""
         done = [broker_id for broker_id, child in self.watched.items() if child.settled]
@@ -110,6 +119,32 @@ class OrderTable:
                 held[child.instrument] = held.get(child.instrument, 0) + units
         return held
 
+    def open_day(self) -> None:
+        """Forget the day's orders: what they hold is carried over, if the broker says so too."""
+        held = {name: self.held(name) for name in dict.fromkeys((*self.carried, *self.by_instrument()))}
+        self.base = {instrument: units for instrument, units in self.positions().items() if units}
+        self.carry({instrument: units for instrument, units in held.items() if units})
+        for table in (self.closed, self.orders, self.by_tag, self.children, self.watched):
+            table.clear()
+
+    def carry(self, units: dict[str, int]) -> None:
+        """Note what our orders of the days before hold, by instrument: today's positions have to bear it out."""
+        self.carried = units
+        self.unproved = dict.fromkeys(units)
+
+    def by_instrument(self) -> dict[str, None]:
+        """Give the instruments that our orders of the day traded."""
+        return {child.instrument: None for child in self.children.values() if child.owner is not None}
+
+    def held(self, instrument: str) -> int:
+        """Give the signed units that our orders hold of an instrument, as the desk was told."""
+        own = sum(
+            child.told * child.side.sign
+            for child in self.children.values()
+            if child.owner is not None and child.instrument == instrument
+        )
+        return self.carried.get(instrument, 0) + self.closed.get(instrument, 0) + own
+
     def awaited(self, child: Child) -> bool:
         """Say whether an order that is not ours, by what we know, may yet turn out to be what a request came to."""
         return any(
@@ -124,8 +159,8 @@ class OrderTable:
 
         Those that what others hold cannot bear: who sells all there is sells ours as well.
         """
-        ours, others = self.closed.get(fill.instrument, 0), self.base.get(fill.instrument, 0)
-        others -= ours
+        ours = self.closed.get(fill.instrument, 0) + self.carried.get(fill.instrument, 0)
+        others = self.base.get(fill.instrument, 0) - ours
         for child in self.children.values():
             if child.instrument != fill.instrument:
                 continue

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from sos_actors.errors import InputError
-from sos_actors.market.clocktime import SECOND_NS
+from sos_actors.market.clocktime import SECOND_NS, ist_date
 from sos_actors.market.ids import parse_id
-from sos_actors.messages import AlertLevel, Fill, OrderStatus, OrderUpdate
+from sos_actors.messages import AlertLevel, Fill, OrderStatus, OrderUpdate, Side
 from sos_actors.trading.gateway.fills import Value, untold, value_of
 from sos_actors.trading.gateway.order import Child, GatewayOrder, Placed
-from sos_actors.trading.gateway.records import FillBooked, OrderEnded
+from sos_actors.trading.gateway.records import FillBooked, OrderEnded, PositionFound
 from sos_actors.trading.gateway.table import BY_HAND, OrderTable
 
 OPEN, UNKNOWN, PARTIALLY_FILLED = OrderStatus.OPEN, OrderStatus.UNKNOWN, OrderStatus.PARTIALLY_FILLED
@@ -81,6 +81,34 @@ class Teller:
         table.out.append(FillBooked(child.broker_id, fill, child.told, child.told_paise))
         if child.owner is not None or is_ours(child.instrument):
             table.out.append(fill)
+
+    def tell_gone(self, instrument: str, side: Side, units: int) -> None:
+        """Tell that units held over night are with the broker no more: `side` is that of the order they ended by.
+
+        What others hold bears it first. A price is not known (0): the desk books its own last one.
+        """
+        table = self._table
+        broker_id = f"gone-{instrument}"
+        child = table.children.get(broker_id) or table.add_gone(broker_id, instrument, side)
+        start, end = child.told, child.told + units
+        name = f"{broker_id}-{ist_date(table.now)}:{start}-{end}"
+        fill = Fill(name, BY_HAND + broker_id, table.now, instrument, side, units, 0.0, closes=True)
+        ours = table.closing(fill)
+        if ours < units:
+            theirs = side.sign * (units - ours)
+            table.base[instrument] = table.base.get(instrument, 0) + theirs
+            table.out.append(PositionFound(instrument, theirs))
+        if not ours:
+            return
+        fill = msgspec.structs.replace(fill, quantity=ours)
+        child.filled = child.told = child.told + ours
+        table.closed[instrument] = table.closed.get(instrument, 0) + side.sign * ours
+        table.alert(
+            AlertLevel.WARNING,
+            f"{ours} units of {instrument}, held when the day began, are with the broker no more: squared off,"
+            " expired or closed by hand while nobody watched; booked at the last price known",
+        )
+        table.out += (FillBooked(broker_id, fill, child.told, 0), fill)
 
     def status(self, order: GatewayOrder) -> None:
         """Tell where a working order stands, if that is new."""
