@@ -42,6 +42,8 @@ class Account:
         self._adopted = False
         self._started = 0
         self._starting = True
+        #: Whether the market is open: before that the broker's positions may not be those of the day yet.
+        self.open = False
         self._said: tuple[str, ...] | None = None
         gate.differences = (self._unread(),)
 
@@ -91,7 +93,7 @@ class Account:
         if one is None or missing <= 0:
             return True
         lasting = one.since + round(table.settings.settle_s * SECOND_NS)
-        if one.read < lasting or self._reader.done.get(Book.ORDERS, -1) <= one.since:
+        if not self.open or one.read < lasting or self._reader.done.get(Book.ORDERS, -1) <= one.since:
             return False
         self._teller.tell_gone(instrument, Side.SELL if held > 0 else Side.BUY, missing)
         return True

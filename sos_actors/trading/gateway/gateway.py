@@ -123,6 +123,7 @@ class OrderGateway:
     def on_phase(self, phase: Phase, day: dt.date, now: int) -> Out:
         """Follow the session: a new day forgets the last one's orders, an end of day leaves little to look after."""
         self._begin(now)
+        self._account.open = phase is Phase.OPEN
         if phase is Phase.CLOSED:
             self._closed_at = now
         else:

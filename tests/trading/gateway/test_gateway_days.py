@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from gateway_model import CALL, LOT, SECOND, Broker, Wire
 
-from sos_actors.market.clocktime import ist_ns
+from sos_actors.market.clocktime import ist_date, ist_ns
 from sos_actors.messages import (
     AccountDiffered,
     AlertRaised,
@@ -97,6 +97,9 @@ class DeskWire(Wire):
         self.reborn()
         self.told(self.orders.start_of_day(self.now))
 
+    def phase(self, phase: Phase) -> None:
+        self.send(self.gateway.on_phase(phase, ist_date(self.now), self.now))
+
     def reborn(self) -> None:
         saved, self.orders = checkpoint(self.orders), OrderDesk(SETTINGS, Ledger(10**9))
         restore(self.orders, [saved])
@@ -109,6 +112,7 @@ class DeskWire(Wire):
         self.gateway.restore(records, working_orders(self.orders), known, wishes(self.orders))
         self.send(self.gateway.start(self.now))
         self.stream(live=True)
+        self.phase(Phase.OPEN)
 
 
 def holding(*lots: int) -> DeskWire:
@@ -156,6 +160,20 @@ def test_what_is_still_held_gets_its_stop_as_soon_as_the_broker_says_so():
     assert wire.placed == []
     wire.settle(3.0)
     assert [(send.side, send.quantity, send.trigger) for send in wire.placed] == [(Side.SELL, LOT, 90.0)]
+    assert wire.gateway.state().entries_held == ""
+
+
+def test_on_a_sunday_the_brokers_positions_prove_nothing_gone():
+    wire = holding(1)
+    sunday = ist_ns(MONDAY - dt.timedelta(days=1), "12:00")
+    wire.broker, wire.now = Broker(), sunday
+    wire.reborn()
+    wire.phase(Phase.CLOSED)
+    wire.settle(600.0)
+    assert wire.orders.state().positions == (("one", CALL, LOT),)
+    wire.next_day(held=LOT)
+    wire.settle(60.0)
+    assert [(send.side, send.quantity) for send in wire.placed] == [(Side.SELL, LOT)]
     assert wire.gateway.state().entries_held == ""
 
 
@@ -209,11 +227,14 @@ def test_a_contract_settled_at_its_expiry_keeps_nobody_out_the_next_day():
     wire.told(wire.orders.settle(wire.now, CALL, 12.0, ExitReason.EXPIRY))
     wire.settle(5.0)
     wire.orders.end_of_day()
-    wire.send(wire.gateway.on_phase(Phase.CLOSED, dt.date(2026, 11, 20), wire.now))
+    wire.phase(Phase.CLOSED)
     wire.broker = Broker()
     wire.now = ist_ns(MONDAY, "09:14")
-    wire.send(wire.gateway.on_phase(Phase.PRE_OPEN, MONDAY, wire.now))
+    wire.phase(Phase.PRE_OPEN)
     wire.settle(60.0)
+    assert wire.gateway.state().differences
+    wire.phase(Phase.OPEN)
+    wire.settle(30.0)
     assert wire.orders.state().positions == ()
     assert wire.gateway.state().entries_held == ""
     assert len(wire.closed) == 1
