@@ -36,9 +36,9 @@ from sos_actors.messages import (
 )
 from sos_actors.runtime import Actor, Topic, handles
 from sos_actors.trading.gateway.gateway import OrderGateway
-from sos_actors.trading.gateway.reading import NEVER
 from sos_actors.trading.gateway.records import Record, StateSaved
 from sos_actors.trading.gateway.settings import Quote
+from sos_actors.trading.gateway.table import NEVER
 
 #: What changes or takes back an order whose request is on the disk already.
 _CHANGES = (SendModify, SendCancel)

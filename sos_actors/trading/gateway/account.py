@@ -10,7 +10,7 @@ from sos_actors.messages import AccountDiffered, AlertLevel, BrokerPosition, Sid
 from sos_actors.trading.gateway.gate import EntryGate
 from sos_actors.trading.gateway.reading import Book, Reader
 from sos_actors.trading.gateway.records import PositionFound
-from sos_actors.trading.gateway.table import OrderTable
+from sos_actors.trading.gateway.table import NEVER, OrderTable
 from sos_actors.trading.gateway.telling import Teller
 
 #: What has to be read, once it has begun, before anything is entered.
@@ -74,29 +74,30 @@ class Account:
                 found[instrument] = _Difference(since, began, *pair)
         if not self._adopted and self._reader.done.get(Book.ORDERS, -1) >= self._started:
             self._adopt(found, began)
-        for instrument in tuple(table.unproved):
-            if self._proved(instrument, found.get(instrument)):
-                del table.unproved[instrument]
-                found.pop(instrument, None)
+        for instrument in [name for name, until in table.unproved.items() if until == NEVER]:
+            self._prove(instrument, found)
         self._differing = found
 
-    def _proved(self, instrument: str, one: _Difference | None) -> bool:
-        """Whether it is known what became of units held over night; those that are gone are told to the desk.
+    def _prove(self, instrument: str, found: dict[str, _Difference]) -> None:
+        """Find out what became of units held over night; those that are gone are told to the desk.
+
+        What it sent before it heard that must not leave: for a while more everything that would close them waits.
 
         The broker's order book tells of today alone, so this rests on positions: on reads that differ for as long as a
         difference may stand, and on an order book read in the meantime that does not explain it.
         """
-        table = self._table
+        table, one = self._table, found.get(instrument)
         held = table.held(instrument)
         way = 1 if held > 0 else -1
         missing = 0 if one is None else min((one.ours - one.theirs) * way, held * way)
         if one is None or missing <= 0:
-            return True
+            del table.unproved[instrument]
+            return
         lasting = one.since + round(table.settings.settle_s * SECOND_NS)
-        if not self.open or one.read < lasting or self._reader.done.get(Book.ORDERS, -1) <= one.since:
-            return False
-        self._teller.tell_gone(instrument, Side.SELL if held > 0 else Side.BUY, missing)
-        return True
+        if self.open and one.read >= lasting and self._reader.done.get(Book.ORDERS, -1) > one.since:
+            self._teller.tell_gone(instrument, Side.SELL if held > 0 else Side.BUY, missing)
+            table.unproved[instrument] = table.after(max(table.settings.settle_s, 1.0))
+            del found[instrument]
 
     def _adopt(self, found: dict[str, _Difference], began: int) -> None:
         """Count as not ours what is held of instruments we have had nothing to do with: it was there before us.

@@ -39,11 +39,11 @@ from sos_actors.trading.gateway.intake import Intake
 from sos_actors.trading.gateway.order import PREFIX_LENGTH, Child, GatewayOrder, Placed
 from sos_actors.trading.gateway.placing import Placer
 from sos_actors.trading.gateway.pricing import first_terms
-from sos_actors.trading.gateway.reading import NEVER, Book, Reader
+from sos_actors.trading.gateway.reading import Book, Reader
 from sos_actors.trading.gateway.records import DayBegun, IntentTaken, Record
 from sos_actors.trading.gateway.restoring import Restorer
 from sos_actors.trading.gateway.settings import Contract, GatewaySettings, Quote
-from sos_actors.trading.gateway.table import OrderTable
+from sos_actors.trading.gateway.table import NEVER, OrderTable
 from sos_actors.trading.gateway.telling import Teller
 
 Out = list[Message | Record]

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.messages import ReadFunds, ReadOrders, ReadPositions, ReadTrades
-from sos_actors.trading.gateway.table import OrderTable
+from sos_actors.trading.gateway.table import NEVER, OrderTable
 
-NEVER = 1 << 62
 #: Least seconds between two reads of one book, and the most that failed reads are spaced.
 _SPACING_S, _SLOWEST_S = 0.5, 30.0
 

@@ -12,6 +12,8 @@ from sos_actors.trading.gateway.settings import Contract, GatewaySettings, Quote
 
 #: Order id under which fills of orders made by hand at the broker are booked: this and the broker's id.
 BY_HAND = "external:"
+#: A time without end.
+NEVER = 1 << 62
 #: Who speaks in the gateway's alerts.
 SOURCE = "broker"
 
@@ -21,8 +23,9 @@ class OrderTable:
 
     `active` are the orders that have not ended. `watched` are the broker's orders of which something is
     still to come. `base` is what was held when the day began, by instrument, and `carried` what of it our orders had
-    opened; `unproved` are those of it that no read of today's positions has borne out yet. `closed` are the signed
-    units by which orders that are not ours have closed what ours had opened.
+    opened; `unproved` are those of it that no read of today's positions has borne out yet, with the time until which
+    what would close them waits. `closed` are the signed units by which orders that are not ours have closed what ours
+    had opened.
     """
 
     def __init__(self, settings: GatewaySettings, contract: Callable[[str], Contract], prefix: str) -> None:
@@ -34,7 +37,7 @@ class OrderTable:
         self.quotes: dict[str, Quote] = {}
         self.base: dict[str, int] = {}
         self.carried: dict[str, int] = {}
-        self.unproved: dict[str, None] = {}
+        self.unproved: dict[str, int] = {}
         self.closed: dict[str, int] = {}
         self.orders: dict[str, GatewayOrder] = {}
         self.active: dict[str, GatewayOrder] = {}
@@ -130,7 +133,7 @@ class OrderTable:
     def carry(self, units: dict[str, int]) -> None:
         """Note what our orders of the days before hold, by instrument: today's positions have to bear it out."""
         self.carried = units
-        self.unproved = dict.fromkeys(units)
+        self.unproved = dict.fromkeys(units, NEVER)
 
     def by_instrument(self) -> dict[str, None]:
         """Give the instruments that our orders of the day traded."""

@@ -17,6 +17,8 @@ from sos_actors.messages import (
     Fill,
     ModifyOrder,
     OrderIntent,
+    OrderRole,
+    OrderType,
     OrderUpdate,
     Phase,
     Right,
@@ -152,6 +154,20 @@ def test_a_flatten_in_the_morning_sells_nothing_that_is_gone():
     wire.settle(60.0)
     assert wire.placed == []
     assert len(wire.closed) == 1
+
+
+def test_what_the_desk_sent_before_it_heard_that_all_is_gone_does_not_leave():
+    """The desk is another thread: its cancel may come long after the fill was told."""
+    wire = holding(1)
+    wire.next_day(held=0)
+    told = []
+    wire.orders.on_fill = lambda fill: told.append(fill) or []
+    while not told:
+        wire.settle(0.5)
+    late = SubmitOrder("late", "t0", wire.now, CALL, Side.SELL, LOT, OrderType.MARKET, OrderRole.EXIT)
+    wire.send(wire.gateway.submit(late, wire.now))
+    wire.settle(5.0)
+    assert wire.placed == []
 
 
 def test_what_is_still_held_gets_its_stop_as_soon_as_the_broker_says_so():
