@@ -222,7 +222,8 @@ class Changer:
         if answer.outcome is Outcome.CONFIRMED:
             self._gate.proved()
             if command.terms is None:
-                child.quiet_until = table.after(table.settings.settle_s)
+                # Confirmed is not yet done: with settle_s at 0 it would be asked again at once, and again.
+                child.quiet_until = table.after(max(table.settings.settle_s, table.settings.exit_retry_s))
             else:
                 child.terms, child.quantity = command.terms, command.quantity
                 child.mismatches, child.priced_ts = 0, now

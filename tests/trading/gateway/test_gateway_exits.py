@@ -14,6 +14,7 @@ from sos_actors.messages import (
     SendModify,
     Side,
 )
+from sos_actors.trading.gateway.settings import GatewaySettings
 
 
 def test_cancel_confirmed_and_cancel_that_comes_too_late():
@@ -58,6 +59,22 @@ def test_a_lost_cancel_is_asked_again():
     wire.settle(5.0)
     assert wire.broker.orders["B1"].status == "cancelled"
     assert wire.desk["a-e"].status is OrderStatus.CANCELLED
+
+
+def test_a_confirmed_cancel_is_not_asked_again_at_once_whatever_the_settings():
+    wire = ready(settings=GatewaySettings(settle_s=0.0))
+    held(wire)
+    stopped(wire)
+    wire.cancel("a-s")
+    asked = 0
+    for _ in range(40):  # the exchange takes two seconds
+        for item in list(wire.waiting):
+            wire.waiting.remove(item)
+            asked += 1
+            wire.answer(CommandAnswered(item.request_id, wire.now, Outcome.CONFIRMED))
+        wire.reads.clear()
+        wire.wait(0.05)
+    assert asked == 1
 
 
 def test_a_stop_rests_as_a_stop_limit_and_is_moved():
