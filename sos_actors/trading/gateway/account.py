@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from sos_actors.market.clocktime import SECOND_NS
-from sos_actors.messages import AccountDiffered, AlertLevel, BrokerPosition, Side
+from sos_actors.messages import AccountDiffered, AlertLevel, BrokerPosition
 from sos_actors.trading.gateway.gate import EntryGate
 from sos_actors.trading.gateway.reading import Book, Reader
 from sos_actors.trading.gateway.records import PositionFound
@@ -79,23 +79,20 @@ class Account:
         self._differing = found
 
     def _prove(self, instrument: str, found: dict[str, _Difference]) -> None:
-        """Find out what became of units held over night; those that are gone are told to the desk.
-
-        What it sent before it heard that must not leave: for a while more everything that would close them waits.
+        """Find out what became of units held over night: the desk is told of ours that are gone.
 
         The broker's order book tells of today alone, so this rests on positions: on reads that differ for as long as a
-        difference may stand, and on an order book read in the meantime that does not explain it.
+        difference may stand, and on an order book read in the meantime that does not explain it. What the desk sent
+        before it heard must not leave: for a while more everything that would close them waits.
         """
         table, one = self._table, found.get(instrument)
-        held = table.held(instrument)
-        way = 1 if held > 0 else -1
-        missing = 0 if one is None else min((one.ours - one.theirs) * way, held * way)
-        if one is None or missing <= 0:
+        if one is None:
             del table.unproved[instrument]
             return
         lasting = one.since + round(table.settings.settle_s * SECOND_NS)
-        if self.open and one.read >= lasting and self._reader.done.get(Book.ORDERS, -1) > one.since:
-            self._teller.tell_gone(instrument, Side.SELL if held > 0 else Side.BUY, missing)
+        explained = table.doubts() or self._reader.done.get(Book.ORDERS, -1) <= one.since  # or may be yet
+        if self.open and one.read >= lasting and not explained:
+            self._teller.tell_moved(instrument, one.theirs - one.ours)
             table.unproved[instrument] = table.after(max(table.settings.settle_s, 1.0))
             del found[instrument]
 

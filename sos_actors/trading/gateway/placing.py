@@ -60,7 +60,7 @@ class Placer:
         """
         if self._gate.night():
             order.retry_at = self._gate.morning()
-        elif order.exits and self._table.unproved.get(order.submit.instrument, 0) > self._table.now:
+        elif order.exits and self._table.waits_for_proof(order.submit.instrument):
             order.retry_at = self._table.after(_PROOF_S)
         else:
             return False

@@ -56,6 +56,8 @@ class Restorer:
         self._table.out.clear()
         for order in self._table.orders.values():
             self._uncertain(order)
+            if order.exits and order.placements:  # that waited for the day's positions
+                self._table.unproved.pop(order.submit.instrument, None)
         return day
 
     def tell_again(self) -> None:

@@ -23,8 +23,8 @@ class OrderTable:
 
     `active` are the orders that have not ended. `watched` are the broker's orders of which something is
     still to come. `base` is what was held when the day began, by instrument, and `carried` what of it our orders had
-    opened; `unproved` are those of it that no read of today's positions has borne out yet, with the time until which
-    what would close them waits. `closed` are the signed units by which orders that are not ours have closed what ours
+    opened; `unproved` are those that no read of today's positions has borne out yet, with the time until which what
+    would close ours waits. `closed` are the signed units by which orders that are not ours have closed what ours
     had opened.
     """
 
@@ -131,9 +131,13 @@ class OrderTable:
             table.clear()
 
     def carry(self, units: dict[str, int]) -> None:
-        """Note what our orders of the days before hold, by instrument: today's positions have to bear it out."""
+        """Note what of `base` our orders hold, by instrument; today's positions have to bear all of it out."""
         self.carried = units
-        self.unproved = dict.fromkeys(units, NEVER)
+        self.unproved = dict.fromkeys((*self.base, *units), NEVER)
+
+    def waits_for_proof(self, instrument: str) -> bool:
+        """Say whether nothing may be sent yet that would close what our orders of the days before hold."""
+        return instrument in self.carried and self.unproved.get(instrument, 0) > self.now
 
     def by_instrument(self) -> dict[str, None]:
         """Give the instruments that our orders of the day traded."""

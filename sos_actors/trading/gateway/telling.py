@@ -82,16 +82,15 @@ class Teller:
         if child.owner is not None or is_ours(child.instrument):
             table.out.append(fill)
 
-    def tell_gone(self, instrument: str, side: Side, units: int) -> None:
-        """Tell that units held over night are with the broker no more: `side` is that of the order they ended by.
+    def tell_moved(self, instrument: str, signed: int) -> None:
+        """Tell that what was held over night has changed by `signed` units while nobody watched.
 
-        What others hold bears it first. A price is not known (0): the desk books its own last one.
+        What others hold bears it first, and is left alone. Of ours no price is known (0): the desk books its last one.
         """
-        table = self._table
-        broker_id = f"gone-{instrument}"
-        child = table.children.get(broker_id) or table.add_gone(broker_id, instrument, side)
-        start, end = child.told, child.told + units
-        name = f"{broker_id}-{ist_date(table.now)}:{start}-{end}"
+        table, side, units = self._table, Side.BUY if signed > 0 else Side.SELL, abs(signed)
+        broker_id = f"gone-{side}-{instrument}"
+        child = table.children.get(broker_id)
+        name = f"{broker_id}-{ist_date(table.now)}:{0 if child is None else child.told}"
         fill = Fill(name, BY_HAND + broker_id, table.now, instrument, side, units, 0.0, closes=True)
         ours = table.closing(fill)
         if ours < units:
@@ -101,6 +100,7 @@ class Teller:
         if not ours:
             return
         fill = msgspec.structs.replace(fill, quantity=ours)
+        child = child or table.add_gone(broker_id, instrument, side)
         child.filled = child.told = child.told + ours
         table.closed[instrument] = table.closed.get(instrument, 0) + side.sign * ours
         table.alert(

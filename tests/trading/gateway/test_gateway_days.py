@@ -270,3 +270,21 @@ def test_a_life_later_the_same_day_goes_on_from_what_was_found(lives):
     assert trade.open == LOT
     assert sum(order.quantity for order in wire.broker.orders.values() if not order.ended) == LOT
     assert [record for record in wire.records if isinstance(record, DayBegun)][-1].ours == ((CALL, 2 * LOT),)
+
+
+@pytest.mark.parametrize("later", [0, LOT, 3 * LOT])
+def test_what_others_hold_may_change_while_no_daemon_runs(later):
+    """Two lots somebody else holds, found at the start: how many of them are left the next day is their business."""
+    wire = DeskWire(broker=Broker())
+    wire.broker.base = 2 * LOT
+    wire.stream(live=True)
+    wire.settle(60.0)
+    assert wire.gateway.state().entries_held == ""
+    wire.next_day(held=later)
+    wire.settle(60.0)
+    assert wire.gateway.state().entries_held == ""
+    assert wire.orders.state().positions == ()
+    wire.reborn()
+    wire.settle(60.0)
+    assert wire.gateway.state().entries_held == ""
+    assert wire.placed == wire.closed == []
