@@ -9,8 +9,8 @@ from test_live_restart import PATIENT
 
 
 def test_squared_off_while_no_daemon_ran(stand):
-    late = {**PATIENT, "time_windows": [["15:00", "15:09"]]}
-    one = stand("2026-11-20T15:00:00", 30.0, sides=("CALL",), strategy=late)
+    late = {**PATIENT, "time_windows": [["14:30", "15:09"]]}
+    one = stand("2026-11-20T14:30:00", 30.0, sides=("CALL",), strategy=late)
     one.start()
     one.until(one.books.net, "something is held")
     one.protected()
