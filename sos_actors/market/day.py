@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+#: What a bar tells besides its start, in the order of the columns of `BarColumns`.
+BAR_FIELDS = ("open", "high", "low", "close", "volume", "oi")
 #: Interval of daily bars in seconds: bars this long or longer are history and never drive a session.
 DAILY_S = 86_400
 
@@ -29,6 +31,11 @@ class BarColumns:
     close: FloatColumn
     volume: FloatColumn
     oi: FloatColumn
+
+    def rows(self, which: slice | IntColumn | NDArray[np.bool_]) -> BarColumns:
+        """Give the bars of some rows only: a range of them, their numbers or a mask."""
+        columns = {name: getattr(self, name)[which] for name in ("start", *BAR_FIELDS)}
+        return replace(self, **columns)
 
 
 @dataclass(frozen=True, slots=True)

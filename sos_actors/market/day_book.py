@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sos_actors.market.clocktime import SECOND_NS
-from sos_actors.market.day import BarColumns, ChainColumns
+from sos_actors.market.day import BAR_FIELDS, BarColumns, ChainColumns
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import CE, CHAIN_FIELDS, PE, Bar, ChainFrame, Right
 
@@ -89,6 +89,5 @@ class DayBook:
 
 def _bar_columns(instrument: str, interval_s: int, bars: list[Bar]) -> BarColumns:
     start = np.array([bar.start for bar in bars], np.int64)
-    names = ("open", "high", "low", "close", "volume", "oi")
-    columns = (np.array([getattr(bar, name) for bar in bars], np.float64) for name in names)
+    columns = (np.array([getattr(bar, name) for bar in bars], np.float64) for name in BAR_FIELDS)
     return BarColumns(instrument, interval_s, start, *columns)

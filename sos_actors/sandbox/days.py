@@ -6,7 +6,7 @@ import datetime as dt
 from collections import OrderedDict
 from typing import Protocol
 
-from sos_actors.market.day import BarColumns, ChainColumns
+from sos_actors.market.day import BAR_FIELDS, BarColumns, ChainColumns
 from sos_actors.market.expiries import expiries
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.market.instruments import Instrument
@@ -115,5 +115,5 @@ def chain_bars(chain: ChainColumns, instrument: Instrument) -> BarColumns | None
         instrument=instrument.id,
         interval_s=chain.interval_s,
         start=chain.start,
-        **{name: column[name] for name in ("open", "high", "low", "close", "volume", "oi")},
+        **{name: column[name] for name in BAR_FIELDS},
     )

@@ -17,7 +17,7 @@ import numpy as np
 from sos_actors.errors import SosError
 from sos_actors.market.calendar import INDIA, TradingCalendar
 from sos_actors.market.clocktime import MINUTE_NS
-from sos_actors.market.day import BarColumns, ChainColumns, DataQuality, IntColumn, MarketDay
+from sos_actors.market.day import ChainColumns, DataQuality, IntColumn, MarketDay
 from sos_actors.market.ids import EXCHANGE_OF, index_id, option_id
 from sos_actors.messages import CE, PE, GapsFilled, GapsSuspected, Right
 from sos_actors.sources.candle_rows import Rows, store_day
@@ -107,7 +107,7 @@ class GapFiller:
             sound = _sound(new.instrument, old.start, doubtful) if old is not None else np.empty(0, np.int64)
             keep = np.isin(new.start, gaps) & ~np.isin(new.start, sound)
             if keep.any():
-                store.save_bars(_rows(new, keep), recorded.day, "upstox:fill")
+                store.save_bars(new.rows(keep), recorded.day, "upstox:fill")
                 count += int(keep.sum())
         for chain in history.chains:
             own = next((one for one in recorded.chains if one.expiry == chain.expiry), None)
@@ -155,11 +155,6 @@ def _sound(instrument: str, start: IntColumn, doubtful: set[tuple[str, int]]) ->
     """Give the recorded minutes of an instrument that are not in doubt."""
     doubts = np.array([minute for name, minute in sorted(doubtful) if name == instrument], np.int64)
     return start[~np.isin(start, doubts)]
-
-
-def _rows(bars: BarColumns, keep: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> BarColumns:
-    names = ("start", "open", "high", "low", "close", "volume", "oi")
-    return replace(bars, **{name: getattr(bars, name)[keep] for name in names})
 
 
 def _lacking(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -96,20 +96,14 @@ def between(day: MarketDay, since: int, now: int) -> MarketDay | None:
     index, future = _bars(day.index, since, now), _bars(day.future, since, now)
     chains = tuple(_chain(chain, since, now) for chain in day.chains)
     kept = tuple(chain for chain in chains if len(chain.start))
-    return replace(day, index=index, future=future, chains=kept) if _any(index, future, kept) else None
-
-
-def _any(*parts: object) -> bool:
-    return any(bool(part) if isinstance(part, tuple) else part is not None for part in parts)
+    return replace(day, index=index, future=future, chains=kept) if index or future or kept else None
 
 
 def _bars(bars: BarColumns | None, since: int, now: int) -> BarColumns | None:
     if bars is None:
         return None
-    kept = _ended(bars.start, bars.interval_s, since, now)
-    names: Iterable[str] = ("start", "open", "high", "low", "close", "volume", "oi")
-    cut = replace(bars, **{name: getattr(bars, name)[kept] for name in names})
-    return cut if len(cut.start) else None
+    kept = bars.rows(_ended(bars.start, bars.interval_s, since, now))
+    return kept if len(kept.start) else None
 
 
 def _chain(chain: ChainColumns, since: int, now: int) -> ChainColumns:

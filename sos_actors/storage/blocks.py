@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sos_actors.decoding import from_msgpack
 from sos_actors.errors import StorageError
-from sos_actors.market.day import BarColumns, ChainColumns, TickColumns
+from sos_actors.market.day import BAR_FIELDS, BarColumns, ChainColumns, TickColumns
 from sos_actors.messages.market import CHAIN_FIELDS
 
 MAGIC = b"SDB1"
@@ -31,7 +31,6 @@ SCALES = (1, 100, 10_000)
 _WIDE_ROW = 64
 #: Whole numbers below this, and the differences of any two of them, are exact in a float64.
 _EXACT = 2.0**52
-_BAR_FIELDS = ("open", "high", "low", "close", "volume", "oi")
 _TICK_FIELDS = ("price", "oi", "bid", "ask")
 _LEVEL = 3
 
@@ -224,7 +223,7 @@ def _open(block: bytes, kind: str) -> tuple[_Header, _Reader]:
 def encode_bars(bars: BarColumns) -> bytes:
     """Bars of one instrument as a block."""
     parts: list[bytes] = []
-    frame = np.stack([getattr(bars, name) for name in _BAR_FIELDS], axis=1)[:, :, None]
+    frame = np.stack([getattr(bars, name) for name in BAR_FIELDS], axis=1)[:, :, None]
     integers = [_put_integers(bars.start, parts)]
     rows = len(bars.start)
     columns = _put_frame(frame, parts) if rows else []
@@ -236,7 +235,7 @@ def decode_bars(block: bytes) -> BarColumns:
     header, reader = _open(block, "bars")
     start = _get_integers(reader, header.integers[0], header.rows)
     if header.rows == 0:
-        return BarColumns(header.names[0], header.interval_s, start, *(np.empty(0) for _ in _BAR_FIELDS))
+        return BarColumns(header.names[0], header.interval_s, start, *(np.empty(0) for _ in BAR_FIELDS))
     columns = np.ascontiguousarray(_get_frame(reader, header.columns, header.rows, 1)[:, :, 0].T)
     return BarColumns(header.names[0], header.interval_s, start, *columns)
 

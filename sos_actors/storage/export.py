@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from sos_actors.errors import DataError, InputError, StorageError
 from sos_actors.market.clocktime import ist_times
-from sos_actors.market.day import BarColumns, ChainColumns
+from sos_actors.market.day import BAR_FIELDS, BarColumns, ChainColumns
 from sos_actors.market.ids import index_id
 from sos_actors.messages import Buildup, ChainSnapshot
 from sos_actors.messages.market import CHAIN_FIELDS
@@ -132,7 +132,7 @@ def _bar_table(bars: BarColumns) -> pa.Table:
             "instrument": [bars.instrument] * count,
             **_moments(bars.start),
             "interval_s": np.full(count, bars.interval_s),
-            **{name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume", "oi")},
+            **{name: getattr(bars, name) for name in BAR_FIELDS},
         }
     )
 

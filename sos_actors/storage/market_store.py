@@ -15,7 +15,16 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from sos_actors.errors import InputError, StorageError
-from sos_actors.market.day import DAILY_S, BarColumns, ChainColumns, DataQuality, DayStats, MarketDay, TickColumns
+from sos_actors.market.day import (
+    BAR_FIELDS,
+    DAILY_S,
+    BarColumns,
+    ChainColumns,
+    DataQuality,
+    DayStats,
+    MarketDay,
+    TickColumns,
+)
 from sos_actors.market.ids import index_id, parse_id
 from sos_actors.storage.blocks import (
     DamagedBlockError,
@@ -198,8 +207,7 @@ class MarketStore:
             return None
         with self._reading(f"{instrument} {from_date} to {to_date}"):
             days = [decode_bars(block.block) for block in found]
-        names = ("start", "open", "high", "low", "close", "volume", "oi")
-        columns = (np.concatenate([getattr(bars, name) for bars in days]) for name in names)
+        columns = (np.concatenate([getattr(bars, name) for bars in days]) for name in ("start", *BAR_FIELDS))
         return BarColumns(instrument, days[0].interval_s, *columns)
 
     def days(self, underlying: str) -> list[dt.date]:

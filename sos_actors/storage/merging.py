@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sos_actors.market.day import BarColumns, ChainColumns, TickColumns
+from sos_actors.market.day import BAR_FIELDS, BarColumns, ChainColumns, TickColumns
 from sos_actors.messages.market import CHAIN_FIELDS
 
 
@@ -33,10 +33,7 @@ def merge_bars(old: BarColumns, new: BarColumns, *, fill_only: bool = False) -> 
     order = np.argsort(start, kind="stable")
     last = np.append(np.diff(start[order]) != 0, True)[: len(order)]
     keep = order[last]
-    columns = (
-        np.concatenate([getattr(first, name), getattr(second, name)])[keep]
-        for name in ("open", "high", "low", "close", "volume", "oi")
-    )
+    columns = (np.concatenate([getattr(first, name), getattr(second, name)])[keep] for name in BAR_FIELDS)
     return BarColumns(new.instrument, new.interval_s, start[keep], *columns)
 
 

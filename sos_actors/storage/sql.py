@@ -21,6 +21,7 @@ import numpy as np
 
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_times
+from sos_actors.market.day import BAR_FIELDS
 from sos_actors.messages.market import CHAIN_FIELDS
 from sos_actors.storage.blocks import decode_bars, decode_chain
 from sos_actors.storage.database import open_database, storage_errors
@@ -79,7 +80,7 @@ class _Bars:
         """One row a bar of a stored day."""
         underlying, instrument, day, source, simulated, data = block
         bars = decode_bars(data)
-        columns = (_or_null(getattr(bars, name)) for name in ("open", "high", "low", "close", "volume", "oi"))
+        columns = (_or_null(getattr(bars, name)) for name in BAR_FIELDS)
         for time, ts, *values in zip(ist_times(bars.start), bars.start.tolist(), *columns, strict=True):
             yield (underlying, instrument, day, time, ts, bars.interval_s, *values, source, simulated)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sos_actors.errors import DataError, InputError
 from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS
-from sos_actors.market.day import BarColumns, ChainColumns, MarketDay
+from sos_actors.market.day import BAR_FIELDS, BarColumns, ChainColumns, MarketDay
 from sos_actors.market.ids import index_id, option_id
 from sos_actors.messages import CHAIN_FIELDS, Bar, ChainSnapshot, Right
 from sos_actors.reports.run import RunResult
@@ -193,7 +193,7 @@ def index_bars(underlying: str, chains: Iterable[ChainSnapshot], rate: float) ->
 def option_bars(chain: ChainColumns) -> Iterable[list[Bar]]:
     """Give the bars of every contract of a stored chain; minutes without a price are left out."""
     step = chain.interval_s * SECOND_NS
-    fields = [CHAIN_FIELDS.index(name) for name in ("open", "high", "low", "close", "volume", "oi")]
+    fields = [CHAIN_FIELDS.index(name) for name in BAR_FIELDS]
     starts = chain.start.tolist()
     for side, right in enumerate((Right.CE, Right.PE)):
         for k, strike in enumerate(chain.strikes.tolist()):

@@ -70,7 +70,7 @@ class CandleBook:
         if bars is None:
             return []
         over = int(np.searchsorted(bars.start + MINUTE_NS, now_ns, side="right"))
-        return _rows([_cut(bars, over)], unit, interval) if over else []
+        return _rows([bars.rows(slice(over))], unit, interval) if over else []
 
     def _trading_days(self, instrument: Instrument, first: dt.date, last: dt.date) -> tuple[dt.date, ...]:
         exchange = EXCHANGE_OF[instrument.underlying]
@@ -134,11 +134,6 @@ def find_expired(key: str, days: MarketDays) -> Instrument:
     return found
 
 
-def _cut(bars: BarColumns, end: int) -> BarColumns:
-    names = ("start", "open", "high", "low", "close", "volume", "oi")
-    return BarColumns(bars.instrument, bars.interval_s, *(getattr(bars, name)[:end] for name in names))
-
-
 def _rows(parts: list[BarColumns], unit: str, interval: int) -> list[Row]:
     """Candles of the parts (ascending days), newest first; a bucket counts from its day's first minute."""
     rows = [row for part in parts for row in _day_rows(part, unit, interval)]
@@ -149,8 +144,8 @@ def _rows(parts: list[BarColumns], unit: str, interval: int) -> list[Row]:
 
 def _day_rows(bars: BarColumns, unit: str, interval: int) -> Iterator[list[float]]:
     """Candles of one day, oldest first, with the start as UTC ns."""
-    known = ~np.isnan(bars.close)
-    start = bars.start[known]
+    known = bars.rows(~np.isnan(bars.close))
+    start = known.start
     if not len(start):
         return
     each = {"minutes": interval, "hours": 60 * interval}.get(unit)
@@ -162,11 +157,10 @@ def _day_rows(bars: BarColumns, unit: str, interval: int) -> Iterator[list[float
         labels = bars.start[0] + np.unique(place) * each * MINUTE_NS
     first = np.flatnonzero(np.diff(place, prepend=-1))
     last = np.append(first[1:], len(start)) - 1
-    column = {name: getattr(bars, name)[known] for name in ("open", "high", "low", "close", "volume", "oi")}
-    high, low = np.maximum.reduceat(column["high"], first), np.minimum.reduceat(column["low"], first)
-    volume = np.add.reduceat(np.nan_to_num(column["volume"]), first).astype(np.int64)
-    oi = np.nan_to_num(column["oi"][last]).astype(np.int64)
-    lists = (labels, column["open"][first], high, low, column["close"][last], volume, oi)
+    high, low = np.maximum.reduceat(known.high, first), np.minimum.reduceat(known.low, first)
+    volume = np.add.reduceat(np.nan_to_num(known.volume), first).astype(np.int64)
+    oi = np.nan_to_num(known.oi[last]).astype(np.int64)
+    lists = (labels, known.open[first], high, low, known.close[last], volume, oi)
     yield from (list(row) for row in zip(*(one.tolist() for one in lists), strict=True))
 
 
