@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from math import exp
 from typing import Any
 
+from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.market.day import DayStats
 from sos_actors.market.frames import FrameBuilder
 from sos_actors.market.ids import index_id, near_future, parse_id
@@ -21,12 +21,10 @@ from sos_actors.messages import (
     Phase,
     SessionPhase,
     Settle,
-    VolumeSource,
 )
 from sos_actors.quant.analyst import ChainAnalyst
+from sos_actors.quant.forward import index_bar
 from sos_actors.runtime import Actor, handles
-
-MINUTE_NS = 60_000_000_000
 
 #: (expiry, now) -> years to expiry, by the configured convention.
 YearsToExpiry = Callable[[dt.date, int], float]
@@ -175,17 +173,10 @@ class ChainActor(Actor):
         return self._analyst.on_frame(frame, self._years(frame.expiry, frame.end))
 
     def _publish_index(self, snapshot: ChainSnapshot) -> None:
-        spot = round(snapshot.forward * exp(-self._rate * snapshot.years), 2)
-        if spot != spot:
-            return
-        first = self._previous_spot
-        opened = spot if first != first else first
-        self._previous_spot = spot
-        bar = Bar(
-            self._index, snapshot.ts - MINUTE_NS, snapshot.ts, opened, max(opened, spot), min(opened, spot), spot,
-            volume_source=VolumeSource.NONE,
-        )  # fmt: skip
-        self._index_bars.publish(bar)
+        bar = index_bar(snapshot, self._rate, self._previous_spot)
+        if bar is not None:
+            self._previous_spot = bar.close
+            self._index_bars.publish(bar)
 
     def inspect(self) -> dict[str, Any]:
         """Say what the last snapshot said, arrays apart."""

@@ -8,10 +8,14 @@ convention is in `quant.nse`.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sos_actors.market.clocktime import DAY_NS
+from sos_actors.market.clocktime import DAY_NS, MINUTE_NS
+from sos_actors.market.ids import index_id
+from sos_actors.messages import Bar, ChainSnapshot, VolumeSource
 from sos_actors.quant.blocks import Array
 
 NAN = float("nan")
@@ -98,3 +102,19 @@ def _median(values: Array, known: NDArray[np.intp]) -> Array:
     high = np.minimum(known[..., None] // 2, values.shape[-1] - 1)
     both = np.take_along_axis(ranked, low, axis=-1) + np.take_along_axis(ranked, high, axis=-1)
     return np.where(known > 0, 0.5 * both[..., 0], np.nan)
+
+
+def index_bar(chain: ChainSnapshot, rate: float, previous: float = NAN) -> Bar | None:
+    """Make the minute's bar of an index that has no data of its own from its chain; None without a forward.
+
+    The forward is taken back to a spot at the continuously compounded `rate`. It is the minute's only price, so the
+    bar opens at the close of the one before: `previous`, NaN for a day's first.
+    """
+    spot = round(chain.forward * math.exp(-rate * chain.years), 2)
+    if not math.isfinite(spot):
+        return None
+    opened = spot if math.isnan(previous) else previous
+    return Bar(
+        index_id(chain.underlying), chain.ts - MINUTE_NS, chain.ts, opened, max(opened, spot), min(opened, spot), spot,
+        volume_source=VolumeSource.NONE,
+    )  # fmt: skip

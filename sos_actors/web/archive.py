@@ -9,10 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 from sos_actors.errors import DataError, InputError
-from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS
+from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.market.day import BAR_FIELDS, BarColumns, ChainColumns, MarketDay
 from sos_actors.market.ids import index_id, option_id
-from sos_actors.messages import CHAIN_FIELDS, Bar, ChainSnapshot, Right
+from sos_actors.messages import CHAIN_FIELDS, NAN, Bar, ChainSnapshot, Right
+from sos_actors.quant.forward import index_bar
 from sos_actors.reports.run import RunResult
 from sos_actors.web.daybook import DayBook
 from sos_actors.web.runs import RUNS, Runs, owner_of
@@ -147,7 +148,7 @@ class Archive:
             for snapshot in self._snapshots(name, day):
                 book.add_chain(snapshot)
             if index_id(name) not in book.bars:
-                _add(book, index_bars(name, book.chains.get(name, []), self._rate))
+                _add(book, index_bars(book.chains.get(name, []), self._rate))
         if not book.bars:
             book = self._recorded(day)
         if not book.bars:
@@ -178,15 +179,13 @@ def bars_of(columns: BarColumns) -> list[Bar]:
     return [Bar(columns.instrument, start, start + step, o, h, lo, c, v, oi) for start, o, h, lo, c, v, oi in rows]
 
 
-def index_bars(underlying: str, chains: Iterable[ChainSnapshot], rate: float) -> list[Bar]:
+def index_bars(chains: Iterable[ChainSnapshot], rate: float) -> list[Bar]:
     """Give the index's minutes out of its chain, as the chain actor makes them where no bars of it are stored."""
     bars: list[Bar] = []
     for one in chains:
-        spot = round(one.forward * math.exp(-rate * one.years), 2)
-        if math.isfinite(spot):
-            opened = bars[-1].close if bars else spot
-            high, low = max(opened, spot), min(opened, spot)
-            bars.append(Bar(index_id(underlying), one.ts - MINUTE_NS, one.ts, opened, high, low, spot))
+        bar = index_bar(one, rate, bars[-1].close if bars else NAN)
+        if bar is not None:
+            bars.append(bar)
     return bars
 
 
