@@ -23,7 +23,7 @@ from sos_actors.messages import TradeClosed
 from sos_actors.playbook.loader import Playbook
 from sos_actors.reports import figures
 from sos_actors.reports.run import DayQuality, RunRecord
-from sos_actors.runtime import LiveRuntime, Runtime, Session, SimRuntime
+from sos_actors.runtime import LiveRuntime, Runtime, Session, SimRuntime, sessions_of
 from sos_actors.runtime.checkpoints import Checkpoints
 from sos_actors.runtime.live import Recorder
 from sos_actors.sources.source import HistorySource
@@ -271,8 +271,7 @@ def _sessions(request: Request, days: Sequence[dt.date]) -> Iterator[Session]:
     exchanges = sorted({EXCHANGE_OF[symbol] for symbol in request.symbols})
     for day in days:
         spans = max((INDIA.sessions(exchange, day) for exchange in exchanges), key=lambda s: s[-1].close_ns if s else 0)
-        for number, span in enumerate(spans):
-            yield Session(day, span.open_ns, span.close_ns, first=number == 0, last=number == len(spans) - 1)
+        yield from sessions_of(day, spans)
 
 
 def _announced(

@@ -15,7 +15,7 @@ from sos_actors.market.day import MarketDay
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.messages import ChainSnapshot
 from sos_actors.quant.analyst import ChainAnalyst
-from sos_actors.runtime import Session, SimRuntime
+from sos_actors.runtime import SimRuntime, sessions_of
 from sos_actors.runtime.supervision import VITAL
 from sos_actors.sources.source import HistorySource
 
@@ -39,11 +39,7 @@ def chain_snapshots(
                 policy=VITAL,
             )
             runtime.spawn(SnapshotCollectorActor, "collector", underlying, found.append, policy=VITAL)
-            spans = INDIA.sessions(EXCHANGE_OF[underlying], day)
-            last = len(spans) - 1
-            runtime.clock.follow(
-                Session(day, span.open_ns, span.close_ns, first=n == 0, last=n == last) for n, span in enumerate(spans)
-            )
+            runtime.clock.follow(sessions_of(day, INDIA.sessions(EXCHANGE_OF[underlying], day)))
             runtime.run()
         finally:
             runtime.close()

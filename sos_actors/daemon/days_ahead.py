@@ -11,7 +11,7 @@ from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.clocktime import MINUTE_NS, ist_date
 from sos_actors.messages import Phase, SessionPhase
-from sos_actors.runtime import Session
+from sos_actors.runtime import Session, sessions_of
 
 
 def sessions_ahead(exchange: str, played: Sequence[dt.date], now: int) -> Iterator[Session]:
@@ -21,10 +21,10 @@ def sessions_ahead(exchange: str, played: Sequence[dt.date], now: int) -> Iterat
     """
     today = ist_date(now)
     for day in [day for day in played if day < today]:
-        yield from _sessions_of(exchange, day)
+        yield from sessions_of(day, INDIA.sessions(exchange, day))
     day = today
     while True:
-        sessions = list(_sessions_of(exchange, day))
+        sessions = list(sessions_of(day, INDIA.sessions(exchange, day)))
         if sessions and (day != today or sessions[-1].close > now or day in played):
             yield from sessions
         try:
@@ -54,9 +54,3 @@ def phases_so_far(exchange: str, played: Sequence[dt.date], now: int) -> list[Se
         if session.close_ns <= now:
             found.append(SessionPhase(session.close_ns, day, Phase.CLOSED if last else Phase.BREAK))
     return found
-
-
-def _sessions_of(exchange: str, day: dt.date) -> Iterator[Session]:
-    spans = INDIA.sessions(exchange, day)
-    for number, span in enumerate(spans):
-        yield Session(day, span.open_ns, span.close_ns, first=number == 0, last=number == len(spans) - 1)

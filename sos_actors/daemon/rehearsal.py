@@ -23,7 +23,7 @@ from sos_actors.market.clocktime import ist_ns
 from sos_actors.market.day import TickColumns
 from sos_actors.market.ids import EXCHANGE_OF, parse_id
 from sos_actors.playbook.loader import Playbook
-from sos_actors.runtime import LiveRuntime, Session, WallTime
+from sos_actors.runtime import LiveRuntime, WallTime, sessions_of
 from sos_actors.sandbox.market import SimulatedMarket
 from sos_actors.sources.simulated import SimulatedHistory
 from sos_actors.web.observer import spawn_observer
@@ -71,13 +71,7 @@ class Rehearsal:
         )  # fmt: skip
         assembly.build(self.runtime, cast)
         self.runtime.spawn(NotifierActor, "notifier", _unheard, group="notices")
-        self.runtime.clock.follow(
-            (
-                Session(self._day, span.open_ns, span.close_ns, first=n == 0, last=n == len(spans) - 1)
-                for n, span in enumerate(spans)
-            ),
-            config.clock.grace_ns,
-        )
+        self.runtime.clock.follow(sessions_of(self._day, spans), config.clock.grace_ns)
 
     def play(self, speed: float = 10.0) -> None:
         """Play the morning, then let the clock run at `speed` seconds a second."""

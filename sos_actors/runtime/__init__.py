@@ -2,7 +2,7 @@
 
 from sos_actors.runtime.actor import Actor, Ref, handles
 from sos_actors.runtime.base import ActorStats, EscalatedError, Runtime
-from sos_actors.runtime.clock import ClockActor, Session
+from sos_actors.runtime.clock import ClockActor, Session, sessions_of
 from sos_actors.runtime.dead_letters import DeadLetter, DeadLetters
 from sos_actors.runtime.live import LiveRuntime
 from sos_actors.runtime.settings import RuntimeSettings, group_of
@@ -32,5 +32,6 @@ __all__ = [
     "WallTime",
     "group_of",
     "handles",
+    "sessions_of",
     "with_clock",
 ]

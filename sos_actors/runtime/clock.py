@@ -35,6 +35,12 @@ class Session:
     last: bool = True
 
 
+def sessions_of(day: dt.date, hours: Sequence[tuple[int, int]]) -> Iterator[Session]:
+    """Give the stretches of trading of a day from their hours, [open, close) in UTC ns, in order."""
+    for number, (opened, closed) in enumerate(hours):
+        yield Session(day, opened, closed, first=number == 0, last=number == len(hours) - 1)
+
+
 class ClockActor(Actor):
     """Time for the whole cast: `now`, timers, minute closes and session phases.
 
