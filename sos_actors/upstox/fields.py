@@ -13,6 +13,7 @@ from typing import Any
 
 from sos_actors.market.clocktime import IST, SECOND_NS
 from sos_actors.messages import Side
+from sos_actors.runtime.walltime import ns_of
 
 NAN = math.nan
 _FORMATS = ("%Y-%m-%d %H:%M:%S", "%d-%b-%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%d-%m-%Y %H:%M:%S")
@@ -72,11 +73,7 @@ def _instant(found: str) -> int:
     moment = _moment(found)
     if moment is None:
         return 0
-    since = (moment if moment.tzinfo is not None else moment.replace(tzinfo=IST)) - _EPOCH
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
-
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return ns_of(moment if moment.tzinfo is not None else moment.replace(tzinfo=IST))
 
 
 def _moment(found: str) -> dt.datetime | None:

@@ -11,6 +11,7 @@ from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_date
 from sos_actors.messages import AccountMarked, Direction, ExitReason, Regime, Side, TradeClosed
 from sos_actors.reports.run import RunResult
+from sos_actors.runtime.walltime import ns_of
 from sos_actors.web.daybook import DayBook
 from sos_actors.web.schema import SessionRow
 
@@ -96,9 +97,7 @@ def _marks(result: RunResult, trades: Sequence[TradeClosed], day: dt.date) -> li
 
 
 def _ns(text: str) -> int:
-    instant = dt.datetime.fromisoformat(text)
-    since = instant - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+    return ns_of(dt.datetime.fromisoformat(text))
 
 
 def _paise(rupees: float | None) -> int:
