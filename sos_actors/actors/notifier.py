@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sos_actors.market.clocktime import ist_text
+from sos_actors.market.clocktime import ist_plain
 from sos_actors.messages import (
     AccountDiffered,
     ActorBenched,
@@ -169,7 +169,7 @@ class NotifierActor(Actor):
         return {
             "events": [
                 {
-                    "at": ist_text(one.ts)[:19].replace("T", " "),
+                    "at": ist_plain(one.ts),
                     "who": one.who,
                     "what": one.text,
                     "level": one.level.value,

@@ -8,7 +8,7 @@ import typer
 
 from sos_actors.cli import backfill, options
 from sos_actors.errors import StorageError
-from sos_actors.market.clocktime import ist_date, ist_text
+from sos_actors.market.clocktime import ist_date, ist_plain
 
 if TYPE_CHECKING:
     from sos_actors.storage.upkeep import Health
@@ -50,7 +50,7 @@ def _print(found: Health, deleted: dict[str, int], *, dry_run: bool) -> None:
     typer.echo(
         f"{found.path}: {found.size / 2**20:.1f} MiB, {found.free / 2**20:.1f} MiB of it free; {found.integrity}"
     )
-    fetched = ist_text(found.last_fetch)[:16].replace("T", " ") if found.last_fetch else "never"
+    fetched = ist_plain(found.last_fetch)[:16] if found.last_fetch else "never"
     typer.echo(f"last fetched from the broker: {fetched}")
     for name, one in found.symbols.items():
         typer.echo(f"{name}: {one.days} days, {one.first} to {one.last}, {len(one.missing)} trading day(s) missing")

@@ -17,7 +17,7 @@ from sos_actors.config import Config
 from sos_actors.daemon.sessions import LIVE, LiveFacts, adopt, began_of, replay_runtime
 from sos_actors.decoding import from_json
 from sos_actors.errors import InputError, SosError
-from sos_actors.market.clocktime import ist_text
+from sos_actors.market.clocktime import ist_stamp
 from sos_actors.playbook.loader import Playbook, build_playbook
 from sos_actors.runtime.journal.deliveries import RecordedRun, load
 from sos_actors.runtime.journal.reader import JournalReader
@@ -63,7 +63,7 @@ def begin_backtest(request: Request, arguments: BacktestArguments, home: Path | 
     folder = options.home_folder(home) / settings.folder
     now = time.time_ns()
     retire(folder, now, settings.keep_days, settings.keep_mb)
-    name = "backtest-" + ist_text(now)[:19].replace(":", "").replace("T", "-")
+    name = "backtest-" + ist_stamp(now)
     facts = {
         _BACKTEST: msgspec.json.encode(arguments).decode(),
         "config": request.config.fingerprint(),

@@ -133,7 +133,7 @@ def _greeting(server: SandboxServer, market: str) -> list[str]:
 
 def _clock(service: Service) -> str:
     """The time, how fast it runs, and when the market opens if it is closed."""
-    from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_text  # noqa: PLC0415
+    from sos_actors.market.clocktime import SECOND_NS, ist_date, ist_plain, ist_text  # noqa: PLC0415
 
     clock, calendar = service.clock, service.world.days.schedule.calendar
     now = clock.now_ns()
@@ -143,7 +143,7 @@ def _clock(service: Service) -> str:
         for session in calendar.sessions("NSE", day):
             if now < session.open_ns:
                 wait = clock.real_seconds(session.open_ns - now)
-                return f"{text}; NSE opens at {ist_text(session.open_ns)[:16].replace('T', ' ')}, in {wait:,.0f} s"
+                return f"{text}; NSE opens at {ist_plain(session.open_ns)[:16]}, in {wait:,.0f} s"
             if now < session.close_ns:
                 return f"{text}; NSE is open"
     return text
@@ -162,7 +162,7 @@ async def _tell(server: SandboxServer) -> None:
     """Keep one status line on a terminal; quiet in a pipe."""
     from rich.console import Console  # noqa: PLC0415
 
-    from sos_actors.market.clocktime import ist_text  # noqa: PLC0415
+    from sos_actors.market.clocktime import ist_plain  # noqa: PLC0415
 
     if not sys.stderr.isatty():
         await asyncio.Event().wait()
@@ -173,7 +173,7 @@ async def _tell(server: SandboxServer) -> None:
             ticks, books = service.feed.ticks, service.world.exchange.books
             held = len(books.net())
             line.update(
-                f"{ist_text(service.clock.now_ns())[:19].replace('T', ' ')}  {ticks - before:,} ticks/s  "
+                f"{ist_plain(service.clock.now_ns())}  {ticks - before:,} ticks/s  "
                 f"{len(service.feed.clients)} feeds  {len(service.order_streams)} order streams  "
                 f"{len(books.orders())} orders  {held} positions"
             )

@@ -47,7 +47,7 @@ from sos_actors.daemon.web_process import Brief
 from sos_actors.daemon.winding_down import wind_down
 from sos_actors.errors import InputError
 from sos_actors.market.calendar import INDIA
-from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date, ist_text, minute_of_day
+from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date, ist_plain, ist_stamp, ist_text, minute_of_day
 from sos_actors.market.ids import EXCHANGE_OF
 from sos_actors.market.lookup import matching
 from sos_actors.messages import AlertLevel
@@ -112,7 +112,7 @@ class Daemon:
         self._tidied: dt.date | None = None
         self.started = request.wall.now()
         self.mode = request.mode
-        self.session = ist_text(self.started)[:19].replace(":", "").replace("T", "-")
+        self.session = ist_stamp(self.started)
         self._facts = facts_of(
             request.symbols, request.mode, request.wall.speed, request.config, request.playbook, real=request.real
         )
@@ -294,7 +294,7 @@ class Daemon:
     def token_until(self) -> str:
         """Until when the access token lives; '' without one."""
         token = self._tokens.token
-        return "" if token is None else ist_text(token.expires_at)[:19].replace("T", " ")
+        return "" if token is None else ist_plain(token.expires_at)
 
     def not_ready(self) -> list[str]:
         """Why nothing is entered now, one line each."""

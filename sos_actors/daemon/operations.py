@@ -17,7 +17,7 @@ from sos_actors.control.status import (
 )
 from sos_actors.decoding import converted
 from sos_actors.errors import InputError
-from sos_actors.market.clocktime import ist_text
+from sos_actors.market.clocktime import ist_plain
 from sos_actors.messages import Flatten, Reinstate, SetTradingState, TradingState
 from sos_actors.runtime import LiveRuntime
 from sos_actors.web.letters import letters_of
@@ -105,8 +105,8 @@ class Operations:
         return DaemonStatus(
             session=facts.session,
             mode=facts.mode,
-            now=_clock(facts.now()),
-            started=_clock(facts.started),
+            now=ist_plain(facts.now()),
+            started=ist_plain(facts.started),
             phase=str(risk.get("phase", "")),
             ready=not not_ready,
             not_ready=not_ready,
@@ -230,10 +230,6 @@ def _actor_view(one: dict[str, Any], merged: int) -> ActorView:
 
 def _us(nanoseconds: float | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1000
-
-
-def _clock(ns: int) -> str:
-    return ist_text(ns)[:19].replace("T", " ")
 
 
 def _rupees(paise: Any) -> float | None:

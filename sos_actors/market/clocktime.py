@@ -89,6 +89,16 @@ def ist_text(ns: int) -> str:
     return dt.datetime.fromtimestamp(seconds, IST).replace(microsecond=rest // 1000).isoformat()
 
 
+def ist_plain(ns: int) -> str:
+    """Date and time in India as people read them, cut to the second: '2025-09-02 09:15:00'."""
+    return ist_text(ns)[:19].replace("T", " ")
+
+
+def ist_stamp(ns: int) -> str:
+    """Date and time in India for the name of a file or folder, cut to the second: '2025-09-02-091500'."""
+    return ist_text(ns)[:19].replace("T", "-").replace(":", "")
+
+
 def ist_times(ns: NDArray[np.int64]) -> list[str]:
     """Instants (UTC ns) as ISO text in IST without a zone, cut to the second: '2025-09-02T09:15:00'."""
     text = np.datetime_as_string(((ns + IST_OFFSET_NS) // SECOND_NS).astype("datetime64[s]"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sos_actors.market.clocktime import ist_text
+from sos_actors.market.clocktime import ist_plain
 from sos_actors.runtime.dead_letters import DeadLetter
 from sos_actors.web.redact import redacted
 
@@ -23,7 +23,7 @@ def letters_of(
     found = [letter for letter in kept if path in {"", letter.path}]
     letters = [
         {
-            "at": ist_text(letter.ts)[:19].replace("T", " "),
+            "at": ist_plain(letter.ts),
             "actor": letter.path,
             "message": type(letter.message).__name__,
             "content": repr(letter.message),

@@ -8,6 +8,7 @@ from typing import Any
 
 from sos_actors.control.status import DaemonStatus
 from sos_actors.errors import InputError, SosError
+from sos_actors.market.clocktime import ist_plain
 from sos_actors.market.instruments import Instrument
 from sos_actors.web.archive import Archive
 from sos_actors.web.daybook import DayBook
@@ -15,7 +16,6 @@ from sos_actors.web.live_source import Keeper
 from sos_actors.web.redact import redacted
 from sos_actors.web.schema import About, ActorState, ActorTree, Edge, Maintenance, SessionRow, StrategyView
 from sos_actors.web.stage import resolved
-from sos_actors.web.views import clock
 
 
 class ResultSource:
@@ -54,7 +54,7 @@ class ResultSource:
         return DaemonStatus(
             session=self._archive.shown() or str(book.day or ""),
             mode="history",
-            now=clock(last) if last else "",
+            now=ist_plain(last) if last else "",
             started="",
             phase="CLOSED",
             ready=False,

@@ -10,13 +10,13 @@ import numpy as np
 
 from sos_actors.control.status import DaemonStatus
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import ist_plain
 from sos_actors.market.instruments import Instrument
 from sos_actors.runtime import LiveRuntime
 from sos_actors.runtime.tree import give_way, hearers
 from sos_actors.web.daybook import DayBook
 from sos_actors.web.letters import letters_of
 from sos_actors.web.lookout import Lookout
-from sos_actors.web.views import clock
 
 #: Dead letters listed, of all and of one actor.
 _LETTERS = 50
@@ -145,7 +145,7 @@ class LocalStage:
         except KeyError:
             raise InputError(f"there is no actor '{path}'") from None
         return [
-            {"at": clock(ts), "message": type(message).__name__, "values": _values(message)}
+            {"at": ist_plain(ts), "message": type(message).__name__, "values": _values(message)}
             for ts, message in reversed(heard)
         ]
 
@@ -188,7 +188,7 @@ def _values(message: Any) -> dict[str, str]:
 
 def _word(value: Any, name: str) -> str:
     if type(value) is int and name in _MOMENTS and value:
-        return clock(value)
+        return ist_plain(value)
     if isinstance(value, np.ndarray):
         return f"{value.dtype} {list(value.shape)}"
     text = value if isinstance(value, str) else repr(value)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sos_actors.market.clocktime import ist_text
+from sos_actors.market.clocktime import ist_plain
 from sos_actors.market.ids import option_id
 from sos_actors.messages import CE, PE, Bar, Buildup, ChainSnapshot, Right, TradeClosed
 from sos_actors.reports.decisions import Decision, decisions
@@ -47,11 +47,6 @@ def known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def clock(ts: int) -> str:
-    """Give an instant as 'YYYY-MM-DD HH:MM:SS' in India."""
-    return ist_text(ts)[:19].replace("T", " ")
-
-
 def candles(instrument: str, bars: Sequence[Bar], forming: Any = None) -> Candles:
     """Give bars as columns."""
     bars = list(bars)
@@ -87,7 +82,7 @@ def chain_view(book: DayBook, snapshot: ChainSnapshot) -> ChainView:
         underlying=snapshot.underlying,
         expiry=snapshot.expiry.isoformat(),
         ts=snapshot.ts,
-        at=clock(snapshot.ts),
+        at=ist_plain(snapshot.ts),
         days_to_expiry=snapshot.years * 365.0,
         figures=chain_figures(snapshot),
         missing=list(snapshot.missing),

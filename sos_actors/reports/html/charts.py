@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sos_actors.market.clocktime import MINUTE_NS, ist_date, ist_text, minute_of_day
+from sos_actors.market.clocktime import MINUTE_NS, ist_date, ist_plain, minute_of_day
 from sos_actors.messages import AccountMarked, TradeClosed
 from sos_actors.reports.figures import DayEquity, Session, daily_equity, r_multiple, trade_figures
 from sos_actors.reports.run import RunRecord, written
@@ -44,7 +44,7 @@ def equity(marks: Sequence[AccountMarked], sessions: Sequence[Session], starting
         peak = max(peak, paise)
         falls.append((paise - peak) / peak * 100 if peak > 0 else None)
     x = [place for place, _, _ in kept]
-    when = [ist_text(ts)[:16].replace("T", " ") for _, _, ts in kept]
+    when = [ist_plain(ts)[:16] for _, _, ts in kept]
     return {
         "data": [
             {"type": "scatter", "mode": "lines", "x": x, "y": [paise / 100 for _, paise, _ in kept], "customdata": when,

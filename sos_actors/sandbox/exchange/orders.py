@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sos_actors.market.clocktime import SECOND_NS, ist_text
+from sos_actors.market.clocktime import SECOND_NS, ist_plain
 from sos_actors.market.instruments import Instrument
 from sos_actors.messages import Side
 from sos_actors.messages.base import Word
@@ -197,7 +197,7 @@ def stream_row(row: dict[str, Any], instrument: Instrument, user_id: str) -> dic
 
 @lru_cache(maxsize=4096)
 def _stamp(second: int) -> str:
-    return ist_text(second * SECOND_NS)[:19].replace("T", " ")
+    return ist_plain(second * SECOND_NS)
 
 
 def stamp(ns: int) -> str:
