@@ -23,7 +23,6 @@ from sos_actors.market.instruments import InstrumentTable
 
 if TYPE_CHECKING:
     from sos_actors.config import Config
-    from sos_actors.sources.facts import MarketFacts
     from sos_actors.sources.fallback import Bringer, DayReport
     from sos_actors.sources.ingest import Progress
     from sos_actors.sources.upstox_source import UpstoxSource
@@ -45,15 +44,6 @@ def running_clock(config: Config) -> Callable[[], int]:
     return lambda: start + time.monotonic_ns() - began
 
 
-def market_facts() -> MarketFacts:
-    """Give the calendar and the contract tables as ingest asks them."""
-    from sos_actors.market.contracts import ContractRules, strike_step  # noqa: PLC0415 - each command pays its own
-    from sos_actors.market.expiries import next_expiry  # noqa: PLC0415
-    from sos_actors.sources.facts import CalendarFacts  # noqa: PLC0415
-
-    return CalendarFacts(INDIA.sessions, ContractRules().lot_size, next_expiry, strike_step)
-
-
 def adopt_calendar(home: Path | None) -> None:
     """Use the holiday lists that were kept from the broker, where there are any."""
     from sos_actors.sources.calendar_file import CalendarFiles  # noqa: PLC0415
@@ -61,8 +51,8 @@ def adopt_calendar(home: Path | None) -> None:
     CalendarFiles(options.home_folder(home)).adopt()
 
 
-def client_of(config: Config, token: str) -> UpstoxClient:
-    """Give a client of the broker at the configured address."""
+def client_of(config: Config, token: str = "") -> UpstoxClient:
+    """Give a client of the broker at the configured address; `token` is empty before anybody has logged in."""
     from sos_actors.upstox.client import UpstoxClient  # noqa: PLC0415
     from sos_actors.upstox.limits import RateLimiter  # noqa: PLC0415
     from sos_actors.upstox.settings import with_environment  # noqa: PLC0415
@@ -81,6 +71,7 @@ def masters_of(folder: Path, config: Config) -> MasterFiles:
 
 def upstox_source(folder: Path, config: Config, store: MarketStore, token: str) -> UpstoxSource:
     """Put the broker together as a source, and bring its calendar up to date first."""
+    from sos_actors.sources.facts import market_facts  # noqa: PLC0415
     from sos_actors.sources.upstox_fetch import World  # noqa: PLC0415
     from sos_actors.sources.upstox_source import UpstoxSource  # noqa: PLC0415
     from sos_actors.upstox.instruments import file_day  # noqa: PLC0415
@@ -188,6 +179,7 @@ def _fill(store: MarketStore, bringers: Sequence[Bringer], name: str, days: Sequ
 
 
 def _bringers(folder: Path, config: Config, store: MarketStore, token: str) -> list[Bringer]:
+    from sos_actors.sources.facts import market_facts  # noqa: PLC0415
     from sos_actors.sources.fallback import FileSource  # noqa: PLC0415
 
     found: list[Bringer] = []

@@ -40,6 +40,7 @@ def ingest(
 ) -> None:
     """Bring history into the database. Running it again changes nothing."""
     from sos_actors.cli import backfill  # noqa: PLC0415 - imports cost; each command pays for its own
+    from sos_actors.sources.facts import market_facts  # noqa: PLC0415
     from sos_actors.sources.ingest import Request  # noqa: PLC0415
 
     if source == "upstox":
@@ -60,7 +61,7 @@ def ingest(
         to_date=options.parse_date(to_date, "--to-date") if to_date else None,
         force=force,
         overrides=_overrides(set_ or []),
-        facts=backfill.market_facts(),
+        facts=market_facts(),
     )
     with options.open_store(home) as store:
         _ingest_all(paths, store, request)

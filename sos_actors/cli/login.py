@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sos_actors.cli import options
+from sos_actors.cli.backfill import client_of
 from sos_actors.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,17 +41,17 @@ def login(
     from sos_actors.upstox.tokens import TokenStore, find_token, read_token  # noqa: PLC0415
 
     folder, settings = options.home_folder(home), options.configuration(config)
-    token = find_token(folder, _now()) if if_needed else None
-    if token is not None and token.alive(_now()):
+    token = find_token(folder, time.time_ns()) if if_needed else None
+    if token is not None and token.alive(time.time_ns()):
         print(f"logged in already: {_told(token)}")
         return
     if token_stdin:
-        token = read_token(sys.stdin.read(), _now(), origin="standard input")
+        token = read_token(sys.stdin.read(), time.time_ns(), origin="standard input")
     else:
-        client = _client(settings)
+        client = client_of(settings)
         app = _app(settings)
         token = asyncio.run(_requested(client, app, settings)) if request else _by_code(client, app, settings, paste)
-    token = confirm(_client(settings, token.secret), token)
+    token = confirm(client_of(settings, token.secret), token)
     TokenStore(folder).save(token)
     print(f"logged in: {_told(token)}")
 
@@ -68,7 +69,7 @@ def logout(home: options.HomeOption = None, config: options.ConfigOption = None)
         print("nobody was logged in")
         return
     try:
-        client = _client(options.configuration(config), token.secret)
+        client = client_of(options.configuration(config), token.secret)
         client.call("log out", LoginApi(client.api).logout, "2.0", answer=dict[str, Any])
     except (
         BrokerError
@@ -90,23 +91,10 @@ def confirm(client: UpstoxClient, token: Token) -> Token:
     return msgspec.structs.replace(token, user_id=owner or token.user_id)
 
 
-def _now() -> int:
-    return time.time_ns()
-
-
 def _told(token: Token) -> str:
     from sos_actors.market.clocktime import ist_text  # noqa: PLC0415
 
     return f"{token.user_id or 'user unknown'}, until {ist_text(token.expires_at)}"
-
-
-def _client(config: Config, token: str = "") -> UpstoxClient:
-    from sos_actors.upstox.client import UpstoxClient  # noqa: PLC0415
-    from sos_actors.upstox.limits import RateLimiter  # noqa: PLC0415
-    from sos_actors.upstox.settings import with_environment  # noqa: PLC0415
-
-    settings = with_environment(config.upstox)
-    return UpstoxClient(settings, RateLimiter(settings.rates, time.monotonic), token)
 
 
 def _app(config: Config) -> App:
@@ -131,7 +119,7 @@ def _by_code(client: UpstoxClient, app: App, config: Config, paste: bool) -> Tok
         "exchange the code for a token", LoginApi(client.api).token, "2.0", code=code, client_id=app.client_id,
         client_secret=app.client_secret, redirect_uri=redirect, grant_type="authorization_code", answer=dict[str, Any],
     )  # fmt: skip
-    return flow.token_of_exchange(answer, _now())
+    return flow.token_of_exchange(answer, time.time_ns())
 
 
 async def _awaited(redirect: str, state: str, url: str, config: Config) -> str:
@@ -163,9 +151,9 @@ async def _requested(client: UpstoxClient, app: App, config: Config) -> Token:
     from sos_actors.upstox.login_listener import wait_for_post  # noqa: PLC0415
 
     async def read(body: bytes) -> Token:
-        token = flow.pushed_token(body, app.client_id, _now())
+        token = flow.pushed_token(body, app.client_id, time.time_ns())
         try:
-            return await asyncio.to_thread(confirm, _client(config, token.secret), token)
+            return await asyncio.to_thread(confirm, client_of(config, token.secret), token)
         except BrokerError as error:
             raise InputError(f"a posted token was not confirmed by the broker: {error}") from None
 

@@ -17,13 +17,11 @@ from sos_actors.daemon.cast import LINK, seeded
 from sos_actors.errors import DataError, SosError
 from sos_actors.market.calendar import INDIA
 from sos_actors.market.clocktime import ist_date
-from sos_actors.market.contracts import ContractRules, strike_step
-from sos_actors.market.expiries import next_expiry
 from sos_actors.market.instruments import InstrumentTable
 from sos_actors.runtime import LiveRuntime
 from sos_actors.runtime.supervision import VITAL
 from sos_actors.sources.calendar_file import CalendarFiles
-from sos_actors.sources.facts import CalendarFacts
+from sos_actors.sources.facts import market_facts
 from sos_actors.sources.gap_filler import GapFiller
 from sos_actors.sources.upstox_fetch import World
 from sos_actors.sources.upstox_source import UpstoxSource, minutes_of
@@ -131,13 +129,13 @@ class Edges:
     def history(self, store: MarketStore, patience_s: float) -> UpstoxSource:
         """Give the broker's history, writing into an open database; it waits so long for the rate limit at most."""
         settings = msgspec.structs.replace(self.config.data, patience_s=patience_s)
-        return UpstoxSource(self.client, self.listed.of, store, settings, World(self.now, time.sleep, facts()))
+        return UpstoxSource(self.client, self.listed.of, store, settings, World(self.now, time.sleep, market_facts()))
 
     def gap_filler(self, patience_s: float | None = None) -> GapFiller:
         """Give what fills the gaps of a recorded day; it waits for the rate limit as configured, or so long at most."""
         own = self.config.data
         settings = own if patience_s is None else msgspec.structs.replace(own, patience_s=patience_s)
-        return GapFiller(self.market_db, minutes_of(self.client, self.listed.of, settings, self.now), facts())
+        return GapFiller(self.market_db, minutes_of(self.client, self.listed.of, settings, self.now), market_facts())
 
     def market_feed(self) -> UpstoxMarketFeed:
         """Give the market feed; it connects when it is started."""
@@ -159,8 +157,3 @@ class Edges:
     def open_day(self) -> InstrumentTable:
         """Have today's instruments at hand, fetched anew. Raises DataError when there are none at all."""
         return self.listed.refresh()
-
-
-def facts() -> CalendarFacts:
-    """Give the calendar and the contract tables as stored data is checked against them."""
-    return CalendarFacts(INDIA.sessions, ContractRules().lot_size, next_expiry, strike_step)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sos_actors.errors import InputError
-from sos_actors.market.calendar import regular_session
+from sos_actors.market.calendar import INDIA, regular_session
+from sos_actors.market.contracts import ContractRules, strike_step
+from sos_actors.market.expiries import next_expiry
 from sos_actors.market.ids import EXCHANGE_OF
 
 
@@ -83,3 +85,8 @@ class CalendarFacts:
             return self.step(underlying, day)
         except InputError:
             return 0.0
+
+
+def market_facts() -> CalendarFacts:
+    """Give the facts as the process's calendar and the contract tables know them."""
+    return CalendarFacts(INDIA.sessions, ContractRules().lot_size, next_expiry, strike_step)

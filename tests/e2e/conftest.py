@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 from e2e_helpers import DATA, NSE_FILE, TICK_FILE
 
-from sos_actors.market.calendar import INDIA
-from sos_actors.market.contracts import ContractRules, strike_step
-from sos_actors.market.expiries import next_expiry
-from sos_actors.sources.facts import CalendarFacts
+from sos_actors.sources.facts import market_facts
 from sos_actors.sources.ingest import ingest
 from sos_actors.sources.source import DatabaseSource
 from sos_actors.storage.market_store import MarketStore
@@ -24,7 +21,7 @@ def real_home(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     files = [NSE_FILE, TICK_FILE, *(DATA / KITE.format(name) for name in ("NIFTY", "BANKNIFTY"))]
     files += [DATA / "index_1m_NIFTY.csv.gz", DATA / "index_5m_NIFTY.csv.gz"]
-    facts = CalendarFacts(INDIA.sessions, ContractRules().lot_size, next_expiry, strike_step)
+    facts = market_facts()
     with MarketStore(home / "market.db") as store:
         ingest(files, store, facts=facts)
     return home

@@ -15,6 +15,7 @@ from sos_actors.market.day_book import DayBook
 from sos_actors.market.ids import option_id
 from sos_actors.messages import Bar, GapsSuspected, Right
 from sos_actors.sources.data_settings import DataSettings
+from sos_actors.sources.facts import market_facts
 from sos_actors.sources.gap_filler import GapFiller
 from sos_actors.sources.upstox_fetch import World
 from sos_actors.sources.upstox_source import UpstoxSource, minutes_of
@@ -53,7 +54,7 @@ def parts(broker, tmp_path):
 def filler(broker, tmp_path):
     client, table = parts(broker, tmp_path)
     rows = minutes_of(client, table, DataSettings(), lambda: broker.now)
-    return GapFiller(tmp_path / "market.db", rows, backfill.market_facts())
+    return GapFiller(tmp_path / "market.db", rows, market_facts())
 
 
 def record(tmp_path, minutes, *, doubtful=(), silent=()):
@@ -137,7 +138,7 @@ def test_nothing_recorded_is_said(broker, tmp_path):
 def warm(broker, tmp_path, store, now, **how):
     client, table = parts(broker, tmp_path)
     broker.now = now
-    world = World(lambda: broker.now, lambda _: None, backfill.market_facts())
+    world = World(lambda: broker.now, lambda _: None, market_facts())
     source = UpstoxSource(client, table, store, DataSettings(strikes=1), world)
     return WarmStart(store, ["NIFTY"], now, 2, bringers=[source], **how)
 

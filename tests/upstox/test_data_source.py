@@ -16,6 +16,7 @@ from sos_actors.market.clocktime import MINUTE_NS, ist_ns
 from sos_actors.market.day import ChainColumns
 from sos_actors.sources.calendar_file import INDIA_TABLES, CalendarFiles
 from sos_actors.sources.data_settings import DataSettings
+from sos_actors.sources.facts import market_facts
 from sos_actors.sources.fallback import FileSource, fill, missing_days, runs
 from sos_actors.sources.listing import strikes_near
 from sos_actors.sources.upstox_fetch import World
@@ -55,7 +56,7 @@ def source_of(broker, store, tmp_path, **settings):
     client = UpstoxClient(where, RateLimiter(where.rates, time.monotonic), "token-of-a-test")
     masters = MasterFiles(tmp_path, downloader(where))
     slept = Slept()
-    world = World(lambda: broker.now, slept, backfill.market_facts())
+    world = World(lambda: broker.now, slept, market_facts())
     data = DataSettings(**({"strikes": 2} | settings))
     source = UpstoxSource(client, lambda day: masters.today(day).table, store, data, world)
     source.slept = slept
@@ -328,7 +329,7 @@ def test_each_source_is_asked_for_what_the_ones_before_lacked(broker, store, tmp
         *(f"{row[0]},{row[1]},{row[2]},{row[3]},{row[4]}" for row in candles(WED, 24_000.0)),
     ]
     (tmp_path / "index_1m_NIFTY.csv").write_text("\n".join(lines))
-    files = FileSource([tmp_path / "index_1m_NIFTY.csv"], store, backfill.market_facts())
+    files = FileSource([tmp_path / "index_1m_NIFTY.csv"], store, market_facts())
     reports = fill(store, [files, source_of(broker, store, tmp_path)], "NIFTY", [WED, THU])
     assert [(report.day, report.did) for report in reports] == [(WED, "stored"), (THU, "stored")]
     assert store.load_day("NIFTY", WED).source == "file:index_1m_NIFTY.csv"
