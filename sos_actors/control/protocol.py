@@ -43,6 +43,12 @@ class Reply(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+def plain(value: Any) -> Any:
+    """Make plain data of a value JSON has no form for: an array becomes its list, anything else its text."""
+    listed = getattr(value, "tolist", None)
+    return listed() if listed is not None else str(value)
+
+
 def socket_path(home: Path) -> Path:
     """Give the place of the control socket of a home folder; raises InputError where its path is too long."""
     path = home.absolute() / "control.sock"

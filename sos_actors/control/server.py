@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from loguru import logger
 
-from sos_actors.control.protocol import LONGEST_REQUEST, Reply, Request
+from sos_actors.control.protocol import LONGEST_REQUEST, Reply, Request, plain
 from sos_actors.decoding import from_json
 from sos_actors.errors import SosError
 
@@ -93,10 +93,5 @@ class _Connection(socketserver.StreamRequestHandler):
 
 
 def _encoded(reply: Reply) -> bytes:
-    """Encode a reply; what is no plain data (an array, a NaN in it) is said in words."""
-    return msgspec.json.encode(reply, enc_hook=_in_words)
-
-
-def _in_words(value: Any) -> Any:
-    listed = getattr(value, "tolist", None)
-    return listed() if listed is not None else str(value)
+    """Encode a reply; what is no plain data in it is made so."""
+    return msgspec.json.encode(reply, enc_hook=plain)

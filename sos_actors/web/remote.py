@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from sos_actors.control.client import ControlClient
-from sos_actors.control.protocol import ControlError
+from sos_actors.control.protocol import ControlError, plain
 from sos_actors.control.status import DaemonStatus
 from sos_actors.decoding import converted
 from sos_actors.errors import InputError, SosError
@@ -120,25 +120,20 @@ breathe = _Breath()
 def _encoded(answer: Any) -> bytes:
     """Encode an answer a part at a time, each of them whole."""
     if isinstance(answer, dict) and "actors" in answer:
-        return msgspec.json.encode(answer | {"actors": _rows(answer["actors"])}, enc_hook=_plain)
+        return msgspec.json.encode(answer | {"actors": _rows(answer["actors"])}, enc_hook=plain)
     if isinstance(answer, list):
         return msgspec.json.encode(_rows(answer))
     if isinstance(answer, dict):
         return msgspec.json.encode(dict(zip(answer, _rows(answer.values()), strict=True)))
-    return msgspec.json.encode(answer, enc_hook=_plain)
+    return msgspec.json.encode(answer, enc_hook=plain)
 
 
 def _rows(values: Iterable[Any]) -> list[msgspec.Raw]:
     found = []
     for value in values:
-        found.append(msgspec.Raw(msgspec.json.encode(value, enc_hook=_plain)))
+        found.append(msgspec.Raw(msgspec.json.encode(value, enc_hook=plain)))
         breathe()
     return found
-
-
-def _plain(value: Any) -> Any:
-    listed = getattr(value, "tolist", None)
-    return listed() if listed is not None else str(value)
 
 
 class RemoteStage:
