@@ -12,10 +12,8 @@ from sos_actors.messages import BrokerOrder, BrokerPosition, BrokerTrade, SendCa
 from sos_actors.sandbox.exchange import Answer, AnswerKind, Exchange
 from sos_actors.upstox.account import Funds
 from sos_actors.upstox.books import BookReader, data_of, rows_of
-from sos_actors.upstox.errors import Certainty, NotFoundError, UnansweredError, error_of_answer
+from sos_actors.upstox.errors import NO_ORDER, Certainty, NotFoundError, UnansweredError, error_of_answer
 from sos_actors.upstox.orders import placed_ids, terms
-
-_NO_ORDER = "UDAPI100010"
 
 
 class _Memory(BookReader):
@@ -81,7 +79,7 @@ class SimulatedBroker:
         try:
             rows = self._rows(what, self._exchange.order_history(self._now(), tag=tag))
         except NotFoundError as error:
-            if error.code == _NO_ORDER:
+            if error.code == NO_ORDER:
                 return ()
             raise
         return self.reader.orders(what, rows)

@@ -11,12 +11,10 @@ from upstox_client import ChargeApi, Instrument, MarginRequest, OrderApi, Portfo
 from sos_actors.messages import BrokerOrder, BrokerPosition, BrokerTrade, Side
 from sos_actors.upstox.books import BookReader, TableOf, data_of, rows_of, unreadable
 from sos_actors.upstox.client import UpstoxClient
-from sos_actors.upstox.errors import BadRequestError, NotFoundError, UnreadableAnswerError
+from sos_actors.upstox.errors import NO_ORDER, BadRequestError, NotFoundError, UnreadableAnswerError
 from sos_actors.upstox.fields import number, text
 
 _V2 = "2.0"
-#: "There is no such order": the answer to a history of a tag under which nothing was placed.
-_NO_ORDER = "UDAPI100010"
 
 
 class Funds(NamedTuple):
@@ -82,7 +80,7 @@ class UpstoxAccount:
         try:
             rows = self._rows(what, self._orders.get_order_details, _V2, tag=tag)
         except NotFoundError as error:
-            if error.code == _NO_ORDER:
+            if error.code == NO_ORDER:
                 return ()
             raise
         return self.reader.orders(what, rows)

@@ -19,6 +19,8 @@ _LOGIN = "log in with `python run_actors.py login`"
 NO_TOKEN = f"there is no access token: {_LOGIN}"
 #: The broker's codes for a token it does not accept, and for too many requests.
 DEAD_TOKEN, TOO_MANY = "UDAPI100050", "UDAPI10005"
+#: The broker's code for an order it does not know, also for a tag under which nothing was placed.
+NO_ORDER = "UDAPI100010"
 
 
 class Certainty(enum.StrEnum):
@@ -122,7 +124,7 @@ RULES: dict[str, Rule] = {
     "UDAPI1159": Rule(BadRequestError, "market protection is 25 % at most (gateway.protection)"),
     "UDAPI1160": Rule(BadRequestError, "market protection is wrong (gateway.protection)"),
     "UDAPI1161": Rule(NotAllowedError, "orders of this exchange are not taken from an API"),
-    "UDAPI100010": Rule(NotFoundError, "there is no such order today"),
+    NO_ORDER: Rule(NotFoundError, "there is no such order today"),
     "UDAPI100011": Rule(NotFoundError, "the broker does not know the instrument: refresh the instrument master"),
     "UDAPI1087": Rule(NotFoundError, "the broker does not know the instrument: refresh the instrument master"),
     "UDAPI100040": Rule(AlreadyFinalError, "the order has ended"),
