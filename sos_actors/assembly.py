@@ -17,7 +17,7 @@ from sos_actors.actors.feed import FeedActor
 from sos_actors.actors.order import OrderActor
 from sos_actors.actors.recorder import RecorderActor
 from sos_actors.actors.risk import RiskActor
-from sos_actors.actors.selector import Lots, SelectorActor
+from sos_actors.actors.selector import Lots, LotsOf, SelectorActor
 from sos_actors.actors.strategy import StrategyActor
 from sos_actors.actors.structure import StructureActor
 from sos_actors.actors.study import StudyActor
@@ -48,8 +48,6 @@ from sos_actors.trading.ledger import Ledger
 from sos_actors.trading.limits import RiskBook
 from sos_actors.trading.matching import PaperExchange
 
-#: (instrument, day) -> its lot and the largest quantity of one order.
-LotsOf = Callable[[str, dt.date], Lots]
 #: A strategy that fails more often than this is benched; the rest of the cast trades on. It is given a message a bar:
 #: the period must be long enough for four bars of any length a day has several of.
 STRATEGY_POLICY = RestartPolicy(restarts=3, period_s=3_600)

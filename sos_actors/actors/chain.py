@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sos_actors.market.clocktime import MINUTE_NS
-from sos_actors.market.day import DayStats
+from sos_actors.market.day import PreviousDay
 from sos_actors.market.frames import FrameBuilder
 from sos_actors.market.ids import index_id, near_future, parse_id
 from sos_actors.messages import (
@@ -28,8 +28,6 @@ from sos_actors.runtime import Actor, handles
 
 #: (expiry, now) -> years to expiry, by the configured convention.
 YearsToExpiry = Callable[[dt.date, int], float]
-#: day -> what the index did on the trading day before, if known.
-PreviousDay = Callable[[dt.date], DayStats | None]
 
 
 class ChainActor(Actor):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from sos_actors.market.day import DayStats
+from sos_actors.market.day import PreviousDay
 from sos_actors.market.ids import index_id
 from sos_actors.messages import Bar, ChainSnapshot, DayLoaded, MarketStructure, Phase, SessionPhase
 from sos_actors.quant.structure import StructureTracker
 from sos_actors.runtime import Actor, handles
-
-PreviousDay = Callable[[dt.date], DayStats | None]
 
 
 class StructureActor(Actor):

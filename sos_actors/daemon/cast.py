@@ -23,7 +23,7 @@ from sos_actors.actors.gateway import GatewayActor, RecordStore
 from sos_actors.actors.live_feed import LiveFeedActor, MarketStream
 from sos_actors.actors.notifier import Event, NotifierActor
 from sos_actors.actors.recorder import RecorderActor
-from sos_actors.actors.selector import Lots
+from sos_actors.actors.selector import Lots, LotsOf
 from sos_actors.actors.state_keeper import StateKeeperActor
 from sos_actors.actors.subscription import SubscriptionActor
 from sos_actors.config import Config
@@ -321,7 +321,7 @@ def _outlast(seconds: float, real: float, scale: float) -> float:
     return max(seconds, min(seconds, real) * scale)
 
 
-def lots_by_table(table: Callable[[], InstrumentTable]) -> assembly.LotsOf:
+def lots_by_table(table: Callable[[], InstrumentTable]) -> LotsOf:
     """Give lots and largest orders as today's instrument file has them; of what it lacks, by the dated rules."""
     by_rule = assembly.lots_by_rule()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -102,3 +102,7 @@ class DayStats:
     high: float
     low: float
     close: float
+
+
+#: day -> what the index did on the trading day before, None where nobody knows.
+PreviousDay = Callable[[dt.date], DayStats | None]
