@@ -16,7 +16,6 @@ import msgspec
 from sos_actors.decoding import from_msgpack
 from sos_actors.messages.codec import packed
 from sos_actors.runtime.checkpoints import State
-from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.journal.reader import JournalReader
 
 #: States in one record: the interpreter is held while one is put together.
@@ -88,5 +87,5 @@ def last_checkpoint(reader: JournalReader, path: str, at: int) -> Checkpoint | N
                 if one.path == path and one.now <= at:
                     found = one
         except (msgspec.MsgspecError, ValueError) as error:
-            raise JournalError(f"record {number} of session {reader.header.session} cannot be read: {error}") from None
+            raise reader.trouble(number, f"cannot be read: {error}") from None
     return found

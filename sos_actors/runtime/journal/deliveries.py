@@ -20,7 +20,6 @@ from sos_actors.messages.codec import packed
 from sos_actors.runtime.actor import Start
 from sos_actors.runtime.journal.answers import Answer
 from sos_actors.runtime.journal.checkpoints import Checkpoint, States, checkpoints_in, is_states
-from sos_actors.runtime.journal.format import JournalError
 from sos_actors.runtime.journal.reader import JournalReader
 from sos_actors.runtime.worker import Heard
 
@@ -144,12 +143,10 @@ def contents(reader: JournalReader) -> Iterator[Delivery | Answer | Checkpoint]:
                 for serial, (group, path, now, cause, place) in enumerate(rows, start=batch.first)
             ]
         except (msgspec.MsgspecError, ValueError, IndexError) as error:
-            raise JournalError(f"record {number} of session {reader.header.session} cannot be read: {error}") from None
+            raise reader.trouble(number, f"cannot be read: {error}") from None
         if batch.first != expected:
-            raise JournalError(
-                f"record {number} of session {reader.header.session} begins with delivery {batch.first}, "
-                f"expected {expected}: part of the session was not recorded"
-            )
+            wrong = f"begins with delivery {batch.first}, expected {expected}: part of the session was not recorded"
+            raise reader.trouble(number, wrong)
         expected += len(found)
         yield from found
 
@@ -187,7 +184,7 @@ def heard(reader: JournalReader, wanted: Callable[[str], Collection[str]]) -> It
                     if kind in kinds:
                         yield batch.nows[place], kind, body
         except (msgspec.MsgspecError, ValueError, IndexError) as error:
-            raise JournalError(f"record {number} of session {reader.header.session} cannot be read: {error}") from None
+            raise reader.trouble(number, f"cannot be read: {error}") from None
 
 
 class Entries:

@@ -91,6 +91,10 @@ class JournalReader:
                 else:
                     raise JournalError(f"{path} at {offset}: a frame of unknown kind {kind}")
 
+    def trouble(self, number: int, wrong: str) -> JournalError:
+        """Give the error that says what is wrong with a record, counted from 0."""
+        return JournalError(f"record {number} of session {self.header.session} {wrong}")
+
     def _begin(self) -> tuple[int, int]:
         """Give the place of the segment to begin with, and the number of its first record."""
         if self._since is not None:

@@ -12,6 +12,8 @@ from sos_actors.runtime.journal.format import JournalError, SegmentHeader, Sessi
 from sos_actors.runtime.journal.reader import JournalReader
 
 _DAY_NS = 86_400_000_000_000
+#: A session's files, by number.
+Segments = Sequence[tuple[int, Path]]
 #: Length of a daemon's session's name, YYYY-MM-DD-HHMMSS, without the number that may follow.
 _STEM = 17
 
@@ -31,21 +33,32 @@ class RecordedSession:
 
 def listed(folder: Path) -> list[RecordedSession]:
     """Give the sessions under a folder, by name. Every record is read, so that damage shows here."""
-    if not folder.is_dir():
-        return []
-    return [_session(one) for one in sorted(folder.iterdir()) if segments(one)]
+    return [_session(one, files) for one, files in sorted(_found(folder).items())]
 
 
-def _session(folder: Path) -> RecordedSession:
-    files = segments(folder)
-    size = sum(path.stat().st_size for _, path in files)
+def _found(folder: Path) -> dict[Path, Segments]:
+    """Give the sessions' folders with their segments, in no order; none where there is no such folder."""
+    return {one: files for one in folder.iterdir() if (files := segments(one))} if folder.is_dir() else {}
+
+
+def _written(files: Segments) -> int:
+    """Say when a session was last written, UTC ns."""
+    return max(path.stat().st_mtime_ns for _, path in files)
+
+
+def _session(folder: Path, files: Segments) -> RecordedSession:
+    count, size = len(files), _size(files)
     try:
         reader = JournalReader(folder)
         for _ in reader:
             pass
     except JournalError as error:
-        return RecordedSession(folder.name, folder, size, len(files), problem=str(error))
-    return RecordedSession(folder.name, folder, size, len(files), reader.header, reader.end)
+        return RecordedSession(folder.name, folder, size, count, problem=str(error))
+    return RecordedSession(folder.name, folder, size, count, reader.header, reader.end)
+
+
+def _size(files: Segments) -> int:
+    return sum(path.stat().st_size for _, path in files)
 
 
 def session_folder(folder: Path, name: str) -> Path:
@@ -53,20 +66,19 @@ def session_folder(folder: Path, name: str) -> Path:
     found = folder / name
     if name and found.parent == folder and segments(found):
         return found
-    known = [one.name for one in sorted(folder.iterdir()) if segments(one)] if folder.is_dir() else []
+    known = [one.name for one in sorted(_found(folder))]
     raise InputError(f"no session '{name}' in {folder}; there are {', '.join(known[-10:]) or 'none'}")
 
 
 def latest(folder: Path) -> str:
     """Give the name of the session written last; '' without one."""
-    found = [one for one in folder.iterdir() if segments(one)] if folder.is_dir() else []
-    return max(found, key=lambda one: max(path.stat().st_mtime_ns for _, path in segments(one))).name if found else ""
+    found = _found(folder)
+    return max(found, key=lambda one: _written(found[one])).name if found else ""
 
 
 def in_order(folder: Path) -> list[Path]:
     """Give the folders of the sessions, in the order they were begun."""
-    found = [one for one in folder.iterdir() if segments(one)] if folder.is_dir() else []
-    return sorted(found, key=lambda one: _begun(one.name))
+    return sorted(_found(folder), key=lambda one: _begun(one.name))
 
 
 def _begun(session: str) -> tuple[str, int]:
@@ -90,13 +102,10 @@ def retire(folder: Path, now: int, keep_days: int, keep_mb: int, spare: str = ""
     0 is no limit; `spare` is never deleted. Gives the names of those deleted. Ages are those of the files, so that a
     damaged session goes too.
     """
-    if not folder.is_dir():
-        return ()
-    found = [(max(path.stat().st_mtime_ns for _, path in files), one, files) for one in folder.iterdir()
-             if (files := segments(one))]  # fmt: skip
-    sizes = {one: sum(path.stat().st_size for _, path in files) for _, one, files in found}
+    found = _found(folder)
+    sizes = {one: _size(files) for one, files in found.items()}
     total, gone = sum(sizes.values()), []
-    for at, one, _ in sorted(found, key=lambda entry: (entry[0], entry[1])):
+    for at, one in sorted((_written(files), one) for one, files in found.items()):
         if one.name == spare:
             continue
         too_old = keep_days > 0 and now - at > keep_days * _DAY_NS
