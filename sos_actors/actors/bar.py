@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sos_actors.market.bars import BarBuilder
+from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import Bar, DayLoaded, FeedStatus, MinuteClosed, Phase, SessionPhase, Tick
 from sos_actors.runtime import Actor, handles
-
-MINUTE_NS = 60_000_000_000
 
 
 class BarActor(Actor):

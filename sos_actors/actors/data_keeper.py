@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from sos_actors.errors import SosError, StorageError
-from sos_actors.market.clocktime import ist_date
+from sos_actors.market.clocktime import MINUTE_NS, ist_date
 from sos_actors.market.day_book import DayBook, RecordedMinutes
 from sos_actors.market.ids import index_id, near_future, parse_id
 from sos_actors.messages import (
@@ -28,7 +28,6 @@ from sos_actors.messages import (
 from sos_actors.runtime import Actor, handles
 
 log = logging.getLogger(__name__)
-MINUTE_NS = 60_000_000_000
 #: From the end of a hole until history is asked: the minute in which it ended must be over and have its candle.
 FILL_DELAY_NS = 2 * MINUTE_NS
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from sos_actors.decoding import from_msgpack
-from sos_actors.market.clocktime import ist_date
+from sos_actors.market.clocktime import SECOND_NS, ist_date
 from sos_actors.messages import (
     ChainSnapshot,
     DayLoaded,
@@ -27,8 +27,6 @@ from sos_actors.playbook.machine import StrategyMachine
 from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Leave, Outcome, Setup
 from sos_actors.playbook.standing import Standing
 from sos_actors.runtime import Actor, handles
-
-NS = 1_000_000_000
 
 
 class StrategyActor(Actor):
@@ -155,7 +153,7 @@ class StrategyActor(Actor):
         name, underlying = self._name, self._underlying
         if isinstance(setup, Setup):
             signal = Signal(
-                f"{name}/{underlying}/{ts // NS}",
+                f"{name}/{underlying}/{ts // SECOND_NS}",
                 name,
                 underlying,
                 ts,

@@ -213,7 +213,7 @@ def _print_state(state: Any) -> None:
 
 def _instant(at: str, last: int) -> int:
     """Read `10:32:15.250` (of the day of `last`) or `2025-09-02T10:32:15.250`, IST; in and out UTC ns."""
-    from sos_actors.market.clocktime import ist_date, midnight_ns  # noqa: PLC0415
+    from sos_actors.market.clocktime import SECOND_NS, ist_date, midnight_ns  # noqa: PLC0415
 
     try:
         day, _, clock = at.rpartition("T")
@@ -222,7 +222,7 @@ def _instant(at: str, last: int) -> int:
     except ValueError:
         raise InputError(f"--at '{at}': write a time of day, HH:MM:SS.mmm, or YYYY-MM-DDTHH:MM:SS.mmm (IST)") from None
     seconds = (time.hour * 60 + time.minute) * 60 + time.second
-    return midnight_ns(on) + seconds * 1_000_000_000 + time.microsecond * 1_000
+    return midnight_ns(on) + seconds * SECOND_NS + time.microsecond * 1_000
 
 
 def _runtime(run: RecordedRun, home: Path | None) -> ReplayRuntime:

@@ -10,12 +10,13 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from sos_actors.errors import InputError
-from sos_actors.market.clocktime import MINUTE_NS, ist_date, ns_of_day
+from sos_actors.market.clocktime import MINUTE_NS, clock_ns, ist_date, ns_of_day
 from sos_actors.market.day import BarColumns, FloatColumn
+from sos_actors.market.tables import OPENING
 from sos_actors.messages import Bar
 
 #: 09:15 IST in nanoseconds since midnight.
-_OPEN_NS = 555 * MINUTE_NS
+_OPEN_NS = clock_ns(OPENING)
 
 
 def bucket_start(start: int, minutes: int, session_open: int | None = None) -> int:

@@ -12,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.market.day import BarColumns, ChainColumns, MarketDay
 from sos_actors.market.ids import option_id
 from sos_actors.messages import CE, NAN, PE, Bar, ChainFrame, DayLoaded, Right, VolumeSource
-
-NS = 1_000_000_000
 
 
 class Quote(NamedTuple):
@@ -31,7 +30,7 @@ def _lane(columns: BarColumns | None, times: NDArray[np.int64], labels: list[int
     """Lay one instrument's bars along `times` (`labels` as a list): at each the bar that ends there, else None."""
     if columns is None:
         return [None] * len(times)
-    ends = columns.start + columns.interval_s * NS
+    ends = columns.start + columns.interval_s * SECOND_NS
     known = bool(np.isfinite(columns.volume).any())
     prices = (columns.open, columns.high, columns.low, columns.close)
     bars = list(
@@ -56,7 +55,7 @@ class _ChainRows:
 
     def __init__(self, columns: ChainColumns, times: NDArray[np.int64]) -> None:
         self.columns = columns
-        self.length = columns.interval_s * NS
+        self.length = columns.interval_s * SECOND_NS
         self.rows = _rows(columns.start + self.length, times)
         self.starts: list[int] = columns.start.tolist()
         self.places = {
@@ -120,7 +119,7 @@ class Tape:
         columns: list[BarColumns | ChainColumns]
         columns = [c for day in days for c in (day.index, day.future) if c is not None]
         chains = [chain for day in days for chain in day.chains]
-        ends = [c.start + c.interval_s * NS for c in [*columns, *chains]]
+        ends = [c.start + c.interval_s * SECOND_NS for c in [*columns, *chains]]
         times = ends[0] if len(ends) == 1 else np.unique(np.concatenate([np.empty(0, np.int64), *ends]))
         self.times: list[int] = times.tolist()
         self.contents = [

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from sos_actors.market.clocktime import MINUTE_NS, minute_of_day
 from sos_actors.messages import (
     NAN,
     ChainSnapshot,
@@ -36,8 +37,6 @@ from sos_actors.playbook.regimes import ANY
 from sos_actors.playbook.standing import Standing
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
-_MINUTE_NS = 60_000_000_000
-_IST_MINUTES = 330  # Asia/Kolkata is UTC + 5:30, without summer time
 
 
 class StrategyMachine:
@@ -147,7 +146,7 @@ class StrategyMachine:
             strategy, stance = self.strategy, self._stance
             values, bar, previous = studies.values, studies.bar, studies.previous
             rule = strategy.rules[chain.regime] if strategy.reads_regime else ANY
-            minute = (bar.start // _MINUTE_NS + _IST_MINUTES) % 1440 if strategy.reads_time else 0
+            minute = minute_of_day(bar.start) if strategy.reads_time else 0
             if stance is not None:
                 # Written out rather than stance(*given): on most bars nothing follows, and this costs half of it.
                 want = stance(values, bar, previous, self._values, chain, structure, rule, confirm, minute)
@@ -243,7 +242,7 @@ class StrategyMachine:
             return self._decline(RefusalReason.NOT_TRADING_HOURS, "outside the strategy's time windows")
         if definition.max_trades_per_day and self._today >= definition.max_trades_per_day:
             return self._decline(RefusalReason.STRATEGY_TRADES_PER_DAY, f"{self._today} signals today")
-        if definition.cooldown and self._last_setup and bar.end - self._last_setup < definition.cooldown * _MINUTE_NS:
+        if definition.cooldown and self._last_setup and bar.end - self._last_setup < definition.cooldown * MINUTE_NS:
             detail = f"less than {definition.cooldown:g} minutes since the last signal"
             return self._decline(RefusalReason.COOLDOWN, detail)
         return None

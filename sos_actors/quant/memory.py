@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.messages import CE, NAN, PE
 from sos_actors.quant.chain import Floats, on_strikes, put_call_ratio, totals
-
-MINUTE = 60_000_000_000
 
 
 class Past(NamedTuple):
@@ -52,9 +51,9 @@ class ChainMemory:
     """The last minutes of one chain, and the last open interest published for each contract."""
 
     def __init__(self, longest_minutes: int, gap_minutes: int, oi_carry_minutes: int) -> None:
-        self._longest = longest_minutes * MINUTE
-        self._gap = gap_minutes * MINUTE
-        self._carry = float(oi_carry_minutes * MINUTE)
+        self._longest = longest_minutes * MINUTE_NS
+        self._gap = gap_minutes * MINUTE_NS
+        self._carry = float(oi_carry_minutes * MINUTE_NS)
         self.clear()
 
     def clear(self) -> None:
@@ -100,7 +99,7 @@ class ChainMemory:
 
     def ago(self, ts: int, minutes: int) -> Past | None:
         """Give the latest minute at least `minutes` before `ts`; None when there is none, or a hole lies between."""
-        latest = ts - minutes * MINUTE
+        latest = ts - minutes * MINUTE_NS
         for past in reversed(self._past):
             if past.ts <= latest:
                 return past if latest - past.ts <= self._gap else None
@@ -148,4 +147,4 @@ def pcr_velocity(pcr: float, oi: Floats, past: Past, strikes: Floats, ts: int) -
         unknown = np.isnan(old) | np.isnan(oi)
         pairs = put_call_ratio(totals(np.where(unknown, NAN, np.stack((oi, old)))))
         pcr, before = float(pairs[0]), float(pairs[1])
-    return (pcr - before) * MINUTE / (ts - past.ts)
+    return (pcr - before) * MINUTE_NS / (ts - past.ts)

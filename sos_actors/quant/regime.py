@@ -34,9 +34,9 @@ from typing import NamedTuple
 import msgspec
 
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.messages import NAN, Buildup, Regime
 
-_MINUTE = 60_000_000_000
 _LADDER = (
     Regime.COMPLETE_BEARISH,
     Regime.BEARISH,
@@ -176,10 +176,10 @@ class RegimeTracker:
         if math.isnan(self.score):
             self.score, self._since = raw, ts
         else:
-            minutes = (ts - self._last) / _MINUTE
+            minutes = (ts - self._last) / MINUTE_NS
             self.score += (raw - self.score) * minutes / (minutes + self._settings.smoothing_minutes)
         self._last = ts
-        if ts - self._since < self._settings.warmup_minutes * _MINUTE:
+        if ts - self._since < self._settings.warmup_minutes * MINUTE_NS:
             return Regime.UNKNOWN
         self._level = self._next_level()
         return _LADDER[self._level]

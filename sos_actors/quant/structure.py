@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.market.day import DayStats
 from sos_actors.messages import NAN, Bar, ChainSnapshot, MarketStructure
 from sos_actors.quant.chain import Floats
-
-_MINUTE = 60_000_000_000
 
 
 class StructureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -158,7 +157,7 @@ class StructureTracker:
     def _begin(self, bar: Bar) -> None:
         self._open, self._high, self._low, self._close = bar.open, bar.high, bar.low, bar.open
         if self._opens in (0, bar.start):
-            self._opening_ends = bar.start + self._settings.opening_minutes * _MINUTE
+            self._opening_ends = bar.start + self._settings.opening_minutes * MINUTE_NS
 
     def _update_opening(self, bar: Bar) -> None:
         if self._opening_known or not self._opening_ends:

@@ -15,6 +15,7 @@ import msgspec
 
 import sos_actors.messages
 from sos_actors.errors import InputError
+from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.messages import (
     Bar,
     CancelOrder,
@@ -47,7 +48,6 @@ _IDS = {
 #: What a strategy decides on.
 _INPUTS = frozenset(kind.__name__ for kind in (ChainSnapshot, MarketStructure, Studies))
 #: Inputs older than this before a decision were not what it was waiting for.
-_MINUTE_NS = 60_000_000_000
 #: Orders an unknown one is answered with.
 _KNOWN = 5
 
@@ -203,7 +203,7 @@ def _seen_by(
             ts = fields_of(one)["ts"]
             if ts in wanted:
                 bars[ts] = one
-    inputs = [one.serial for one in latest.values() if decision.now - one.now <= _MINUTE_NS]
+    inputs = [one.serial for one in latest.values() if decision.now - one.now <= MINUTE_NS]
     phases = []
     for number, (phase, ts, conditions, captured) in enumerate(told, start=1):
         at = bars.get(ts)

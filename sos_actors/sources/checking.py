@@ -12,6 +12,8 @@ from sos_actors.market.clocktime import (
     DAY_NS,
     IST_OFFSET_NS,
     MINUTE_NS,
+    SECOND_NS,
+    clock_ns,
     date_of,
     day_number,
     ist_day,
@@ -20,6 +22,7 @@ from sos_actors.market.clocktime import (
     ns_of_day,
 )
 from sos_actors.market.day import DAILY_S
+from sos_actors.market.tables import OPENING
 from sos_actors.sources.facts import MarketFacts
 from sos_actors.sources.layout import Layout
 from sos_actors.sources.rows import NEAREST, Rows
@@ -201,11 +204,11 @@ def snap(
     rows moved by underlying and day, and the number of rows that a later one of the same interval superseded.
     """
     if interval_s == DAILY_S:
-        rows.ts = rows.day * DAY_NS - IST_OFFSET_NS + (9 * 60 + 15) * MINUTE_NS
+        rows.ts = rows.day * DAY_NS - IST_OFFSET_NS + clock_ns(OPENING)
         return {}, 0
     start = rows.ts - rows.ts % MINUTE_NS
     if layout.irregular:
-        day_of, step = rows.day, interval_s * 1_000_000_000
+        day_of, step = rows.day, interval_s * SECOND_NS
         for own in groups(rows.underlying * 1_000_000 + day_of):
             opened = facts.sessions(rows.names[rows.underlying[own[0]]], date_of(day_of[own[0]]))[0][0]
             start[own] = rows.ts[own] - (rows.ts[own] - opened) % step

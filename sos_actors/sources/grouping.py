@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sos_actors.market.clocktime import date_of
+from sos_actors.market.clocktime import SECOND_NS, date_of
 from sos_actors.market.day import BarColumns, ChainColumns, TickColumns
 from sos_actors.market.ids import future_id, index_id, option_id
 from sos_actors.messages import Right
@@ -144,7 +144,7 @@ def holes(
     start: NDArray[np.int64], interval_s: int, sessions: tuple[tuple[int, int], ...]
 ) -> tuple[tuple[int, int], ...]:
     """Stretches [from, to) within the sessions for which there is no bar or snapshot; `start` ascending."""
-    step = interval_s * 1_000_000_000
+    step = interval_s * SECOND_NS
     found: list[tuple[int, int]] = []
     for opened, closed in sessions:
         own = start[(start >= opened) & (start < closed)]

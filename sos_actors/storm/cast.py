@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
+from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.messages import (
     Advance,
     Direction,
@@ -92,7 +93,7 @@ class TraderActor(Actor):
         tick = self._told.get(rng.choice(self._instruments))
         if rng.random() > 0.25 or tick is None:
             return
-        price, name = tick.price, f"{self._name}-{message.ts // 60_000_000_000}"
+        price, name = tick.price, f"{self._name}-{message.ts // MINUTE_NS}"
         self._plans.publish(
             TradePlan(
                 plan_id=name, signal_id=name, strategy=self._name, underlying="NIFTY", ts=self.clock.now,

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from sos_actors.errors import DataError
-from sos_actors.market.clocktime import ist_date
+from sos_actors.market.clocktime import MINUTE_NS, ist_date
 from sos_actors.market.instruments import Instrument
 from sos_actors.sandbox.days import MarketDays
 from sos_actors.sandbox.exchange.answers import Refusal
@@ -97,7 +97,7 @@ class World:
 
     def _end(self) -> int:
         """Just after the last tick of the day being played."""
-        return max(int(self.market.tape.starts(name)[-1]) for name in self.market.tape.underlyings) + 120_000_000_000
+        return max(int(self.market.tape.starts(name)[-1]) for name in self.market.tape.underlyings) + 2 * MINUTE_NS
 
     def _begin(self, day: dt.date, now_ns: int) -> None:
         keys = tuple(self.market.quotes)
