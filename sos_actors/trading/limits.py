@@ -75,7 +75,7 @@ class RiskBook:
         self._cooldown = round(settings.cooldown_s * SECOND_NS)
         self._timed = settings.first_entry is not None or settings.last_entry is not None
         self._counted = bool(settings.open_positions or settings.strategy_positions or settings.underlying_positions)
-        self._daily = bool(settings.cooldown_s or settings.trades_per_day)
+        self._daily = bool(settings.cooldown_s or settings.trades_per_day or settings.strategy_trades_per_day)
         self._bucket = TokenBucket(settings.orders_per_s, settings.order_burst)
         self._reserve = settings.exit_reserve * settings.order_burst
         self._states: dict[tuple[str, str], TradingState] = {}
@@ -93,30 +93,16 @@ class RiskBook:
 
     # -- the question -------------------------------------------------------------------------------------------------
 
-    def check(self, plan: TradePlan, now: int, *, strategy_trades: int = 0, orders: int = 0) -> Breach | None:
-        """Why `plan` may not be entered at `now`; None: it may. Changes nothing.
-
-        `strategy_trades` is the strategy's own limit of trades a day (0: the account's). `orders` is how many orders
-        the entry will need (0: told from the plan); ask for the first leg of several with the sum of all.
-        """
-        strategy_trades = strategy_trades or self.settings.strategy_trades_per_day
+    def check(self, plan: TradePlan, now: int) -> Breach | None:
+        """Why `plan` may not be entered at `now`; None: it may. Changes nothing."""
         return (
             (self._state_breach(plan) if self._states or self._loss_hit or not self.entries_on else None)
             or self._time_breach(plan, now)
             or (self._count_breach(plan) if self._counted else None)
-            or (self._day_breach(plan, now, strategy_trades) if self._daily or strategy_trades else None)
-            or (self._rate_breach(plan, now, orders) if self._bucket.rate else None)
+            or (self._day_breach(plan, now) if self._daily else None)
+            or (self._rate_breach(plan, now) if self._bucket.rate else None)
             or (self._price_breach(plan, now) if self.settings.price_band or self._quotes else None)
         )
-
-    def check_all(self, plans: tuple[TradePlan, ...], now: int, *, strategy_trades: int = 0) -> Breach | None:
-        """Ask for the legs of one signal together: the first breach of any, with the orders of all."""
-        orders = sum(orders_of(plan, rest_target=self._rest_target) for plan in plans)
-        for plan in plans:
-            breach = self.check(plan, now, strategy_trades=strategy_trades, orders=orders)
-            if breach is not None:
-                return breach
-        return None
 
     def restrictions(self) -> list[tuple[str, str, TradingState]]:
         """Give who may not do everything: (strategy, underlying, state); both names empty is the whole account."""
@@ -231,10 +217,6 @@ class RiskBook:
         else:
             self._states[scope] = change.state
 
-    def on_exit_orders(self, now: int, orders: int = 1) -> None:
-        """Count orders that exits sent: they are never refused, but use up the rate."""
-        self._bucket.take(now, orders)
-
     def new_day(self, equity_paise: int) -> None:
         """Begin a day: counts of the day, cooldowns and quotes are forgotten; open trades and states stay."""
         self.start_equity_paise = self.equity_paise = equity_paise
@@ -320,17 +302,7 @@ class RiskBook:
         if not groups or plan.signal_id in groups:
             return None
         strategy, underlying = plan.strategy, plan.underlying
-        replaced = 0
-        if plan.flip:
-            replaced = len(
-                [
-                    group
-                    for group in groups.values()
-                    if group.strategy == strategy
-                    and group.underlying == underlying
-                    and group.direction not in ("", plan.direction)
-                ]
-            )
+        replaced = self._turned(plan) if plan.flip else 0
         for reason, count, limit in (
             (RefusalReason.OPEN_POSITIONS, len(groups), settings.open_positions),
             (RefusalReason.STRATEGY_POSITIONS, self._per_strategy.get(strategy, 0), settings.strategy_positions),
@@ -344,7 +316,16 @@ class RiskBook:
                 return Breach(reason, f"{count} open or in flight, {limit} allowed")
         return None
 
-    def _day_breach(self, plan: TradePlan, now: int, strategy_trades: int) -> Breach | None:
+    def _turned(self, plan: TradePlan) -> int:
+        """Count the trades a flip will close: the strategy's others on the underlying, in the other direction."""
+        return sum(
+            group.strategy == plan.strategy
+            and group.underlying == plan.underlying
+            and group.direction not in ("", plan.direction)
+            for group in self._groups.values()
+        )
+
+    def _day_breach(self, plan: TradePlan, now: int) -> Breach | None:
         settings = self.settings
         if plan.signal_id in self._groups:
             return None
@@ -356,12 +337,12 @@ class RiskBook:
         if settings.trades_per_day and self._trades_today >= settings.trades_per_day:
             return Breach(RefusalReason.TRADES_PER_DAY, f"{self._trades_today} trades today")
         taken = self._strategy_trades.get(plan.strategy, 0)
-        if strategy_trades and taken >= strategy_trades:
+        if settings.strategy_trades_per_day and taken >= settings.strategy_trades_per_day:
             return Breach(RefusalReason.STRATEGY_TRADES_PER_DAY, f"{taken} trades of {plan.strategy} today")
         return None
 
-    def _rate_breach(self, plan: TradePlan, now: int, orders: int) -> Breach | None:
-        needed = orders or orders_of(plan, rest_target=self._rest_target)
+    def _rate_breach(self, plan: TradePlan, now: int) -> Breach | None:
+        needed = orders_of(plan, rest_target=self._rest_target)
         left = self._bucket.level(now) - self._reserve
         if left < needed:
             detail = f"{needed} orders more, room for {max(math.floor(left), 0)} now: {self.settings.orders_per_s:g} a"

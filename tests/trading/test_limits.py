@@ -46,8 +46,8 @@ def book(**settings):
     return made
 
 
-def why(risk, now=OPEN_TS, limit=0, **changes):
-    breach = risk.check(trade_plan(**({"signal_id": "new", "ts": now} | changes)), now, strategy_trades=limit)
+def why(risk, now=OPEN_TS, **changes):
+    breach = risk.check(trade_plan(**({"signal_id": "new", "ts": now} | changes)), now)
     if breach is not None:
         assert breach.detail
     return None if breach is None else breach.reason
@@ -211,18 +211,6 @@ def test_legs_of_one_signal_are_one_trade():
     assert why(risk) is R.OPEN_POSITIONS
 
 
-def test_legs_are_asked_together():
-    risk = book(orders_per_s=1.0, order_burst=5, exit_reserve=0.0)
-    plans = (trade_plan(), trade_plan(instrument=PUT))
-    assert risk.check(plans[0], OPEN_TS) is None
-    breach = risk.check_all(plans, OPEN_TS)
-    assert (breach.reason, breach.detail) == (
-        R.ORDER_RATE, "6 orders more, room for 5 now: 1 a second, the rest is kept for exits",
-    )  # fmt: skip
-    assert risk.check_all(plans[:1], OPEN_TS) is None
-    assert risk.check_all((trade_plan(stop=NAN), trade_plan(instrument=PUT)), OPEN_TS) is None
-
-
 def test_a_flip_takes_the_place_of_what_it_closes():
     risk = book(strategy_positions=1, open_positions=1, underlying_positions=1)
     risk.on_intent(intent("a", signal_id="a"))
@@ -268,23 +256,24 @@ def test_trades_a_day():
     assert why(risk) is None
 
 
-def test_trades_a_day_of_a_strategy_and_its_own_limit():
+def test_trades_a_day_of_a_strategy():
     risk = book(strategy_trades_per_day=2)
     risk.on_intent(intent("a", signal_id="a"))
     assert why(risk) is None
-    assert why(risk, limit=1) is R.STRATEGY_TRADES_PER_DAY
     risk.on_intent(intent("b", signal_id="b"))
     assert why(risk) is R.STRATEGY_TRADES_PER_DAY
-    assert why(risk, limit=3) is None
     assert why(risk, strategy="other") is None
 
 
 def test_order_rate_leaves_a_reserve_for_exits():
-    risk = book(orders_per_s=1.0, order_burst=10, exit_reserve=0.3)
+    risk = book(orders_per_s=1.0, order_burst=10, exit_reserve=0.2)
     risk.on_intent(intent("a", signal_id="a"))
     assert why(risk) is None
-    risk.on_exit_orders(OPEN_TS, 2)
-    assert why(risk) is R.ORDER_RATE
+    risk.on_intent(intent("b", signal_id="b"))
+    breach = risk.check(trade_plan(signal_id="new"), OPEN_TS)
+    assert (breach.reason, breach.detail) == (
+        R.ORDER_RATE, "3 orders more, room for 2 now: 1 a second, the rest is kept for exits",
+    )  # fmt: skip
     assert why(risk, stop=NAN) is None
     assert why(risk, OPEN_TS + SECOND) is None
 
