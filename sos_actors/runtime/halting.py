@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -71,10 +71,10 @@ class Halt:
         if runtime.driver is not None:
             runtime.driver.stop(min(1.0, self._left()))
         first = set(runtime.settings.stop_first)
-        self._stop_actors(name in first for name in self._groups_of_cast())
+        self._stop_actors(lambda group: group in first)
         if not settle(runtime.groups(), min(self._share, self._left()), lambda: None):
             logger.error("not everything under way was worked off before the stop")
-        self._stop_actors(True for _ in self._groups_of_cast())
+        self._stop_actors(lambda _: True)
         self._end_threads()
         for path in self._left_behind:
             logger.error("{} did not stop in time and is left behind", path)
@@ -83,13 +83,10 @@ class Halt:
     def _left(self) -> float:
         return max(0.0, self._end - time.monotonic())
 
-    def _groups_of_cast(self) -> list[str]:
-        return [member.dispatcher.name for _, member in self._runtime.members()]
-
-    def _stop_actors(self, chosen: Iterable[bool]) -> None:
-        """Stop the chosen actors, the last spawned first, each in its own thread."""
-        members = zip(self._runtime.members(), chosen, strict=True)
-        cast = [member.actor for (_, member), wanted in members if wanted and not member.actor.closed]
+    def _stop_actors(self, chosen: Callable[[str], bool]) -> None:
+        """Stop the actors of the groups chosen by name, the last spawned first, each in its own thread."""
+        members = [member for _, member in self._runtime.members() if chosen(member.dispatcher.name)]
+        cast = [member.actor for member in members if not member.actor.closed]
         self._runtime.keep_states(actor.path for actor in cast)
         for actor in reversed(cast):
             if not actor.closed and not self._stop(actor):
