@@ -153,8 +153,16 @@ class Runtime:
                 stopped=member.actor.closed,
                 restarts=member.restarts,
             )
-            for path, member in list(self._cast.items())
+            for path, member in self.members()
         ]
+
+    def members(self) -> list[tuple[str, _Member]]:
+        """Give path and entry of the whole cast, in the order of spawning; others may spawn meanwhile.
+
+        Not a list of the dict's items: each is made anew, which can start a collection of garbage, and with it another
+        thread, in the midst of the dict.
+        """
+        return [(member.actor.path, member) for member in list(self._cast.values())]
 
     # -- messages ----------------------------------------------------------------------------------------------
 

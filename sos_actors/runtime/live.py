@@ -146,10 +146,6 @@ class LiveRuntime(Runtime):
         else:
             self._made.append(actor)
 
-    def members(self) -> list[tuple[str, Any]]:
-        """Give path and entry of the whole cast, in the order of spawning."""
-        return list(self._cast.items())
-
     def with_ports(self, path: str, change: Callable[[Port], None]) -> None:
         """Call `change` with every port of an actor while nobody restarts it; raises KeyError without one."""
         with self._lock:

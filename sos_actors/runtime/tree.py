@@ -172,6 +172,6 @@ def stage_counts(runtime: LiveRuntime, bounds_s: Sequence[float]) -> dict[str, l
 def _by_stage(runtime: LiveRuntime) -> dict[str, list[Histogram]]:
     parts: dict[str, list[Histogram]] = {}
     for group in runtime.groups():
-        for name, histogram in list(group.stages.items()):
+        for name, histogram in group.stages.copy().items():
             parts.setdefault(name, []).append(histogram)
     return parts

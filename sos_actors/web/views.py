@@ -213,7 +213,7 @@ def open_rows(book: DayBook, held: Collection[str]) -> list[OpenRow]:
             direction=plan.direction.value, entry_ts=plan.ts, entry_price=known(plan.entry), stop=known(plan.stop),
             target=known(plan.target),
         )
-        for intent_id, plan in list(book.plans.items())
+        for intent_id, plan in book.plans.copy().items()
         if intent_id not in ended and plan.instrument in held
     ]  # fmt: skip
 

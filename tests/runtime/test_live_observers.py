@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from typing import Any
@@ -249,3 +250,27 @@ def test_nothing_is_measured_when_it_is_switched_off():
         assert runtime.tree()["stages"] == {}
     finally:
         runtime.close()
+
+
+def test_the_counters_are_read_while_the_cast_grows():
+    """A collection of garbage may begin at any new object, and let another thread spawn: here the collector does."""
+    runtime = LiveRuntime(QUICK)
+    for n in range(200):
+        runtime.spawn(Diary, f"diary/{n}", [])
+    before, left = gc.get_threshold(), list(range(3))
+
+    def spawn(phase, _):
+        if phase == "start" and left:
+            runtime.spawn(Diary, f"late/{left.pop()}", [])
+
+    gc.collect()
+    gc.callbacks.append(spawn)
+    gc.set_threshold(10)
+    try:
+        assert len(runtime.stats()) >= 201
+        assert len(runtime.members()) >= 201
+    finally:
+        gc.callbacks.remove(spawn)
+        gc.set_threshold(*before)
+        runtime.stop()
+    assert not left
