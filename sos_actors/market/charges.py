@@ -97,8 +97,8 @@ class Rates(NamedTuple):
     stt_sell: int
     transaction: int
     ipft: int
+    stamp_buy: int
     sebi: int = 10
-    stamp_buy: int = 300
 
 
 #: A rate by date of effect, newest first.

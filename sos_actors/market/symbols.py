@@ -71,13 +71,10 @@ class SymbolMaster:
         parts = parse_id(instrument)
         if parts.kind == "INDEX" and parts.underlying in INDEX_KEYS:
             return INDEX_KEYS[parts.underlying]
-        return self._listed(instrument).upstox_key
+        return self.instrument(instrument).upstox_key
 
     def instrument(self, instrument: str) -> Instrument:
         """Everything the master says of a canonical id; raises InputError when it is not listed."""
-        return self._listed(instrument)
-
-    def _listed(self, instrument: str) -> Instrument:
         if self._table is None:
             raise InputError(f"{instrument}: no instrument file is loaded; fetch one with `instruments`")
         found = self._table.by_id(instrument)

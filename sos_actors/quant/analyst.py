@@ -34,7 +34,7 @@ from sos_actors.quant.model import ChainModel, chain_model, no_model
 from sos_actors.quant.regime import Evidence, RegimeTracker
 from sos_actors.quant.volatility import iv_percentile, iv_rank
 
-_CLOSE, _VOLUME, _OI, _BID, _ASK = (CHAIN_FIELDS.index(name) for name in ("close", "volume", "oi", "bid", "ask"))
+_CLOSE, _OI, _BID, _ASK = (CHAIN_FIELDS.index(name) for name in ("close", "oi", "bid", "ask"))
 
 
 class _Reading(NamedTuple):

@@ -81,7 +81,7 @@ def buildup(
     falling, closing = (price_change < 0.0).view(np.int8), (oi_change < 0.0).view(np.int8)
     # LONG_BUILDUP 1, SHORT_COVERING 2, SHORT_BUILDUP 3, LONG_UNWINDING 4: open interest turns one bit, price the other.
     codes: NDArray[np.int8] = (1 + closing + falling + falling) * counts.view(np.int8)
-    np.putmask(codes, np.isnan(price_change + oi_change), -1)
+    np.putmask(codes, np.isnan(price_change + oi_change), _UNKNOWN)
     return codes
 
 

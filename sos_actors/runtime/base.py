@@ -257,20 +257,12 @@ class Runtime:
             logger.error("{}: on_failure raised {!r}", actor.path, hook_error)
         name = type(message).__name__
         if verdict is Directive.RESTART:
-            self._restart(member, actor)
+            self._succeed(member, actor)
         elif verdict is Directive.BENCH:
             self._bench(member, actor, f"{name}: {error!r}")
         else:
             self.escalated = EscalatedError(f"{actor.path} failed on {name}: {error!r}\n{text}")
         self.publish(ActorFailed(actor.path, now, name, repr(error), text))
-
-    def _restart(self, member: _Member, old: Actor) -> None:
-        """Put a fresh instance in the old one's place: same path, same mailbox, same subscriptions.
-
-        It takes up what the old one held, and starts at once, before the mail that waits. Where that raises the path
-        is benched.
-        """
-        self._succeed(member, old)
 
     def reinstate(self, benched: Actor, message: Reinstate) -> None:
         """Put a fresh instance in a benched one's place, its failures forgiven; called where its messages are handled.
@@ -285,7 +277,11 @@ class Runtime:
             self.publish(ActorReinstated(benched.path, now, message.reason))
 
     def _succeed(self, member: _Member, old: Actor, *, late: bool = False) -> bool:
-        """Let a fresh instance take up what the old one held (`late`: a while ago); false when benched over that."""
+        """Put a fresh instance in the old one's place: same path, same mailbox, same subscriptions.
+
+        It takes up what the old one held (`late`: a while ago), and starts at once, before the mail that waits. Where
+        that raises the path is benched, and the answer is False.
+        """
         try:
             fresh = construct(member.kind, self, old.path, member.dispatcher, member.args, member.kwargs, old.ports)
             state = old.checkpoint()

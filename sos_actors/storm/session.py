@@ -126,7 +126,7 @@ class Session:
         self._power = False
         self._down_s = 0.0
         self._halted = False
-        self._deliveries = self._deaths = self._crashes = 0
+        self._deliveries = self._deaths = 0
         self._struck: Counter[str] = Counter()
 
     def run(self) -> Result:

@@ -46,7 +46,7 @@ class Lookout:
             self._tails[path] = tail
             while len(self._tails) > _ACTORS:
                 oldest = next(iter(self._tails))
-                self._tails.pop(oldest).end(self._runtime, oldest)
+                self._tails.pop(oldest).end(oldest)
             tail.until = self._monotonic() + LEASE_S
             self._runtime.with_ports(path, tail.tap)  # again at each question: a restarted actor's ports are bare
             self._sweep_later()
@@ -72,7 +72,7 @@ class Lookout:
         with self._lock:
             now = self._monotonic()
             for path in [path for path, tail in self._tails.items() if tail.until <= now]:
-                self._tails.pop(path).end(self._runtime, path)
+                self._tails.pop(path).end(path)
             if self._said_until and self._said_until <= now:
                 self._said_until = 0.0
                 for said in self._said.values():
@@ -87,7 +87,7 @@ class Lookout:
             if self._sweeper is not None:
                 self._sweeper.cancel()
             for path, tail in self._tails.items():
-                tail.end(self._runtime, path)
+                tail.end(path)
             for said in self._said.values():
                 said.end()
             self._tails.clear()
@@ -123,15 +123,15 @@ class _Tail:
         self._taps[port] = tapped
         port.handle = tapped
 
-    def end(self, runtime: LiveRuntime, path: str) -> None:
-        """Go out of the way."""
+    def end(self, path: str) -> None:
+        """Go out of the way of the actor of this path, if it is still there."""
 
         def untap(port: Port) -> None:
             if port.handle is self._taps.get(port):
                 port.point(port.actor)
 
         try:
-            runtime.with_ports(path, untap)
+            self._runtime.with_ports(path, untap)
         except KeyError:
             return
 
