@@ -9,7 +9,9 @@ import numpy as np
 
 from sos_actors.errors import DataError
 from sos_actors.market.ids import parse_id
-from sos_actors.messages import CE, CHAIN_FIELDS, NAN, Bar, ChainFrame, Right
+from sos_actors.messages import CE, CHAIN_FIELDS, NAN, PE, Bar, ChainFrame, Right
+
+_CLOSE, _OI = CHAIN_FIELDS.index("close"), CHAIN_FIELDS.index("oi")
 
 
 class FrameBuilder:
@@ -31,7 +33,7 @@ class FrameBuilder:
         self.strikes.setflags(write=False)
         place = {strike: k for k, strike in enumerate(self.strikes.tolist())}
         self._places = {
-            name: (CE if p.right is Right.CE else 1, place[p.strike])
+            name: (CE if p.right is Right.CE else PE, place[p.strike])
             for name, p in parts.items()
             if p.strike is not None
         }
@@ -50,7 +52,7 @@ class FrameBuilder:
             old = self._places.get(name)
             if old is not None:
                 heir._values[:, right, k] = self._values[:, old[0], old[1]]
-                heir._fresh = heir._fresh or bool(heir._values[3, right, k] == heir._values[3, right, k])
+                heir._fresh = heir._fresh or bool(heir._values[_CLOSE, right, k] == heir._values[_CLOSE, right, k])
         return heir
 
     def add(self, bar: Bar) -> bool:
@@ -70,7 +72,7 @@ class FrameBuilder:
             return None
         values = self._values.copy()
         values.setflags(write=False)
-        self._values[:5] = NAN  # prices and volume belong to their minute; OI and quotes last
+        self._values[:_OI] = NAN  # prices and volume, before it, belong to their minute; OI and quotes last
         self._fresh = False
         price, oi = (future.close, future.oi) if future is not None else (NAN, NAN)
         return ChainFrame(self.underlying, self.expiry, start, end, self.strikes, values, spot, price, oi)

@@ -19,7 +19,7 @@ from sos_actors.market.calendar import INDIA, TradingCalendar
 from sos_actors.market.clocktime import MINUTE_NS
 from sos_actors.market.day import ChainColumns, DataQuality, IntColumn, MarketDay
 from sos_actors.market.ids import EXCHANGE_OF, index_id, option_id
-from sos_actors.messages import CE, PE, GapsFilled, GapsSuspected, Right
+from sos_actors.messages import CE, CHAIN_FIELDS, PE, GapsFilled, GapsSuspected, Right
 from sos_actors.sources.candle_rows import Rows, store_day
 from sos_actors.sources.facts import MarketFacts
 from sos_actors.sources.grouping import holes
@@ -29,6 +29,7 @@ from sos_actors.storage.recorded_days import LIVE
 
 #: (instrument id, day) -> its one-minute rows as the broker gives them. Raises SosError.
 MinutesOf = Callable[[str, dt.date], Rows]
+_CLOSE = CHAIN_FIELDS.index("close")
 
 
 class GapFiller:
@@ -161,7 +162,7 @@ def _lacking(
     new: ChainColumns, old: ChainColumns | None, gaps: IntColumn, doubtful: set[tuple[str, int]]
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     """Mark [minute, right, strike] of `new` that lie in a gap, are known, and were not recorded soundly."""
-    close = new.values[:, 3]
+    close = new.values[:, _CLOSE]
     wanted: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = ~np.isnan(close) & np.isin(new.start, gaps)[:, None, None]
     if old is None:
         return wanted
@@ -175,7 +176,11 @@ def _lacking(
             for row in np.flatnonzero(wanted[:, side, k]).tolist():
                 minute = int(new.start[row])
                 was = place.get(minute)
-                if was is not None and not np.isnan(old.values[was, 3, side, at]) and (name, minute) not in doubtful:
+                if (
+                    was is not None
+                    and not np.isnan(old.values[was, _CLOSE, side, at])
+                    and (name, minute) not in doubtful
+                ):
                     wanted[row, side, k] = False
     return wanted
 
