@@ -22,7 +22,7 @@ from sos_actors.sandbox.exchange.orders import FO_EXCHANGE, Change, Order, Statu
 from sos_actors.sandbox.exchange.risk import market_limit
 from sos_actors.sandbox.exchange.stream import EventKind
 from sos_actors.sandbox.exchange.user import User, segment_of
-from sos_actors.sandbox.exchange.validation import LIMIT, MAX_PROTECTION, PRODUCTS, is_number, is_word
+from sos_actors.sandbox.exchange.validation import LIMIT, MAX_PROTECTION, PRODUCTS, fields_of, is_number, is_word
 
 ENTRY, TARGET, STOPLOSS = "ENTRY", "TARGET", "STOPLOSS"
 SCHEDULED, PENDING, COMPLETED, FAILED, CANCELLED = "SCHEDULED", "PENDING", "COMPLETED", "FAILED", "CANCELLED"
@@ -106,7 +106,7 @@ class GttDesk:
 
     def place(self, body: object, now: int, latency_ms: int) -> Answer:
         """Take a GTT order; an IMMEDIATE entry fires at once."""
-        fields = _object(body)
+        fields = fields_of(body)
         made = self._read(fields, now)
         self._all[made.gtt_id] = made
         self._say(made, now)
@@ -115,7 +115,7 @@ class GttDesk:
 
     def modify(self, body: object, now: int, latency_ms: int) -> Answer:
         """Change the prices of rules that still wait, and the quantity while the entry does."""
-        fields = _object(body)
+        fields = fields_of(body)
         found = self._find(fields.get("gtt_order_id"))
         if found.ended:
             raise Refusal("1140", "The GTT order has ended", path="gtt_order_id", value=found.gtt_id)
@@ -132,7 +132,7 @@ class GttDesk:
 
     def cancel(self, body: object, now: int, latency_ms: int) -> Answer:
         """Cancel what still waits, and the entry's order if it is open."""
-        found = self._find(_object(body).get("gtt_order_id"))
+        found = self._find(fields_of(body).get("gtt_order_id"))
         if found.ended:
             raise Refusal("1140", "The GTT order has ended", path="gtt_order_id", value=found.gtt_id)
         self._end(found, CANCELLED, now)
@@ -251,12 +251,6 @@ class GttDesk:
             created=now,
             expires=now + _YEAR_NS,
         )
-
-
-def _object(body: object) -> Mapping[str, Any]:
-    if not isinstance(body, Mapping):
-        raise Refusal("100038", "The body is no JSON object")
-    return body
 
 
 def _quantity(fields: Mapping[str, Any], instrument: Instrument) -> int:

@@ -28,7 +28,7 @@ Body = Mapping[str, Any]
 
 def place_ticket(body: object, instruments: InstrumentTable, unprotected: str) -> Ticket:
     """Check the body of a placing; `unprotected` is what becomes of market_protection 0. Raises Refusal."""
-    fields = _object(body)
+    fields = fields_of(body)
     instrument = _instrument(fields, instruments)
     kind = _word(fields, "order_type", ORDER_TYPES, "1004", "1056")
     product = _word(fields, "product", PRODUCTS, "1006", "1054")
@@ -61,7 +61,7 @@ def place_ticket(body: object, instruments: InstrumentTable, unprotected: str) -
 
 def modify_ticket(body: object, order: Order, unprotected: str) -> Ticket:
     """Check the body of a modification against the order it changes. Raises Refusal."""
-    fields = _object(body)
+    fields = fields_of(body)
     kind = _word(fields, "order_type", ORDER_TYPES, "1004", "1056")
     validity = _word(fields, "validity", VALIDITIES, "1007", "1055")
     price, trigger = _money(fields, "price"), _money(fields, "trigger_price")
@@ -116,7 +116,8 @@ def is_word(value: object, allowed: Collection[str]) -> TypeGuard[str]:
     return isinstance(value, str) and value in allowed
 
 
-def _object(body: object) -> Body:
+def fields_of(body: object) -> Body:
+    """Give the fields of a request's body; raises Refusal 100038."""
     if not isinstance(body, Mapping):
         raise Refusal("100038", "The body is no JSON object")
     return body

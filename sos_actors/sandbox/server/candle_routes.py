@@ -8,11 +8,10 @@ from typing import Any
 from aiohttp import web
 
 from sos_actors.market.clocktime import ist_date
-from sos_actors.market.instruments import INDEX_KEYS
 from sos_actors.sandbox.exchange.answers import Refusal
 from sos_actors.sandbox.listing import future_instrument, option_instruments
 from sos_actors.sandbox.server import candles
-from sos_actors.sandbox.server.instrument_routes import contract_row
+from sos_actors.sandbox.server.instrument_routes import asked_expiry, asked_underlying, contract_row
 from sos_actors.sandbox.server.service import Service
 
 _HALF_YEAR = dt.timedelta(days=183)
@@ -141,20 +140,17 @@ class CandleRoutes:
 
     def _underlying(self, request: web.Request) -> str:
         self._check_plus()
-        key = request.query.get("instrument_key", "")
-        found = next((name for name, one in INDEX_KEYS.items() if one == key), None)
-        if found is None or found not in self._service.world.days.underlyings:
-            raise Refusal("100011", "Invalid Instrument key", path="instrument_key", value=key)
-        return found
+        return asked_underlying(request, self._service)
 
     def _expiry(self, request: web.Request) -> dt.date:
-        text = request.query.get("expiry_date", "")
-        try:
-            expiry = dt.date.fromisoformat(text)
-        except ValueError:
-            raise Refusal("1088", "expiry_date must be a date, YYYY-MM-DD", path="expiry_date", value=text) from None
+        expiry = asked_expiry(request)
         if expiry not in self._past_expiries(self._underlying(request)):
-            raise Refusal("1088", "Nothing expired that day in the last six months", path="expiry_date", value=text)
+            raise Refusal(
+                "1088",
+                "Nothing expired that day in the last six months",
+                path="expiry_date",
+                value=request.query["expiry_date"],
+            )
         return expiry
 
     def _past_expiries(self, underlying: str) -> tuple[dt.date, ...]:

@@ -13,10 +13,9 @@ from sos_actors.market.clocktime import ist_date
 from sos_actors.market.tables import HOLIDAYS, SPECIAL_SESSIONS
 from sos_actors.sandbox.exchange.answers import Refusal
 from sos_actors.sandbox.server.service import Service
-from sos_actors.sandbox.server.sessions import REST_EXCHANGES, rest_status, timings
+from sos_actors.sandbox.server.sessions import REST_CLOSED, REST_EXCHANGES, rest_status, timings
 
 _MS = 1_000_000
-_NEVER_OPEN = ["CDS", "BCD", "MCX", "NSCOM"]
 
 
 def add_routes(app: web.Application, service: Service) -> None:
@@ -80,7 +79,7 @@ class InfoRoutes:
             "date": day.isoformat(),
             "description": "Special session" if opened else "Exchange holiday",
             "holiday_type": "SPECIAL_TIMING" if opened else "TRADING_HOLIDAY",
-            "closed_exchanges": [name for name in (*REST_EXCHANGES, *_NEVER_OPEN) if name not in names],
+            "closed_exchanges": [name for name in (*REST_EXCHANGES, *REST_CLOSED) if name not in names],
             "open_exchanges": opened,
         }
 

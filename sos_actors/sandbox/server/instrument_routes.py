@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 from typing import Any
 
@@ -157,3 +158,21 @@ def _list(text: str) -> set[str]:
 def _number(query: Any, name: str, default: int) -> int:
     text = query.get(name, str(default))
     return int(text) if text.isdecimal() else 0
+
+
+def asked_underlying(request: web.Request, service: Service) -> str:
+    """Give the underlying whose index key a request names; raises Refusal 100011."""
+    key = request.query.get("instrument_key", "")
+    found = next((name for name, one in INDEX_KEYS.items() if one == key), None)
+    if found is None or found not in service.world.days.underlyings:
+        raise Refusal("100011", "Invalid Instrument key", path="instrument_key", value=key)
+    return found
+
+
+def asked_expiry(request: web.Request) -> dt.date:
+    """Give the expiry a request names; raises Refusal 1088."""
+    text = request.query.get("expiry_date", "")
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise Refusal("1088", "expiry_date must be a date, YYYY-MM-DD", path="expiry_date", value=text) from None

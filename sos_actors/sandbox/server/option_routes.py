@@ -9,9 +9,8 @@ from aiohttp import web
 
 from sos_actors.market.ids import index_id
 from sos_actors.market.instruments import INDEX_KEYS, Instrument
-from sos_actors.sandbox.exchange.answers import Refusal
 from sos_actors.sandbox.quote import Quote
-from sos_actors.sandbox.server.instrument_routes import contract_row
+from sos_actors.sandbox.server.instrument_routes import asked_expiry, asked_underlying, contract_row
 from sos_actors.sandbox.server.service import Service
 
 
@@ -32,9 +31,9 @@ class OptionRoutes:
         """Give the options of an underlying, of one expiry if asked."""
 
         def work() -> list[dict[str, Any]]:
-            underlying = self._underlying(request)
+            underlying = asked_underlying(request, self._service)
             table = self._service.world.market.table
-            expiry = self._date(request) if "expiry_date" in request.query else None
+            expiry = asked_expiry(request) if "expiry_date" in request.query else None
             days = (expiry,) if expiry is not None else table.expiries(underlying)
             return [contract_row(item) for day in days for item in table.options(underlying, day)]
 
@@ -44,7 +43,7 @@ class OptionRoutes:
         """Give the chain of an expiry: a row a strike, volatilities in percent."""
 
         def work() -> list[dict[str, Any]]:
-            underlying, expiry = self._underlying(request), self._date(request)
+            underlying, expiry = asked_underlying(request, self._service), asked_expiry(request)
             table = self._service.world.market.table
             index = self._service.world.listed(INDEX_KEYS[underlying])
             assert index.instrument.id == index_id(underlying)
@@ -93,17 +92,3 @@ class OptionRoutes:
                 "pop": round(100.0 * (1.0 - abs(greeks.delta)), 2) if greeks.iv else 0.0,
             },
         }
-
-    def _underlying(self, request: web.Request) -> str:
-        key = request.query.get("instrument_key", "")
-        found = next((name for name, one in INDEX_KEYS.items() if one == key), None)
-        if found is None or found not in self._service.world.days.underlyings:
-            raise Refusal("100011", "Invalid Instrument key", path="instrument_key", value=key)
-        return found
-
-    def _date(self, request: web.Request) -> dt.date:
-        text = request.query.get("expiry_date", "")
-        try:
-            return dt.date.fromisoformat(text)
-        except ValueError:
-            raise Refusal("1088", "expiry_date must be a date, YYYY-MM-DD", path="expiry_date", value=text) from None

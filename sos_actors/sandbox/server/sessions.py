@@ -18,7 +18,8 @@ SEGMENTS = {
 }
 #: What the REST calls name an exchange's segments.
 REST_EXCHANGES = {"NSE": "NSE_EQ", "NFO": "NSE_FO", "BSE": "BSE_EQ", "BFO": "BSE_FO"}
-_REST_CLOSED = ("CDS", "BCD", "MCX", "NSCOM")
+#: Exchanges the sandbox has nothing of: always closed.
+REST_CLOSED = ("CDS", "BCD", "MCX", "NSCOM")
 #: Pre-open collects orders from 15 minutes before the open to 3 minutes before it.
 _PRE_OPEN_NS, _PRE_OPEN_END_NS = 15 * MINUTE_NS, 3 * MINUTE_NS
 
@@ -49,7 +50,7 @@ def segment_statuses(calendar: TradingCalendar, now_ns: int) -> dict[str, str]:
 
 def rest_status(calendar: TradingCalendar, name: str, now_ns: int) -> tuple[str, int] | None:
     """Status of what REST calls an exchange; None for an unknown name. What the sandbox has not is always closed."""
-    if name in _REST_CLOSED:
+    if name in REST_CLOSED:
         return "NORMAL_CLOSE", now_ns
     segment = REST_EXCHANGES.get(name)
     return status_of(calendar, SEGMENTS[segment], now_ns) if segment is not None else None
