@@ -111,27 +111,13 @@ def _archive(
     config: Config, names: tuple[str, ...], home: Path | None, runs: list[Runs], *, alone: bool
 ) -> tuple[Archive, Keeper | None]:
     """Give stored days and runs; `alone`: there are recorded days, which can be shown without a market database."""
-    from sos_actors.snapshots import chain_snapshots  # noqa: PLC0415
-    from sos_actors.sources.source import DatabaseSource  # noqa: PLC0415
-    from sos_actors.storage.upkeep import Retention  # noqa: PLC0415
+    from sos_actors.daemon.web_process import stored_days  # noqa: PLC0415
     from sos_actors.web.archive import Archive  # noqa: PLC0415
-    from sos_actors.web.upkeep import DatabaseKeeper  # noqa: PLC0415
 
     if alone and not (options.home_folder(home) / "market.db").exists():
         return Archive(names, list, lambda *_: None, lambda *_: [], runs), None
     store = options.open_store(home, readonly=True)
-    history = DatabaseSource(store)
-    archive = Archive(
-        names,
-        lambda: {day for name in names for day in store.days(name)},
-        history.load_day,
-        lambda name, day: chain_snapshots(history, name, [day], config),
-        runs,
-        rate=config.chain.rate,
-    )
-    data = config.data
-    kept = Retention(data.keep_tick_days, data.keep_bar_days, data.keep_chain_days)
-    return archive, DatabaseKeeper(store.path, kept, lambda: ist_date(backfill.now_of(config)))
+    return stored_days(store, names, runs, config, lambda: ist_date(backfill.now_of(config)))
 
 
 def _kept_instruments(home: Path | None, config: Config) -> Callable[[str], list[Instrument]]:

@@ -183,10 +183,7 @@ def sql(
     """
     from sos_actors.storage.sql import query as ask  # noqa: PLC0415
 
-    path = options.home_folder(home) / "market.db"
-    if not path.exists():
-        raise InputError(f"{path}: there is no market database yet; fill it with `python run_actors.py ingest`")
-    found = ask(path, query)
+    found = ask(options.stored_market(home), query)
     typer.echo("\t".join(found.columns))
     for row in found.rows:
         typer.echo("\t".join("" if value is None else str(value) for value in row))

@@ -73,10 +73,16 @@ def home_folder(home: Path | None) -> Path:
 
 def open_store(home: Path | None, *, readonly: bool = False) -> MarketStore:
     """Open the market database of the home folder."""
-    path = home_folder(home) / "market.db"
-    if readonly and not path.exists():
-        raise InputError(f"{path}: there is no market database yet; fill it with `python run_actors.py ingest`")
+    path = stored_market(home) if readonly else home_folder(home) / "market.db"
     return MarketStore(path, readonly=readonly)
+
+
+def stored_market(home: Path | None) -> Path:
+    """Give the path of the home folder's market database; raises InputError where there is none yet."""
+    path = home_folder(home) / "market.db"
+    if not path.exists():
+        raise InputError(f"{path}: there is no market database yet; fill it with `python run_actors.py ingest`")
+    return path
 
 
 def configuration(path: Path | None) -> Config:

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,7 @@ from sos_actors.web.earlier import earlier_today
 from sos_actors.web.live_source import LiveParts, LiveSource
 from sos_actors.web.recorded import RecordedDays, name_of
 from sos_actors.web.remote import RemoteStage
+from sos_actors.web.runs import Runs
 from sos_actors.web.server import WebServer
 from sos_actors.web.upkeep import DatabaseKeeper
 
@@ -128,25 +130,30 @@ def serve(brief: Brief) -> WebServer:
     sessions = home / config.journal.folder
     stage = RemoteStage(home, earlier=earlier_today(sessions) if config.journal.enabled else None)
     store = MarketStore(home / "market.db", readonly=True)
-    history = DatabaseSource(store)
-    archive = Archive(
-        brief.symbols,
-        lambda: {day for name in brief.symbols for day in store.days(name)},
-        history.load_day,
-        lambda name, day: chain_snapshots(history, name, [day], config),
-        [RecordedDays(sessions, lambda: name_of(stage.status().mode, ist_date(_now_of(stage))))],
-        rate=config.chain.rate,
-    )
-    data = config.data
-    keeper = DatabaseKeeper(
-        home / "market.db", Retention(data.keep_tick_days, data.keep_bar_days, data.keep_chain_days),
-        lambda: ist_date(_now_of(stage)),
-    )  # fmt: skip
+    lives = RecordedDays(sessions, lambda: name_of(stage.status().mode, ist_date(_now_of(stage))))
+    archive, keeper = stored_days(store, brief.symbols, [lives], config, lambda: ist_date(_now_of(stage)))
     parts = LiveParts(
         stage=stage, underlyings=brief.symbols, config=msgspec.to_builtins(config), archive=archive, keeper=keeper,
         title=brief.title, real=brief.real, version=sos_actors.__version__, secrets=config.alerts.addresses,
     )  # fmt: skip
     return WebServer(LiveSource(parts), config.web, web_token(home), sos_actors.__version__)
+
+
+def stored_days(
+    store: MarketStore, names: Sequence[str], runs: Sequence[Runs], config: Config, today: Callable[[], dt.date]
+) -> tuple[Archive, DatabaseKeeper]:
+    """Give the days of a market database, with these runs, as pages show them, and who looks after it."""
+    history, data = DatabaseSource(store), config.data
+    archive = Archive(
+        names,
+        lambda: {day for name in names for day in store.days(name)},
+        history.load_day,
+        lambda name, day: chain_snapshots(history, name, [day], config),
+        runs,
+        rate=config.chain.rate,
+    )
+    kept = Retention(data.keep_tick_days, data.keep_bar_days, data.keep_chain_days)
+    return archive, DatabaseKeeper(store.path, kept, today)
 
 
 def _now_of(stage: RemoteStage) -> int:
