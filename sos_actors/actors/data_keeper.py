@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from sos_actors.errors import SosError, StorageError
 from sos_actors.market.clocktime import MINUTE_NS, ist_date
-from sos_actors.market.day_book import DayBook, RecordedMinutes
 from sos_actors.market.ids import index_id, near_future, parse_id
+from sos_actors.market.minute_book import MinuteBook, RecordedMinutes
 from sos_actors.messages import (
     Bar,
     ChainFrame,
@@ -52,7 +52,7 @@ class DataKeeperActor(Actor):
         """`flush_s`: seconds of minutes a crash may lose at most."""
         super().__init__()
         self._shelf, self._flush_ns = shelf, round(flush_s * 1e9)
-        self._books = {name: DayBook(name) for name in underlyings}
+        self._books = {name: MinuteBook(name) for name in underlyings}
         self._day: dt.date | None = None
         self._flushed = 0
         self._down: set[str] = set()

@@ -48,8 +48,8 @@ from sos_actors.messages import (
 from sos_actors.runtime import LiveRuntime, RestartPolicy, Runtime
 from sos_actors.runtime.journal.answers import Ask, plainly
 from sos_actors.runtime.supervision import VITAL, Directive
+from sos_actors.storage.minute_shelf import MinuteShelf
 from sos_actors.storage.order_store import Recovery
-from sos_actors.storage.recorded_days import RecordedDays
 from sos_actors.trading.checkpoint import restore, wishes, working_orders
 from sos_actors.trading.gateway.gateway import OrderGateway
 from sos_actors.trading.gateway.records import AnyRecord, DayBegun, StateSaved
@@ -241,7 +241,7 @@ class LiveCast:
 
     def _spawn_data(self, edges: LiveEdges) -> None:
         names = self._cast.names
-        shelf = RecordedDays(edges.market_db)
+        shelf = MinuteShelf(edges.market_db)
         self._runtime.spawn(
             DataKeeperActor, "data", names, shelf, self.config.data.flush_s, group=DATA, policy=EDGE_POLICY
         )

@@ -25,7 +25,7 @@ from sos_actors.sources.facts import MarketFacts
 from sos_actors.sources.grouping import holes
 from sos_actors.storage.day_states import DayState, DayStates
 from sos_actors.storage.market_store import MarketStore
-from sos_actors.storage.recorded_days import LIVE
+from sos_actors.storage.minute_shelf import LIVE
 
 #: (instrument id, day) -> its one-minute rows as the broker gives them. Raises SosError.
 MinutesOf = Callable[[str, dt.date], Rows]

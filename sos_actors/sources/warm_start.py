@@ -19,7 +19,7 @@ from sos_actors.messages import GapsFilled, GapsSuspected
 from sos_actors.sources.fallback import Bringer, fill
 from sos_actors.storage.day_states import DayStates
 from sos_actors.storage.market_store import MarketStore
-from sos_actors.storage.recorded_days import LIVE
+from sos_actors.storage.minute_shelf import LIVE
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from actor_helpers import DAY, INDEX, MINUTE, chain_of, index_bars, ist
 
 from sos_actors.actors.data_keeper import FILL_DELAY_NS, DataKeeperActor, GapFillerActor
 from sos_actors.errors import DataError, StorageError
-from sos_actors.market.day_book import DayBook
 from sos_actors.market.ids import near_future, option_id
+from sos_actors.market.minute_book import MinuteBook
 from sos_actors.messages import (
     Bar,
     ChainFrame,
@@ -23,7 +23,7 @@ from sos_actors.messages import (
 from sos_actors.runtime import SimRuntime
 from sos_actors.storage.day_states import DayStates
 from sos_actors.storage.market_store import MarketStore
-from sos_actors.storage.recorded_days import RecordedDays
+from sos_actors.storage.minute_shelf import MinuteShelf
 
 OPEN = ist("09:15")
 FUTURE = "NSE|FUT|NIFTY|2025-09-30"
@@ -72,7 +72,7 @@ def keeper(stage, shelf, flush_s=60.0):
 
 
 def test_bars_and_frames_become_columns():
-    book = DayBook("NIFTY")
+    book = MinuteBook("NIFTY")
     book.take_bar(bar(INDEX, 1, 24_510.0, volume=np.nan, oi=np.nan, bid=np.nan, ask=np.nan))
     book.take_bar(bar(INDEX, 0, 24_500.0, volume=np.nan, oi=np.nan, bid=np.nan, ask=np.nan))
     book.take_bar(bar(FUTURE, 0, 24_550.0))
@@ -177,7 +177,7 @@ def test_a_filler_that_cannot_says_so_and_lives(stage):
 
 
 def test_what_is_kept_is_read_back_as_a_day(stage, tmp_path):
-    shelf = RecordedDays(tmp_path / "market.db")
+    shelf = MinuteShelf(tmp_path / "market.db")
     say = keeper(stage, shelf)
     say(ContractsChosen("NIFTY", OPEN, EXPIRY, (CALL,)), "NIFTY")
     for minute in range(5):

@@ -11,8 +11,8 @@ from data_broker import TODAY, DataBroker, candles, error
 from sos_actors.cli import backfill, main
 from sos_actors.market.clocktime import MINUTE_NS, ist_ns
 from sos_actors.market.day import BarColumns
-from sos_actors.market.day_book import DayBook
 from sos_actors.market.ids import option_id
+from sos_actors.market.minute_book import MinuteBook
 from sos_actors.messages import Bar, GapsSuspected, Right
 from sos_actors.sources.data_settings import DataSettings
 from sos_actors.sources.facts import market_facts
@@ -22,7 +22,7 @@ from sos_actors.sources.upstox_source import UpstoxSource, minutes_of
 from sos_actors.sources.warm_start import WarmStart, between
 from sos_actors.storage.day_states import DayState, DayStates
 from sos_actors.storage.market_store import MarketStore
-from sos_actors.storage.recorded_days import RecordedDays
+from sos_actors.storage.minute_shelf import MinuteShelf
 from sos_actors.storage.upkeep import Retention, delete_old, health
 from sos_actors.upstox.client import UpstoxClient
 from sos_actors.upstox.errors import BrokerError
@@ -59,9 +59,9 @@ def filler(broker, tmp_path):
 
 def record(tmp_path, minutes, *, doubtful=(), silent=()):
     """Record a day as a daemon does, at 1.0 for every price, so that history's prices can be told from ours."""
-    shelf = RecordedDays(tmp_path / "market.db")
+    shelf = MinuteShelf(tmp_path / "market.db")
     shelf.begin("NIFTY", TODAY, OPEN)
-    book = DayBook("NIFTY")
+    book = MinuteBook("NIFTY")
     for minute in minutes:
         start = OPEN + minute * MINUTE_NS
         for instrument in (INDEX, FUTURE, CALL, PUT):

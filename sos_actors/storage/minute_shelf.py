@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from sos_actors.market.day_book import RecordedMinutes
+from sos_actors.market.minute_book import RecordedMinutes
 from sos_actors.storage.day_states import DayState, DayStates
 from sos_actors.storage.market_store import MarketStore
 
@@ -13,7 +13,7 @@ from sos_actors.storage.market_store import MarketStore
 LIVE = "live"
 
 
-class RecordedDays:
+class MinuteShelf:
     """Stores what a daemon records. Opened at first use, so that the database belongs to the thread that uses it."""
 
     def __init__(self, path: Path) -> None:

@@ -26,7 +26,7 @@ class RecordedMinutes:
         return bool(self.bars or self.chains)
 
 
-class DayBook:
+class MinuteBook:
     """Collects bars and chain frames. What a contract's own bar says stands over what a frame says of it."""
 
     def __init__(self, underlying: str) -> None:
