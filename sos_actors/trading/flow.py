@@ -1,6 +1,6 @@
 """How trades go through their lives: entry, protection, exit, flip, and what to do with units nobody wanted.
 
-`OrderDesk` takes events apart and calls these; what is to be sent gathers in `TradeFlow.out`.
+`OrderDesk` takes events apart and calls these; the orders they need are made in `trade_orders`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,13 @@ from collections.abc import Mapping
 
 from sos_actors.market.clocktime import SECOND_NS
 from sos_actors.messages import (
-    NAN,
-    CancelOrder,
     ExitReason,
-    Message,
     ModifyOrder,
     OrderIntent,
-    OrderRole,
     OrderStatus,
     OrderType,
     RefusalReason,
     Refused,
-    SubmitOrder,
     TradePlan,
 )
 from sos_actors.trading import stops
@@ -29,28 +24,19 @@ from sos_actors.trading.exit_actions import ExitAction, ExitNow
 from sos_actors.trading.exit_settings import ExitSettings
 from sos_actors.trading.exits import ExitPlan
 from sos_actors.trading.order_machine import OrderRecord
-from sos_actors.trading.ticks import tick_down, tick_nearest, tick_up
 from sos_actors.trading.trade import Execution, Trade, stray_plan
-from sos_actors.trading.trade_table import TradeTable
+from sos_actors.trading.trade_orders import ENTRY, EXIT, STOP, TARGET, TradeOrders
 
 #: Reached through its class, a member of an enumeration costs ten times as much.
-FLIP, FLATTEN, LIMIT = ExitReason.FLIP, ExitReason.FLATTEN, OrderType.LIMIT
-ENTRY, STOP, TARGET, EXIT = OrderRole.ENTRY, OrderRole.STOP, OrderRole.TARGET, OrderRole.EXIT
+FLIP, FLATTEN = ExitReason.FLIP, ExitReason.FLATTEN
 
 
-class TradeFlow(TradeTable):
-    """The trades of one account and the orders they need. Times are UTC ns."""
+class TradeFlow(TradeOrders):
+    """The trades of one account, each taken on from one event to the next. Times are UTC ns."""
 
     def __init__(self, settings: DeskSettings, exits: Mapping[str, ExitSettings]) -> None:
-        super().__init__()
-        self.settings = settings
-        self.out: list[Message] = []
+        super().__init__(settings)
         self._exits = dict(exits)
-
-    def drain(self) -> list[Message]:
-        """Give what is to be sent, in order, and begin anew."""
-        out, self.out = self.out, []
-        return out
 
     # -- entry --------------------------------------------------------------------------------------------------------
 
@@ -59,7 +45,7 @@ class TradeFlow(TradeTable):
         if trade.plan.flip:
             self._turn(trade, ts)
         if trade.replaces is None or not trade.replaces.working:
-            self._send_entry(trade, ts)
+            self.send_entry(trade, ts)
 
     def _turn(self, trade: Trade, ts: int) -> None:
         """Close the strategy's opposite trades: one in the same instrument by the entry order itself."""
@@ -77,17 +63,9 @@ class TradeFlow(TradeTable):
             if same and trade.replaces is None and old.open:
                 old.reason, old.flip_to, trade.replaces = FLIP, trade, old
                 self.changed[old.intent_id] = old
-                self._take_back(old, ts)
+                self.take_back(old, ts)
             else:
                 self.close(old, FLIP, ts)
-
-    def _send_entry(self, trade: Trade, ts: int) -> None:
-        plan, kind, price = trade.plan, self.settings.entry_order, NAN
-        quantity = plan.quantity + (trade.replaces.open if trade.replaces is not None else 0)
-        if kind is LIMIT:
-            tick = self.settings.tick
-            price = tick_up(plan.entry, tick) if trade.sign > 0 else tick_down(plan.entry, tick)
-        self._send(trade, ENTRY, quantity, kind, ts, price=price)
 
     def entry_filled(self, trade: Trade, execution: Execution) -> None:
         """Share out a fill of an entry order: first what it closes (a flip), then what the plan wants, then strays."""
@@ -112,7 +90,7 @@ class TradeFlow(TradeTable):
             if trade.reason is None:
                 self.protect(trade, ts)
             elif trade.stop_order is not None and trade.stop_order.leaving and not trade.stop_order.ended:
-                self._resize(trade.stop_order, trade.open, ts)
+                self.resize(trade.stop_order, trade.open, ts)
         if execution.units:
             self._stray(plan, execution)
 
@@ -120,32 +98,25 @@ class TradeFlow(TradeTable):
 
     def protect(self, trade: Trade, ts: int) -> None:
         """See to it that stop and target rest at the broker for just the units held, or are watched here."""
-        exits, units, tick = trade.exits, trade.open, self.settings.tick
+        exits, units = trade.exits, trade.open
         if exits is None or not units:
             return
         self.changed[trade.intent_id] = trade
         if exits.stop != exits.stop and exits.target != exits.target:
             return
-        oco = f"{trade.intent_id}-oco"
         if exits.stop == exits.stop:
             if trade.stop_order is None or trade.stop_order.ended:
                 if not exits.watch_stop:
-                    self._rest_stop(trade, exits.stop, ts)
+                    self.rest_stop(trade, exits.stop, ts)
             else:
-                self._resize(trade.stop_order, units, ts)
+                self.resize(trade.stop_order, units, ts)
         if exits.target == exits.target and not exits.watch_target:
             if not self.settings.rest_target:
                 exits.watch_target = True
             elif trade.target_order is None or trade.target_order.ended:
-                level = tick_nearest(exits.target, tick)
-                trade.target_order = self._send(trade, TARGET, units, LIMIT, ts, price=level, oco=oco)
+                self.rest_target(trade, exits.target, ts)
             else:
-                self._resize(trade.target_order, units, ts)
-
-    def _rest_stop(self, trade: Trade, stop: float, ts: int) -> None:
-        level = tick_nearest(stop, self.settings.tick)
-        oco = f"{trade.intent_id}-oco"
-        trade.stop_order = self._send(trade, STOP, trade.open, OrderType.STOP, ts, trigger=level, oco=oco)
+                self.resize(trade.target_order, units, ts)
 
     def rest_stops(self, ts: int) -> None:
         """Send the stops and exits again whose time has come, and of which none is at the broker."""
@@ -156,7 +127,7 @@ class TradeFlow(TradeTable):
             if trade.reason is not None:
                 self.next_step(trade, ts)
             elif trade.exits is not None:
-                self._rest_stop(trade, trade.exits.stop, ts)
+                self.rest_stop(trade, trade.exits.stop, ts)
 
     def protect_anew(self, ts: int) -> None:
         """On a new day send stops and targets of what stayed open again: the broker's orders ended with the day."""
@@ -166,13 +137,6 @@ class TradeFlow(TradeTable):
                 trade.exits.watch_stop = trade.exits.watch_target = False
                 trade.stops_failed = trade.stop_due = 0
                 self.protect(trade, ts)
-
-    def _resize(self, record: OrderRecord, units: int, ts: int) -> None:
-        wanted = record.filled + units
-        if wanted != record.quantity and not record.cancelling:
-            record.resize(wanted)
-            self.note_order(record)
-            self.out.append(ModifyOrder(record.order_id, ts, quantity=wanted))
 
     def act(self, trade: Trade, actions: tuple[ExitAction, ...], ts: int) -> None:
         """Do what the exit plan decided, unless the trade is being closed already."""
@@ -201,7 +165,7 @@ class TradeFlow(TradeTable):
             if stop is not None and self._by_stop(trade):
                 stop.leaving = True
                 self.out.append(ModifyOrder(stop.order_id, ts, order_type=OrderType.MARKET))
-            self._take_back(trade, ts)
+            self.take_back(trade, ts)
             if not trade.working:
                 self.next_step(trade, ts)
 
@@ -211,24 +175,14 @@ class TradeFlow(TradeTable):
         usable = stop is not None and not stop.ended and not stop.cancelling
         return self.settings.exit_by_stop and usable and trade.open > 0
 
-    def _take_back(self, trade: Trade, ts: int) -> None:
-        for record in trade.working.values():
-            self._cancel(record, ts)
-
-    def _cancel(self, record: OrderRecord, ts: int) -> None:
-        if not record.cancelling and record.role is not EXIT and not record.leaving:
-            record.cancelling = True
-            self.note_order(record)
-            self.out.append(CancelOrder(record.order_id, ts))
-
     def next_step(self, trade: Trade, ts: int) -> None:
         """Go on with a trade that is being closed and has no order working."""
         if not trade.open:
             self.finish(trade, ts)
         elif trade.flip_to is None:
-            self._send(trade, EXIT, trade.open, OrderType.MARKET, ts)
+            self.send_exit(trade, ts)
         elif not trade.flip_to.sent:
-            self._send_entry(trade.flip_to, ts)
+            self.send_entry(trade.flip_to, ts)
 
     def exit_filled(self, trade: Trade, record: OrderRecord, execution: Execution) -> None:
         """Share out a fill of a stop, target or exit order; what exceeds the trade is a stray."""
@@ -241,7 +195,7 @@ class TradeFlow(TradeTable):
         if trade.open and trade.reason is None:
             other = trade.target_order if record is trade.stop_order else trade.stop_order
             if other is not None and not other.ended:
-                self._resize(other, trade.open, execution.fill.ts)
+                self.resize(other, trade.open, execution.fill.ts)
 
     def closed_by_hand(self, trade: Trade, execution: Execution) -> None:
         """Take units out of a trade that somebody else closed; its orders shrink, and are taken back once it is flat.
@@ -255,11 +209,9 @@ class TradeFlow(TradeTable):
             trade.reason = trade.reason or FLATTEN
         for record in trade.working.values():
             if record.role is not ENTRY and trade.open:
-                self._resize(record, trade.open, ts)
-            elif not trade.open and not record.cancelling:
-                record.cancelling = True
-                self.note_order(record)
-                self.out.append(CancelOrder(record.order_id, ts))
+                self.resize(record, trade.open, ts)
+            elif not trade.open:
+                self.cancel(record, ts)
         if not trade.open and not trade.working:
             self.finish(trade, ts)
 
@@ -300,7 +252,7 @@ class TradeFlow(TradeTable):
         """Finish a flat trade, once nothing can open it again: an entry still filling is taken back first."""
         filling = [record for record in trade.working.values() if record.role is ENTRY]
         for record in filling:
-            self._cancel(record, ts)
+            self.cancel(record, ts)
         if not filling:
             self.finish(trade, ts)
 
@@ -331,7 +283,7 @@ class TradeFlow(TradeTable):
             successor.replaces = None
             self.changed[successor.intent_id] = successor
             if not successor.sent:
-                self._send_entry(successor, ts)
+                self.send_entry(successor, ts)
         if trade.replaces is not None:
             trade.replaces.flip_to = None
             self.changed[trade.replaces.intent_id] = trade.replaces
@@ -344,15 +296,13 @@ class TradeFlow(TradeTable):
         patience = self.settings.entry_patience_s * SECOND_NS
         for record in trade.working.values():
             if patience and record.role is ENTRY and ts - record.sent_ts >= patience:
-                self._cancel(record, ts)
+                self.cancel(record, ts)
 
     def let_go(self, trade: Trade, ts: int) -> None:
         """Take a trade's orders back without waiting for their ends, and part it from a flip."""
         self.changed[trade.intent_id] = trade
         for record in trade.working.values():
-            if not record.cancelling:
-                record.cancelling = True
-                self.out.append(CancelOrder(record.order_id, ts))
+            self.cancel(record, ts)
         trade.working.clear()
         if trade.flip_to is not None:
             self.changed[trade.flip_to.intent_id] = trade.flip_to
@@ -367,29 +317,6 @@ class TradeFlow(TradeTable):
         trade.add(execution, execution.units)
         trade.exits = ExitPlan.of(stray, fill.ts, fill.price, self.settings.exits, self.settings.tick)
         self.close(trade, FLATTEN, fill.ts)
-
-    def _send(
-        self,
-        trade: Trade,
-        role: OrderRole,
-        quantity: int,
-        kind: OrderType,
-        ts: int,
-        *,
-        price: float = NAN,
-        trigger: float = NAN,
-        oco: str = "",
-    ) -> OrderRecord:
-        plan = trade.plan
-        side = plan.side if role is ENTRY else plan.side.opposite
-        order_id = trade.next_order_id(role)
-        order = SubmitOrder(
-            order_id, trade.intent_id, ts, plan.instrument, side, quantity, kind, role, price, trigger, oco
-        )
-        record = self.records[order_id] = trade.working[order_id] = OrderRecord.of(order)
-        self.changed[trade.intent_id] = trade
-        self.out.append(order)
-        return record
 
 
 def _why(trade: Trade, record: OrderRecord) -> ExitReason:
