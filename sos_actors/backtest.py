@@ -12,6 +12,7 @@ import msgspec
 
 import sos_actors
 from sos_actors import assembly
+from sos_actors.actors.recorder import RecorderActor
 from sos_actors.config import Config
 from sos_actors.errors import DataError, InputError
 from sos_actors.market.calendar import INDIA
@@ -104,12 +105,9 @@ class _Loaded:
 def run(request: Request) -> RunRecord:
     """Run a backtest. Raises InputError for a bad request, DataError where there is no data at all."""
     began = time.perf_counter()  # nondeterministic: the report's timings, which no decision sees
-    _check(request)
-    days = days_with_data(request)
+    request, days, interval = _prepared(request)
     first = days[0]
     warmup = _warmup_days(request, first)
-    interval, longest = (0, 0) if request.resolution == "tick" else data_intervals(request, first)
-    request = replace(request, config=with_patience(request.config, longest))
     loaded = _Loaded(request, first)
     runtime = _stage(request)
     try:
@@ -122,38 +120,46 @@ def run(request: Request) -> RunRecord:
         if request.on_end is not None:
             runtime.publish_snapshots()
             request.on_end(runtime)
-        return RunRecord(
-            run_hash=recorder.run_hash,
-            config_hash=request.config.fingerprint(),
-            code_version=sos_actors.__version__,
-            seed=request.config.backtest.seed,
-            source=request.history.name,
-            symbols=request.symbols,
-            from_date=request.from_date,
-            to_date=request.to_date,
-            strategies=tuple(strategy.id for strategy in request.playbook.strategies),
-            starting_equity_paise=round(request.config.account.capital * 100),
-            sessions=tuple(_report_session(request, day) for day in days),
-            trades=recorder.trades,
-            refusals=recorder.refusals,
-            signals=recorder.signals,
-            explained=recorder.explained,
-            plans=recorder.plans,
-            orders=recorder.orders,
-            marks=recorder.marks,
-            fills=recorder.fills,
-            failed=recorder.failures,
-            benched=recorder.benched,
-            quality=loaded.quality,
-            assumptions=assumptions(request, interval),
-            timings={
-                "setup_s": started - began,
-                "run_s": ended - started,
-                "load_s": loaded.seconds,
-            },
-        )
+        timings = {"setup_s": started - began, "run_s": ended - started, "load_s": loaded.seconds}
+        return _record(request, days, interval, recorder, loaded.quality, timings)
     finally:
         runtime.close()
+
+
+def _record(
+    request: Request,
+    days: Sequence[dt.date],
+    interval: int,
+    recorder: RecorderActor,
+    quality: list[DayQuality],
+    timings: dict[str, float],
+) -> RunRecord:
+    return RunRecord(
+        run_hash=recorder.run_hash,
+        config_hash=request.config.fingerprint(),
+        code_version=sos_actors.__version__,
+        seed=request.config.backtest.seed,
+        source=request.history.name,
+        symbols=request.symbols,
+        from_date=request.from_date,
+        to_date=request.to_date,
+        strategies=tuple(strategy.id for strategy in request.playbook.strategies),
+        starting_equity_paise=round(request.config.account.capital * 100),
+        sessions=tuple(_report_session(request, day) for day in days),
+        trades=recorder.trades,
+        refusals=recorder.refusals,
+        signals=recorder.signals,
+        explained=recorder.explained,
+        plans=recorder.plans,
+        orders=recorder.orders,
+        marks=recorder.marks,
+        fills=recorder.fills,
+        failed=recorder.failures,
+        benched=recorder.benched,
+        quality=quality,
+        assumptions=assumptions(request, interval),
+        timings=timings,
+    )
 
 
 def _stage(request: Request) -> Runtime:
@@ -164,15 +170,23 @@ def _stage(request: Request) -> Runtime:
 
 def builder(request: Request) -> Callable[[Runtime], None]:
     """Give what spawns the cast of a run into a runtime of its own: for the replay of a run that was recorded."""
-    _check(request)
-    days = days_with_data(request)
-    _, longest = (0, 0) if request.resolution == "tick" else data_intervals(request, days[0])
-    request = replace(request, config=with_patience(request.config, longest))
+    request, days, _ = _prepared(request)
 
     def build(runtime: Runtime) -> None:
         assembly.build(runtime, _cast(request, _Loaded(request, days[0]), days))
 
     return build
+
+
+def _prepared(request: Request) -> tuple[Request, list[dt.date], int]:
+    """Check a request; gives it with the patience its data needs, its days with data and its bars' length in seconds.
+
+    The length is 0 for ticks.
+    """
+    _check(request)
+    days = days_with_data(request)
+    interval, longest = (0, 0) if request.resolution == "tick" else data_intervals(request, days[0])
+    return replace(request, config=with_patience(request.config, longest)), days, interval
 
 
 def _check(request: Request) -> None:
