@@ -205,7 +205,8 @@ class OrderActor(Actor):
             self.publish(Unsubscribe(instrument, "held"))
 
     def inspect(self) -> dict[str, Any]:
-        """Say the desk's state: cash, positions, trades, and the prices of what is held."""
+        """Say the desk's state: cash, positions, trades, and what is held and the account are worth by now."""
         desk = self._desk
         state: dict[str, Any] = msgspec.to_builtins(desk.state())
-        return state | {"prices": {name: desk.price(name) for name in desk.held()}}
+        equity = desk.mark(self.clock.now).equity_paise
+        return state | {"prices": {name: desk.price(name) for name in desk.held()}, "equity_paise": equity}

@@ -51,6 +51,7 @@ class RiskActor(Actor):
         self._refusals: dict[str, dict[str, int]] = {}
         self._last_refusals: dict[str, str] = {}
         self._new_day = book.day is None
+        self._phase = Phase.CLOSED  # what is shown until a session is told of: on a holiday none is
         self._intents = self.topic(OrderIntent)
         self._refused = self.topic(Refused)
         for underlying in underlyings:
@@ -142,7 +143,7 @@ class RiskActor(Actor):
     @handles(SessionPhase)
     def on_phase(self, message: SessionPhase) -> None:
         """Follow the session. The first mark of a day is its starting equity."""
-        self._book.phase = message.phase
+        self._book.phase, self._phase = message.phase, message.phase
         if message.phase is Phase.PRE_OPEN and message.day != self._book.day:
             self._book.day = message.day
             self._new_day = True
@@ -185,7 +186,7 @@ class RiskActor(Actor):
         """Say what counts against the limits."""
         book = self._book
         return {
-            "phase": book.phase.value,
+            "phase": self._phase.value,
             "state": book.trading_state().value,
             "restrictions": [(strategy, name, state.value) for strategy, name, state in book.restrictions()],
             "start_equity_paise": book.start_equity_paise,

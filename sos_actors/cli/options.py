@@ -102,6 +102,8 @@ def strategies(paths: list[Path] | None, names: str, timeframe: str = "") -> Pla
         more = f" (and {len(others)} more faults; `validate` names them all)" if others else ""
         raise InputError(f"{first}{more}")
     _left_out(playbook)
+    for warning in playbook.ignored:  # it may be a limit, misspelt
+        typer.echo(f"warning: {warning}", err=True)
     playbook = playbook.select(names.split(",")) if names else playbook
     if timeframe:
         playbook = playbook.on_timeframe(timeframe)

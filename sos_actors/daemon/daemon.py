@@ -120,7 +120,7 @@ class Daemon:
         self._runtime: LiveRuntime
         self._start_log = StartLog()
         self._commands: dict[str, Callable[..., Any]] = {}
-        self._edges = Edges.make(request.config, request.settings, request.home, self.now)
+        self._edges = Edges.make(request.config, request.settings, request.home, self.now, self._wall.speed)
         self._alerts = self._alert_sender()
         self._tokens = TokenWatch(request.home, self.now, self._use)
         self._admission = Admission(self._tokens, self._edges.account, self._stop)

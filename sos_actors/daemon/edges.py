@@ -93,9 +93,9 @@ class Edges:
     now: Now
 
     @classmethod
-    def make(cls, config: Config, settings: UpstoxSettings, home: Path, now: Now) -> Edges:
-        """Put the edges together; nothing is connected yet."""
-        client = UpstoxClient(settings, RateLimiter(settings.rates, time.monotonic))
+    def make(cls, config: Config, settings: UpstoxSettings, home: Path, now: Now, speed: float = 1.0) -> Edges:
+        """Put the edges together; nothing is connected yet. `speed`: seconds of the clock in one of real time."""
+        client = UpstoxClient(settings, RateLimiter(settings.rates, time.monotonic, max(speed, 1.0)))
         listed = TodaysTable(MasterFiles(home, downloader(settings)), now)
         account = UpstoxAccount(client, listed.table, patience_s=settings.link.read_patience_s)
         return cls(config, settings, client, account, listed, home / "market.db", home, now)

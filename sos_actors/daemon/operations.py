@@ -117,7 +117,7 @@ class Operations:
             ],
             broker=_broker(broker),
             token_until=facts.token_until(),
-            equity=_rupees(risk.get("equity_paise")),
+            equity=_rupees(desk.get("equity_paise")),
             cash=_rupees(desk.get("cash_paise")),
             realised=_rupees(desk.get("realised_paise")),
             feeds=feeds,

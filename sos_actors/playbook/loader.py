@@ -22,13 +22,15 @@ class Playbook:
     """Strategies that can run, and what was wrong with the others.
 
     `studies` are the studies of all strategies by time frame in seconds, in the order of their slots: a
-    `StudyBook(playbook.studies[60])` computes what every one-minute strategy reads.
+    `StudyBook(playbook.studies[60])` computes what every one-minute strategy reads. `ignored` are those of the warnings
+    that name what is written in a file and has no effect.
     """
 
     strategies: tuple[CompiledStrategy, ...]
     errors: tuple[StrategyError, ...]
     warnings: tuple[str, ...]
     studies: Mapping[int, tuple[StudySpec, ...]]
+    ignored: tuple[str, ...] = ()
 
     def select(self, ids: Iterable[str]) -> Playbook:
         """Compile only the named strategies (any case), with slots for their studies alone; raises StrategyError."""
@@ -101,7 +103,8 @@ def load_playbook(paths: Iterable[str | Path]) -> Playbook:
         warnings += [f"{file}: {one}" for one in found]
         definitions.append((definition, file))
     built = build_playbook(definitions)
-    return Playbook(built.strategies, (*errors, *built.errors), (*warnings, *built.warnings), built.studies)
+    said = (*warnings, *built.warnings)
+    return Playbook(built.strategies, (*errors, *built.errors), said, built.studies, tuple(warnings))
 
 
 def _files(paths: Iterable[str | Path], errors: list[StrategyError]) -> list[Path]:

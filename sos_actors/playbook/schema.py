@@ -118,6 +118,7 @@ def parse_strategy(raw: bytes | str, file: str) -> tuple[StrategyFile, list[str]
         raise StrategyError(_plain(str(error)), file) from None
     warnings = list(_unknown_keys(data, StrategyFile, ""))
     _check(strategy, file)
+    _check_conditions(data, file)
     return strategy, warnings
 
 
@@ -170,6 +171,16 @@ def _check_ranges(strategy: StrategyFile, file: str) -> None:
     for name, (least, most) in limits.items():
         if not least <= getattr(strategy, name) <= most:
             raise StrategyError(f"expected {least} to {most}", file, name)
+
+
+def _check_conditions(data: dict[str, Any], file: str) -> None:
+    """Raise for a phase whose conditions stand under a misspelt key: without any it would pass on every bar."""
+    for phase in data.get("phases", ()):
+        near = difflib.get_close_matches(
+            "conditions", [key for key in phase if key not in PhaseFile.__struct_fields__], 1
+        )
+        if near and "conditions" not in phase:
+            raise StrategyError(f"unknown key '{near[0]}'; write 'conditions'", file, f"phase {phase['id']}")
 
 
 def _check_exits(exits: ExitsFile, file: str) -> None:

@@ -20,7 +20,10 @@ def print_status(data: Any, file: TextIO) -> None:
         console.print(f"session {status.session}, started {status.started}, broker: {status.broker or NOTHING}")
         if status.token_until:
             console.print(f"access token until {status.token_until}")
-        console.print(f"equity {rupees(status.equity)}  cash {rupees(status.cash)}  realised {rupees(status.realised)}")
+        console.print(
+            f"equity {rupees(status.equity)}  cash {rupees(status.cash)}  "
+            f"realised {rupees(status.realised)} (all days, before charges)"
+        )
         paused = [one for one in status.restrictions if one.strategy or one.underlying]
         if paused:
             said = (f"{one.strategy or 'all'} {one.underlying}".strip() + f" ({one.state})" for one in paused)

@@ -73,8 +73,8 @@ def _head(told: DaemonStatus) -> list[Text]:
 def _money(told: DaemonStatus) -> Text:
     known = [one.unrealised for one in told.positions if one.unrealised is not None]
     held = sum(known) if known or not told.positions else None
-    figures = (("realised", told.realised, True), ("open", held, True), ("equity", told.equity, False),
-               ("cash", told.cash, False))  # fmt: skip
+    figures = (("realised (all days, before charges)", told.realised, True), ("open", held, True),
+               ("equity", told.equity, False), ("cash", told.cash, False))  # fmt: skip
     line = Text()
     for name, amount, signed in figures:
         line.append(f"{name} ", style="dim")

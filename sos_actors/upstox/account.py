@@ -176,8 +176,11 @@ class UpstoxAccount:
     # -- the request -----------------------------------------------------------------------------------------------
 
     def _get(self, what: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> msgspec.Raw:
+        # A day's candles, hundreds of contracts of them, count as the same class: they must leave room for the books.
         self._client.need_token(what)
-        return self._client.call(what, method, *args, answer=msgspec.Raw, patience_s=self._patience_s, **kwargs)
+        return self._client.call(
+            what, method, *args, answer=msgspec.Raw, books=True, patience_s=self._patience_s, **kwargs
+        )
 
     def _rows(self, what: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         return rows_of(what, self._get(what, method, *args, **kwargs))

@@ -139,15 +139,17 @@ class UpstoxClient:
         answer: type[T],
         rate: RequestClass = RequestClass.STANDARD,
         exits: bool = False,
+        books: bool = False,
         patience_s: float = 30.0,
         **kwargs: Any,
     ) -> T:
         """Make one request through a method of the SDK and decode its answer as `answer`.
 
-        `what` names it in words for errors, e.g. 'place order'. `rate` is how the broker counts it, `exits` lets it
-        have the share kept for exits, `patience_s` is how long it may wait for leave to be sent. Raises BrokerError.
+        `what` names it in words for errors, e.g. 'place order'. `rate` is how the broker counts it, `exits` and
+        `books` let it have the share kept for them, `patience_s` is how long it may wait for leave to be sent.
+        Raises BrokerError.
         """
-        wait = self._limiter.acquire(rate, exits=exits, patience_s=patience_s)
+        wait = self._limiter.acquire(rate, exits=exits, books=books, patience_s=patience_s)
         if wait > 0:
             raise RateLimitedError(
                 f"{what}: not sent, the rate limit leaves no room for {wait:.1f} s",

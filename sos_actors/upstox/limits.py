@@ -38,7 +38,7 @@ class RateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     share: float = 0.8
     """Part of each limit that is used at most, fraction."""
     exit_reserve: float = 0.3
-    """Part of that which is kept for exits, fraction."""
+    """Part of that which is kept for exits, and of the reads for the account's books, fraction."""
     pause_s: float = 2.0
     """Seconds of silence after a 429; doubled with each that follows within a minute, with nothing taken between."""
 
@@ -68,12 +68,15 @@ class RateWindows:
         self._pause_s = 0.0
         self._refused_at = 0.0
 
-    def wait(self, now: float, *, exits: bool = False) -> float:
-        """Seconds until one more may be sent: 0 for now. Changes nothing but what is too old to count."""
+    def wait(self, now: float, *, exits: bool = False, books: bool = False) -> float:
+        """Seconds until one more may be sent: 0 for now. Changes nothing but what is too old to count.
+
+        `exits` has the reserve and the shorter silence after a 429, `books` the reserve alone.
+        """
         while self._sent and self._sent[0] <= now - _SECONDS[-1]:
             self._sent.popleft()
         longest = max((self._exits_until if exits else self._paused_until) - now, 0.0)
-        for most, seconds in zip(self._most if exits else self._entries, _SECONDS, strict=True):
+        for most, seconds in zip(self._most if exits or books else self._entries, _SECONDS, strict=True):
             if len(self._sent) >= most:
                 # The one that has to leave the window before another may enter it.
                 longest = max(longest, self._sent[-most] + seconds - now)
@@ -104,25 +107,30 @@ class RateWindows:
 class RateLimiter:
     """All classes of one account, for many threads."""
 
-    def __init__(self, settings: RateSettings, monotonic: Callable[[], float]) -> None:
-        """`monotonic` gives seconds of real time, also where the daemon's clock is scaled."""
+    def __init__(self, settings: RateSettings, monotonic: Callable[[], float], speed: float = 1.0) -> None:
+        """`monotonic` gives seconds of real time, in which all here is told; `speed`: the broker's seconds in one.
+
+        A local exchange whose clock is scaled counts by that clock, and what is asked of it follows the clock too.
+        """
         self._windows = {kind: RateWindows(settings.of(kind), settings) for kind in RequestClass}
-        self._monotonic = monotonic
+        self._monotonic, self._speed = monotonic, speed
         self._changed = threading.Condition()
         self._closed = False
 
-    def acquire(self, kind: RequestClass, *, exits: bool = False, patience_s: float = 0.0) -> float:
+    def acquire(
+        self, kind: RequestClass, *, exits: bool = False, books: bool = False, patience_s: float = 0.0
+    ) -> float:
         """Wait at most `patience_s` for leave to send one. Gives 0 with leave, else the seconds still to wait.
 
-        Once closed, nobody waits any more.
+        `exits` and `books` may have of the reserve. Once closed, nobody waits any more.
         """
         with self._changed:
             deadline = self._monotonic() + patience_s
             while True:
                 now = self._monotonic()
-                wait = self._windows[kind].wait(now, exits=exits)
+                wait = self._windows[kind].wait(now * self._speed, exits=exits, books=books) / self._speed
                 if wait <= 0:
-                    self._windows[kind].sent(now)
+                    self._windows[kind].sent(now * self._speed)
                     return 0.0
                 if now + wait > deadline or self._closed:
                     return wait
@@ -137,9 +145,10 @@ class RateLimiter:
     def taken(self, kind: RequestClass) -> None:
         """Take note that one of this class was not too many."""
         with self._changed:
-            self._windows[kind].taken(self._monotonic())
+            self._windows[kind].taken(self._monotonic() * self._speed)
 
     def refused(self, kind: RequestClass, retry_after_s: float = 0.0, *, exits: bool = False) -> float:
         """Take note of a 429 of this class; gives the seconds of silence that follow, for an exit those it keeps."""
         with self._changed:
-            return self._windows[kind].refused(self._monotonic(), retry_after_s, exits=exits)
+            now = self._monotonic() * self._speed
+            return self._windows[kind].refused(now, retry_after_s, exits=exits) / self._speed

@@ -318,6 +318,15 @@ def test_unknown_keys_are_named_with_the_one_meant(tmp_path):
     assert "unknown key 'phases[0].timout' is ignored; did you mean 'timeout'?" in said
     assert "unknown regime 'BULISH'" in said
     assert "regime_config.BULISH.size" in said
+    assert playbook.ignored == playbook.warnings
+
+
+@pytest.mark.parametrize("key", ["condition", "conditons", "Conditions"])
+def test_conditions_under_a_misspelt_key_are_an_error(tmp_path, key):
+    phases = [{"id": "A", key: ["close > open"]}]
+    playbook = load(tmp_path, a=NEW | {"phases": phases})
+    assert not playbook.strategies
+    assert f"phase A: unknown key '{key}'; write 'conditions'" in str(playbook.errors[0])
 
 
 def test_a_right_against_the_view_is_corrected_with_a_warning():

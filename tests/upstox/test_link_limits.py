@@ -128,6 +128,32 @@ def test_a_429_of_one_class_leaves_the_others_alone():
     assert limiter.acquire(RequestClass.STANDARD) == 0
 
 
+def test_reads_of_the_books_find_room_when_history_has_used_its_share():
+    limiter = RateLimiter(RateSettings(), Clock())
+    used = 0
+    while limiter.acquire(RequestClass.STANDARD) == 0:
+        used += 1
+    assert used == 28  # 70 % of 80 % of 50 in this second
+    assert limiter.acquire(RequestClass.STANDARD, books=True) == 0
+
+
+def test_reads_of_the_books_keep_the_whole_silence_after_a_429():
+    windows = RateWindows((10, 500, 2000), RateSettings(pause_s=20.0))
+    windows.refused(0.0)
+    assert windows.wait(0.0, exits=True) == pytest.approx(8.0)
+    assert windows.wait(0.0, books=True) == pytest.approx(20.0)
+
+
+def test_a_scaled_clock_scales_what_may_be_sent():
+    clock = Clock()
+    limiter = RateLimiter(RateSettings(multi=(1, 5, 9), share=1.0, exit_reserve=0.0), clock, speed=30.0)
+    assert limiter.acquire(RequestClass.MULTI) == 0
+    assert limiter.acquire(RequestClass.MULTI) == pytest.approx(1 / 30)  # seconds of real time
+    clock.now += 1.001 / 30
+    assert limiter.acquire(RequestClass.MULTI) == 0
+    assert limiter.refused(RequestClass.MULTI) == pytest.approx(2 / 30)
+
+
 def test_without_patience_the_wait_is_told_at_once():
     clock = Clock()
     limiter = RateLimiter(RateSettings(multi=(1, 5, 9), share=1.0, exit_reserve=0.0), clock)

@@ -43,11 +43,13 @@ from sos_actors.messages import (
 )
 from sos_actors.upstox.account import KillSwitch, OrderLeg, StaticAddresses, UpstoxAccount
 from sos_actors.upstox.answers import Answerer
-from sos_actors.upstox.errors import BrokerError, UnreadableAnswerError
+from sos_actors.upstox.errors import BrokerError, RateLimitedError, UnreadableAnswerError
+from sos_actors.upstox.history import CandleHistory
 from sos_actors.upstox.limits import RateSettings
 
 MODIFIED = SendModify("r2", "77", 65, OrderType.LIMIT, price=99.0)
 CANCELLED = SendCancel("r3", "77")
+TODAYS = ("GET", "/v3/historical-candle/intraday/INDEX/minutes/1")
 
 
 @pytest.fixture
@@ -347,3 +349,14 @@ def test_a_dead_token_is_not_asked_about_twice(server):
     with pytest.raises(BrokerError):
         account.funds()
     assert len(server.hits) == 1
+
+
+def test_books_are_read_though_history_has_used_its_share(server):
+    server.replies |= {BOOK: data([]), TODAYS: data({"candles": []})}
+    client = client_of(server.url, rates=RateSettings(standard=(4, 500, 2000), share=1.0, exit_reserve=0.5))
+    history = CandleHistory(client, patience_s=0.0)
+    for _ in range(2):
+        assert history.today("INDEX") == []
+    with pytest.raises(RateLimitedError):
+        history.today("INDEX")
+    assert UpstoxAccount(client, lambda: TABLE, patience_s=0.0).order_book() == ()

@@ -60,16 +60,16 @@ export function open(page, frame) {
     const curve = parts.performance?.equity ?? [];
     const today = curve.length ? (status?.equity ?? last(curve)) - curve[0] : null;
     fill(tiles,
-      tile(frame.underlying, number(at), sign(move), move === null ? "" : `${signed(move, Math.abs(move) < 100 ? 1 : 0)}, ${signed(100 * move / first)}%`, "last price; change from the day's open"),
+      tile(frame.underlying, number(at), sign(move), move === null ? "" : `${signed(move, Math.abs(move) < 100 ? 1 : 0)}, ${signed(100 * move / first)}% from open`, "last price; change from the day's open"),
       tile("Day's result", signed(today, 0), sign(today), today === null ? "no mark yet" : `${signed(100 * today / curve[0])}%`, "with what is open marked to market; part of the day's first equity"),
-      tile("Open result", signed(unrealised, 0), sign(unrealised), `${status?.positions.length ?? 0} held`),
+      tile("Open result", signed(unrealised, 0), sign(unrealised), `${status?.positions.length ?? 0} held, gross`, "before charges"),
       tile("Closed, net", signed(result.net, 0), sign(result.net), result.trades ? `${result.trades}, ${percent(result.win_rate, 0)} won` : "no trades yet"),
       tile("Regime", words(figures.regime) || NOTHING, `words ${BULL[figures.regime] ?? ""}`, ""),
       tile("Smart trend", figures.smart_trend || NOTHING, `words ${TREND[figures.smart_trend] ?? ""}`, "price × OI"),
       tile("PCR", number(figures.pcr), "", `velocity ${signed(figures.pcr_velocity, 3)}`, "puts over calls by open interest; change over the configured minutes"),
       tile("ATM IV", percent(figures.atm_iv), "", `skew ${signed(figures.iv_skew === null ? null : 100 * (figures.iv_skew ?? NaN), 1)}`, "points of volatility"),
       tile("ATM straddle", number(figures.straddle, 1), "", `strike ${whole(figures.atm_strike)}`),
-      tile("Max pain", whole(figures.max_pain), "", `${whole(figures.oi_wall_below)}–${whole(figures.oi_wall_above)}`, "below: the walls of open interest under and over the price"),
+      tile("Max pain", whole(figures.max_pain), "", `walls ${whole(figures.oi_wall_below)}–${whole(figures.oi_wall_above)}`, "below: the walls of open interest under and over the price"),
     );
   }
   function range(bars) {
