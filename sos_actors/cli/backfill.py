@@ -221,6 +221,7 @@ def _before(name: str, first: dt.date, count: int) -> list[dt.date]:
 def show_warnings() -> None:
     """Show warnings of the edges as plain lines on stderr."""
     logging.basicConfig(level=logging.WARNING, format="warning: %(message)s", stream=sys.stderr)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # each retry in its own words: what came of it is told anyway
 
 
 @contextmanager

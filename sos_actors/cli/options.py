@@ -67,6 +67,11 @@ def parse_symbol(text: str) -> str:
 def home_folder(home: Path | None) -> Path:
     """Give the folder of all state, made if need be."""
     folder = home or Path(os.environ.get("SOS_HOME") or "var")
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:  # bytes that are no text here: SQLite takes names in UTF-8 alone
+        shown = os.fsencode(folder).decode(errors="replace")
+        raise InputError(f"{shown}: not readable as UTF-8: set a UTF-8 locale, or use another --home") from None
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

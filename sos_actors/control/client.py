@@ -46,7 +46,7 @@ class ControlClient:
             raise ControlError("the daemon closed the connection: it is stopping, or has stopped")
         reply = from_json(line, Reply)
         if reply.error:
-            raise ControlError(reply.error, of_the_line=False)
+            raise ControlError(reply.error, of_the_line=False, wrong=reply.wrong)
         return reply.data
 
     def close(self) -> None:

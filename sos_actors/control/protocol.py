@@ -21,12 +21,14 @@ LONGEST_REQUEST = 64 * 1024
 class ControlError(SosError):
     """The daemon did not do what it was asked: it is not there, does not answer, or says why not.
 
-    `of_the_line`: the connection is of no use any more; a new one may be.
+    `of_the_line`: the connection is of no use any more; a new one may be. `wrong`: what was asked is at fault.
     """
 
-    def __init__(self, text: str, *, of_the_line: bool = True) -> None:
+    def __init__(self, text: str, *, of_the_line: bool = True, wrong: bool = False) -> None:
         super().__init__(text)
         self.of_the_line = of_the_line
+        if wrong:
+            self.exit_status = InputError.exit_status
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +43,8 @@ class Reply(msgspec.Struct, frozen=True):
 
     data: Any = None
     error: str = ""
+    wrong: bool = False
+    """Whether what was asked is at fault: a name that is not there, say."""
 
 
 def plain(value: Any) -> Any:

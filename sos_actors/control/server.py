@@ -14,7 +14,7 @@ from loguru import logger
 
 from sos_actors.control.protocol import LONGEST_REQUEST, Reply, Request, plain
 from sos_actors.decoding import from_json
-from sos_actors.errors import SosError
+from sos_actors.errors import InputError, SosError
 
 #: A command: takes the request's arguments, gives plain data. Raises SosError to refuse, TypeError for bad arguments.
 Command = Callable[..., Any]
@@ -86,7 +86,7 @@ class _Connection(socketserver.StreamRequestHandler):
         try:
             return Reply(command(**request.args))
         except SosError as error:
-            return Reply(error=str(error))
+            return Reply(error=str(error), wrong=isinstance(error, InputError))
         except Exception as error:  # noqa: BLE001 - a faulty question must not take the control socket down
             logger.opt(exception=True).error("control command '{}' failed", request.do)
             return Reply(error=f"{request.do} failed: {error!r}; the log says more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +18,25 @@ BUSY_TIMEOUT_MS = 5_000
 CHECKED_BYTES = 64 * 2**20
 
 
+#: A file system with less left, in bytes, is full for SQLite: the index of its log takes this much at once.
+_LEAST_FREE = 32 * 2**10
+_FULL = "the disk is full; nothing of this was stored: make room and run again"
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST_FREE
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def storage_errors(path: str | Path) -> Iterator[None]:
     """Turn what SQLite raises while the file `path` is used into one StorageError that says what to do."""
     try:
         yield
     except apsw.FullError:
-        raise StorageError(f"{path}: the disk is full; nothing of this was stored: make room and run again") from None
+        raise StorageError(f"{path}: {_FULL}") from None
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise StorageError(
             f"{path}: not a readable database ({error}): restore a copy, or move the file away and ingest again"
@@ -35,6 +48,8 @@ def storage_errors(path: str | Path) -> Iterator[None]:
     except apsw.CantOpenError:
         raise StorageError(f"{path}: cannot be opened: check that the folder exists and may be read") from None
     except (apsw.IOError, OSError) as error:
+        if _is_full(Path(path)):  # the log's index, needed for reading too, is made with an error of another name
+            raise StorageError(f"{path}: {_FULL}") from None
         raise StorageError(f"{path}: reading or writing failed ({error}): check the disk") from None
 
 

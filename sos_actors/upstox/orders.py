@@ -66,9 +66,10 @@ class UpstoxOrders:
     def _send(self, what: str, method: Any, *, exits: bool) -> dict[str, Any]:
         self._client.need_token(what)
         algo = self._client.settings.algo_name
+        named: dict[str, Any] = {"algo_name": algo} if algo else {}
         body = self._client.call(
             what, method, answer=msgspec.Raw, rate=RequestClass.ORDER, exits=exits,
-            patience_s=self._exit_patience_s if exits else self._patience_s, **({"algo_name": algo} if algo else {}),
+            patience_s=self._exit_patience_s if exits else self._patience_s, **named,
         )  # fmt: skip
         data = data_of(what, body)
         if not isinstance(data, dict):

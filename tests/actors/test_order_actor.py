@@ -94,3 +94,17 @@ def test_told_in_mid_session_that_it_is_open_a_durable_account_is_marked_though_
     told = [(START + MINUTE, lambda runtime: runtime.tell("orders", SessionPhase(ist("09:15"), DAY, Phase.OPEN)))]
     marks = [m for m in stage(new_desk(), told, durable=durable) if isinstance(m, AccountMarked)]
     assert [(m.ts, m.equity_paise, m.open_positions) for m in marks] == [(START + MINUTE, 100_000_00, 0)] * durable
+
+
+def test_what_the_account_is_worth_follows_the_last_prices():
+    desk, told = new_desk(), []
+    stage(
+        desk,
+        [
+            (START + NS, lambda runtime: runtime.publish(OrderIntent("i", START, plan()))),
+            (START + 2 * NS, lambda runtime: runtime.publish(Fill("f", "i-e", START, CALL, Side.BUY, 75, 100.0))),
+            (START + 3 * NS, lambda runtime: desk.prices.update({CALL: 104.0})),
+            (START + 4 * NS, lambda runtime: told.append(runtime.actor("orders").inspect())),
+        ],
+    )
+    assert told[0]["equity_paise"] == told[0]["cash_paise"] + 75 * 104_00

@@ -48,8 +48,9 @@ def test_only_the_owner_may_open_it(home):
 
 def test_a_refusal_is_the_daemons_own_line(home):
     with ControlClient(home) as client:
-        with pytest.raises(ControlError, match="there is no strategy 'x'; known: a, b"):
+        with pytest.raises(ControlError, match="there is no strategy 'x'; known: a, b") as caught:
             client.ask("refuse")
+        assert caught.value.exit_status == InputError.exit_status  # what was asked is at fault
         assert client.ask("echo", still="here") == {"still": "here"}
 
 
@@ -136,4 +137,4 @@ def test_requests_are_json_a_person_can_write(home):
     with socket.socket(socket.AF_UNIX) as raw:
         raw.connect(str(socket_path(home)))
         raw.sendall(b'{"do": "echo", "args": {"a": "b"}}\n')
-        assert msgspec.json.decode(raw.makefile("rb").readline()) == {"data": {"a": "b"}, "error": ""}
+        assert msgspec.json.decode(raw.makefile("rb").readline()) == {"data": {"a": "b"}, "error": "", "wrong": False}

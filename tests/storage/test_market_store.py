@@ -1,7 +1,9 @@
 import datetime as dt
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import apsw
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from sos_actors.errors import InputError, StorageError
 from sos_actors.market.day import BarColumns, ChainColumns, DataQuality, MarketDay, TickColumns
 from sos_actors.storage import migrations
-from sos_actors.storage.database import open_database
+from sos_actors.storage.database import open_database, storage_errors
 from sos_actors.storage.market_store import MarketStore
 from sos_actors.storage.merging import same_columns
 
@@ -312,3 +314,11 @@ def test_load_bars_joins_days_at_one_interval(store):
     assert (np.diff(found.start) > 0).all()
     assert len(store.load_bars("NSE|INDEX|NIFTY", DAY, DAY + WEEK, 300).start) == 5
     assert store.load_bars("NSE|INDEX|SENSEX", DAY, DAY) is None
+
+
+@pytest.mark.parametrize(("free", "said"), [(0, "the disk is full"), (2**30, "reading or writing failed")])
+def test_an_error_of_a_full_disk_that_has_another_name_is_told_as_one(tmp_path, monkeypatch, free, said):
+    # SQLite cannot make the index of its log: that is an I/O error, also for one who only reads.
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    with pytest.raises(StorageError, match=said), storage_errors(tmp_path / "market.db"):
+        raise apsw.IOError("disk I/O error")

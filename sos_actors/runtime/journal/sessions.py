@@ -66,8 +66,10 @@ def session_folder(folder: Path, name: str) -> Path:
     found = folder / name
     if name and found.parent == folder and segments(found):
         return found
-    known = [one.name for one in sorted(_found(folder))]
-    raise InputError(f"no session '{name}' in {folder}; there are {', '.join(known[-10:]) or 'none'}")
+    there = ", ".join([one.name for one in sorted(_found(folder))][-10:])
+    if not name:
+        raise InputError(f"no session is recorded in {folder}" + (f"; name one: {there}" if there else ""))
+    raise InputError(f"no session '{name}' in {folder}; there are {there or 'none'}")
 
 
 def latest(folder: Path) -> str:
