@@ -6,7 +6,7 @@ import { card, el, empty, fill, notice, segments, tile } from "./ui.js";
 
 const BUILDUP = { "Long Buildup": ["LB", "b1"], "Short Covering": ["SC", "b2"], "Short Buildup": ["SB", "b3"], "Long Unwinding": ["LU", "b4"] };
 const FIELDS = [["oi_change", "OI change"], ["oi", "OI"], ["iv", "IV"], ["volume", "Volume"], ["gamma", "Gamma exposure"]];
-const ABOUT = { oi_change: "units over the configured minutes", oi: "units", iv: "a year; out of the money where both", volume: "units a minute", gamma: "units of the index dealers must trade for a point, calls less puts" };
+const ABOUT = { oi_change: "units over chain.oi_change_minutes", oi: "units", iv: "a year; out of the money where both", volume: "units a minute", gamma: "rupees of the index dealers must trade for a point, calls less puts" };
 // Strikes either side of the money in the table, until all are asked for.
 const NEAR = 10;
 
@@ -77,10 +77,10 @@ export function open(page, frame) {
   function drawTiles() {
     const f = chain.figures;
     fill(tiles,
-      tile("Spot", number(f.spot), "", `fwd ${number(f.forward)}`, "below: the forward"), tile("PCR", number(f.pcr), "", `velocity ${signed(f.pcr_velocity, 3)}`), tile("PCR by volume", number(f.pcr_volume), "", `by ΔOI ${number(f.pcr_oi_change)}`),
+      tile("Spot", number(f.spot), "", `fwd ${number(f.forward)}`, "below: the forward"), tile("PCR", number(f.pcr), "", `${signed(f.pcr_velocity, 3)} a minute`), tile("PCR by volume", number(f.pcr_volume), "", `by ΔOI ${number(f.pcr_oi_change)}`),
       tile("ATM IV", percent(f.atm_iv), "", f.iv_rank === null ? `skew ${signed(f.iv_skew === null ? null : 100 * f.iv_skew, 1)}` : `rank ${number(f.iv_rank, 0)}`), tile("Straddle", number(f.straddle, 1), "", `strike ${whole(f.atm_strike)}`),
-      tile("Max pain", whole(f.max_pain), "", f.spot && f.max_pain ? `${signed(f.max_pain - f.spot, 0)} from spot` : ""), tile("Call wall", whole(f.oi_wall_above), "bad", `calls ${short(f.ce_oi)}`), tile("Put wall", whole(f.oi_wall_below), "good", `puts ${short(f.pe_oi)}`),
-      tile("Gamma exp.", short(f.gamma_exposure), sign(f.gamma_exposure), f.gamma_flip === null ? "no flip near" : `flips at ${whole(f.gamma_flip)}`), tile("Regime", words(f.regime), "words", f.smart_trend || "trend not known"),
+      tile("Max pain", whole(f.max_pain), "", f.spot && f.max_pain ? `${signed(f.max_pain - f.spot, 0)} from spot` : ""), tile("Call wall", whole(f.oi_wall_above), "bad", `call OI ${short(f.ce_oi)}`), tile("Put wall", whole(f.oi_wall_below), "good", `put OI ${short(f.pe_oi)}`),
+      tile("Gamma exp.", short(f.gamma_exposure), sign(f.gamma_exposure), f.gamma_flip === null ? "Rs for 1 %, no flip near" : `Rs for 1 %, flips at ${whole(f.gamma_flip)}`, "rupees of the index dealers must sell when it rises 1 %"), tile("Regime", words(f.regime), "words", f.smart_trend || "trend not known"),
     );
   }
   function drawTable() {
@@ -159,5 +159,5 @@ function scale(top) {
   return top >= 1e7 ? [1e7, " Cr"] : top >= 1e5 ? [1e5, " L"] : top >= 1e4 ? [1e3, " k"] : [1, ""];
 }
 function legend() {
-  return el("span", { class: "legend" }, Object.entries(BUILDUP).map(([name, [text, kind]]) => el("span", {}, el("b", { class: kind }, text), " ", name.toLowerCase())));
+  return el("span", { class: "legend" }, Object.entries(BUILDUP).map(([name, [text, kind]]) => el("span", {}, el("b", { class: kind }, text), " ", name.toLowerCase())), el("span", { title: "minutes set in config.yaml; not the change since yesterday's close" }, "ΔOI over chain.oi_change_minutes"));
 }

@@ -66,7 +66,7 @@ export function open(page, frame) {
       tile("Closed, net", signed(result.net, 0), sign(result.net), result.trades ? `${result.trades}, ${percent(result.win_rate, 0)} won` : "no trades yet"),
       tile("Regime", words(figures.regime) || NOTHING, `words ${BULL[figures.regime] ?? ""}`, ""),
       tile("Smart trend", figures.smart_trend || NOTHING, `words ${TREND[figures.smart_trend] ?? ""}`, "price × OI"),
-      tile("PCR", number(figures.pcr), "", `velocity ${signed(figures.pcr_velocity, 3)}`, "puts over calls by open interest; change over the configured minutes"),
+      tile("PCR", number(figures.pcr), "", `${signed(figures.pcr_velocity, 3)} a minute`, "puts over calls by open interest; its change over the configured minutes, stated a minute"),
       tile("ATM IV", percent(figures.atm_iv), "", `skew ${signed(figures.iv_skew === null ? null : 100 * (figures.iv_skew ?? NaN), 1)}`, "points of volatility"),
       tile("ATM straddle", number(figures.straddle, 1), "", `strike ${whole(figures.atm_strike)}`),
       tile("Max pain", whole(figures.max_pain), "", `walls ${whole(figures.oi_wall_below)}–${whole(figures.oi_wall_above)}`, "below: the walls of open interest under and over the price"),
