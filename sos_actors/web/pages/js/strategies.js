@@ -41,7 +41,7 @@ export function open(page, frame) {
     const bars = Array.from({ length: one.phases }, (_, place) => el("i", { class: place + 1 < one.phase_number ? "done" : place + 1 === one.phase_number ? "here" : "" }));
     return el("div", { class: "steps", title: `phase ${one.phase_number} of ${one.phases}` }, `${one.phase_number}/${one.phases} ${words(one.phase)}`, bars, one.timeout ? `${one.bars_waited}/${one.timeout} bars` : "");
   }
-  const shown = (value) => value === null || value === undefined ? NOTHING : typeof value === "number" ? number(value) : String(value) || "not known";
+  const shown = (value) => value === null || value === undefined ? NOTHING : typeof value === "number" ? number(value, Math.abs(value) < 1 ? 4 : 2) : String(value) || "not known";
   function waits(one) {
     const wait = one.waiting_for, captured = Object.entries(one.captured ?? {});
     return el("div", { class: "waits" }, wait ? [el("span", { class: "soft" }, "waits for "), el("code", {}, wait.condition), el("dl", {}, Object.entries(wait.values ?? {}).map(([name, value]) => [el("dt", {}, el("code", {}, name)), el("dd", {}, shown(value))]))]
