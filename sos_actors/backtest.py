@@ -105,6 +105,7 @@ class _Loaded:
 def run(request: Request) -> RunRecord:
     """Run a backtest. Raises InputError for a bad request, DataError where there is no data at all."""
     began = time.perf_counter()  # nondeterministic: the report's timings, which no decision sees
+    config_hash = request.config.fingerprint()
     request, days, interval = _prepared(request)
     first = days[0]
     warmup = _warmup_days(request, first)
@@ -121,13 +122,14 @@ def run(request: Request) -> RunRecord:
             runtime.publish_snapshots()
             request.on_end(runtime)
         timings = {"setup_s": started - began, "run_s": ended - started, "load_s": loaded.seconds}
-        return _record(request, days, interval, recorder, loaded.quality, timings)
+        return _record(request, config_hash, days, interval, recorder, loaded.quality, timings)
     finally:
         runtime.close()
 
 
 def _record(
     request: Request,
+    config_hash: str,
     days: Sequence[dt.date],
     interval: int,
     recorder: RecorderActor,
@@ -136,7 +138,7 @@ def _record(
 ) -> RunRecord:
     return RunRecord(
         run_hash=recorder.run_hash,
-        config_hash=request.config.fingerprint(),
+        config_hash=config_hash,
         code_version=sos_actors.__version__,
         seed=request.config.backtest.seed,
         source=request.history.name,
