@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from sos_actors.cli import options
 from sos_actors.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from sos_actors.sources.ingest import FileReport, IngestReport
+    from sos_actors.sources.ingest import FileReport
 
 
 def ingest(
@@ -89,27 +90,30 @@ def _ingest_all(paths: list[Path], store: Any, request: Any) -> None:
     from sos_actors.sources.ingest import ingest as ingest_files  # noqa: PLC0415
     from sos_actors.sources.sos_database import import_sos, is_sos_database  # noqa: PLC0415
 
+    stored: list[FileReport] = []
+    left_out: Counter[str] = Counter()
     quiet = not sys.stderr.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task("reading", total=1.0)
+    try:
+        with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+            task = bar.add_task("reading", total=1.0)
 
-        def tell(done: float, text: str) -> None:
-            bar.update(task, completed=done, description=text)
+            def tell(done: float, text: str) -> None:
+                bar.update(task, completed=done, description=text)
 
-        old = [path for path in paths if path.is_file() and is_sos_database(path)]
-        reports: list[tuple[IngestReport, dict[str, int]]] = []
-        for path in old:
-            imported = import_sos(path, store, request, tell)
-            reports.append((imported.imported, dict(imported.left_out)))
-        files = [path for path in paths if path not in old]
-        if files:
-            report = ingest_files(
-                files, store, request.layout, request.symbol, request.from_date, request.to_date,
-                force=request.force, progress=tell, overrides=request.overrides, facts=request.facts,
-            )  # fmt: skip
-            reports.append((report, {}))
-    for report, left_out in reports:
-        for one in report.files:
+            old = [path for path in paths if path.is_file() and is_sos_database(path)]
+            for path in old:
+                imported = import_sos(path, store, request, tell)
+                stored += imported.imported.files
+                left_out.update(imported.left_out)
+            files = [path for path in paths if path not in old]
+            if files:
+                ingest_files(
+                    files, store, request.layout, request.symbol, request.from_date, request.to_date,
+                    force=request.force, progress=tell, overrides=request.overrides, facts=request.facts,
+                    on_file=stored.append,
+                )  # fmt: skip
+    finally:  # what is stored stays so where a later file is at fault
+        for one in stored:
             _print_file(one)
         for table, count in left_out.items():
             typer.echo(f"left out: {count} rows of {table}")

@@ -124,13 +124,14 @@ def ingest(
     overrides: Mapping[str, Any] | None = None,
     facts: MarketFacts | None = None,
     pass_over: bool = False,
+    on_file: Callable[[FileReport], None] | None = None,
 ) -> IngestReport:
     """Store the files. `layout`: a name, a YAML file, or a Layout; otherwise one beside the file, or by its columns.
 
     `overrides` replaces keys of the layout (`{'lot': 75}`), `facts` knows sessions, lots and expiries. `pass_over`
     skips files of nothing but other symbols, as those found in a folder are skipped anyway. Raises
     InputError for a file that cannot be used, StorageError for a database that cannot; that file then left nothing
-    behind, the ones before it are stored.
+    behind, the ones before it are stored: `on_file` is told of each as soon as it is.
     """
     if from_date and to_date and from_date > to_date:
         raise InputError(f"--from-date {from_date} is after --to-date {to_date}: give them the other way round")
@@ -155,6 +156,8 @@ def ingest(
         table, uneven = read_table(path)
         own = replace(request, pass_over=path not in named)
         reports.append(ingest_table(table, str(path), f"file:{path.name}", store, own, tell, uneven))
+        if on_file:
+            on_file(reports[-1])
         tell(1.0, f"stored {path.name}")
     return IngestReport(tuple(reports))
 

@@ -309,6 +309,17 @@ def test_a_day_whose_bytes_were_damaged(sos):
     _refused(sos, "backtest", "--symbol", "NIFTY", "--from-date", "2025-09-01", status=1, says=["2025-09-01"])
 
 
+def test_what_was_stored_before_a_bad_file_is_reported(sos):
+    (sos.folder / "a_good.csv").write_text(DAY)
+    (sos.folder / "b_bad.csv").write_text("a,b\n1,2\n")
+    status, out, err = sos("ingest", "--symbol", "NIFTY", sos.folder / "a_good.csv", sos.folder / "b_bad.csv")
+    assert (status, len(err)) == (2, 1)
+    assert "b_bad.csv" in err[0]
+    assert out.startswith(f"{sos.folder / 'a_good.csv'}: 45 of 45 rows stored")
+    status, out, _ = sos("sql", "SELECT count(*) FROM bars WHERE symbol = 'NIFTY'")
+    assert "45" in out
+
+
 def test_a_full_disk_while_ingesting_leaves_the_database_whole(tmp_path):
     """The child may write no file beyond some size, as on a full disk: what was stored stays, of the rest nothing."""
     home = tmp_path / "home"

@@ -15,7 +15,10 @@ def test_the_demo_runs_anywhere_and_says_that_its_data_is_simulated(tmp_path):
     assert result["data_quality"]["simulated"] is True
     assert result["summary"]["trades"] > 0
     assert result["trades"][0]["instrument"].startswith("NSE|OPT|NIFTY|")
-    assert f"configuration {result['config_hash']} is valid" in command("validate", home=tmp_path / "home", cwd=tmp_path).stdout
+    assert (
+        f"configuration {result['config_hash']} is valid"
+        in command("validate", home=tmp_path / "home", cwd=tmp_path).stdout
+    )
     # Nothing but the JSON asked for is left behind.
     assert {path.name for path in tmp_path.iterdir()} <= {"demo.json", "home"}
 
