@@ -63,7 +63,7 @@ def test_what_is_not_benched_or_not_there_is_one_line(daemon):
     _, home = daemon
     for name, said in ((NAME, "benched now: none"), ("no_such", "no_such")):
         done = command(home, "reinstate", name)
-        assert (done.returncode, done.stderr.count("\n"), done.stdout) == (1, 1, ""), done.stderr
+        assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, ""), done.stderr
         assert said in done.stderr
     assert command(home, "reinstate").returncode == 2
 
