@@ -2,7 +2,7 @@
 
 import json
 
-from e2e_helpers import command
+from e2e_helpers import ROOT, command
 
 
 def test_the_demo_runs_anywhere_and_says_that_its_data_is_simulated(tmp_path):
@@ -21,6 +21,14 @@ def test_the_demo_runs_anywhere_and_says_that_its_data_is_simulated(tmp_path):
     )
     # Nothing but the JSON asked for is left behind.
     assert {path.name for path in tmp_path.iterdir()} <= {"demo.json", "home"}
+
+
+def test_the_readme_shows_what_the_demo_prints(tmp_path):
+    shown = (ROOT / "README.md").read_text().split("a report that begins:")[1].split("```")[1]
+    printed = command("demo", home=tmp_path / "home", cwd=tmp_path).stdout.splitlines()
+    lines = [line for line in shown.splitlines() if line not in {"", "..."}]
+    assert len(lines) > 10
+    assert [line for line in lines if line not in printed] == []
 
 
 def test_the_longest_demo_stays_within_the_calendar(tmp_path, monkeypatch):
