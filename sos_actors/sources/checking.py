@@ -37,25 +37,35 @@ _OHLC = ("open", "high", "low", "close")
 
 
 def interval_of(rows: Rows, layout: Layout, where: str) -> int:
-    """Seconds between bars, or the grid for snapshots: as the layout says, else from the data."""
-    if layout.interval_s:
-        return layout.interval_s
-    stamps = np.unique(rows.ts)
-    if layout.kind == "bars" and (ns_of_day(stamps) == 0).all():
+    """Seconds between bars, or the grid for snapshots: as the layout says, else from the data.
+
+    Raises InputError where bars are at no whole minutes, or closer to one another than the layout says they are long.
+    """
+    given = layout.interval_s
+    if layout.kind == "bars" and not given and (ns_of_day(rows.ts) == 0).all():
         return DAILY_S
-    gaps = np.diff(stamps)[np.diff(ist_day(stamps)) == 0]
+    gaps = np.concatenate([_gaps(rows.ts[rows.underlying == one]) for one in range(len(rows.names))])
     if not len(gaps):
-        return GRIDS[0]
+        return given or GRIDS[0]
     if layout.irregular:
         usual = float(np.median(gaps)) / 1e9
-        return min(GRIDS, key=lambda grid: abs(np.log(usual / grid)))
+        return given or min(GRIDS, key=lambda grid: abs(np.log(usual / grid)))
     sizes, counts = np.unique(gaps, return_counts=True)
     usual = float(sizes[np.argmax(counts)]) / 1e9
-    if usual % 60:
+    if usual < given:
+        raise InputError(f"{where}: bars {usual:g} s apart, and interval_s says they are {given} s long: correct it")
+    if usual % 60 and not given:
         raise InputError(
             f"{where}: bars {usual:g} s apart: say 'irregular: true' (snapshots) or 'interval_s:' in its mapping"
         )
-    return int(usual)
+    return given or int(usual)
+
+
+def _gaps(ts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Nanoseconds between the different moments of each day."""
+    stamps = np.unique(ts)
+    gaps: NDArray[np.int64] = np.diff(stamps)[np.diff(ist_day(stamps)) == 0]
+    return gaps
 
 
 def check_session(rows: Rows, layout: Layout, facts: MarketFacts, where: str) -> None:

@@ -112,6 +112,19 @@ def test_a_wrong_time_zone_is_noticed_and_can_be_said(store, tmp_path):
     assert store.load_day("NIFTY", DAY).index.start[0] == 1_756_784_700_000_000_000
 
 
+def test_bars_cannot_be_longer_than_they_are_apart(store, tmp_path):
+    path = put(tmp_path, BARS + "".join(bar_lines(30)))
+    refused(store, path, "bars 60 s apart, and interval_s says they are 300 s long", overrides={"interval_s": 300})
+    assert only(ingest([path], store, overrides={"interval_s": 60})).stored == 30
+
+
+def test_two_underlyings_at_different_moments_have_the_bars_of_each(store, tmp_path):
+    rows = [f"2025-09-02 09:{15 + at}:{second},{name},100,101,99,100,0\n"
+            for at in range(10) for name, second in (("NIFTY", "00"), ("BANKNIFTY", "30"))]  # fmt: skip
+    path = put(tmp_path, "ts,symbol,open,high,low,close,volume\n" + "".join(rows), "both.csv")
+    assert only(ingest([path], store)).interval_s == 60
+
+
 def test_times_with_their_own_zone_are_believed(store, tmp_path):
     lines = [
         "2025-09-02T09:15:00+05:30,100,101,99,100,0\n",
