@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sos_actors.market.clocktime import ist_plain
+from sos_actors.market.rupees import rupees
 from sos_actors.messages import (
     AccountDiffered,
     ActorBenched,
@@ -130,7 +131,7 @@ class NotifierActor(Actor):
     def on_trade(self, message: TradeClosed) -> None:
         """Tell what a trade came to."""
         net = message.net_paise / 100
-        text = f"{message.instrument} closed by {message.exit_reason}: net {net:,.2f} rupees"
+        text = f"{message.instrument} closed by {message.exit_reason}: net {rupees(net)} rupees"
         self._nets.append(message.net_paise)
         self._say(message.exit_ts, AlertLevel.INFO, message.strategy, text, "trade")
 
@@ -160,7 +161,7 @@ class NotifierActor(Actor):
         if message.phase is Phase.CLOSED:
             nets = self._nets
             won = sum(net > 0 for net in nets)
-            text = f"{message.day}: {len(nets)} trades, {won} won, net {sum(nets) / 100:,.2f} rupees"
+            text = f"{message.day}: {len(nets)} trades, {won} won, net {rupees(sum(nets) / 100)} rupees"
             text += f"; {self._refused.total()} signals refused" if self._refused else ""
             self._say(message.ts, AlertLevel.INFO, "day", text, "summary")
 

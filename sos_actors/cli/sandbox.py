@@ -13,6 +13,7 @@ import typer
 
 from sos_actors.cli import options
 from sos_actors.errors import InputError
+from sos_actors.market.rupees import rupees
 
 if TYPE_CHECKING:
     from sos_actors.sandbox.days import MarketDays
@@ -123,7 +124,7 @@ def _greeting(server: SandboxServer, market: str) -> list[str]:
         f"Local exchange on {base}: speaks Upstox's REST and WebSockets; nothing in it is real.",
         f"  market   {market}: {names}; {len(service.world.market.table):,} instruments",
         f"  clock    {_clock(service)}",
-        f"  account  {account.user_id} with Rs {account.cash:,.2f}",
+        f"  account  {account.user_id} with Rs {rupees(account.cash)}",
         "  trade    python run_actors.py live --sandbox",
         f"  token    curl -X POST {base}/sandbox/token   (or log in: client id {app.client_id}, docs/sandbox.md)",
         f"  look     curl {base}/sandbox/state    and /sandbox/books, /sandbox/faults",
@@ -154,7 +155,7 @@ def _farewell(server: SandboxServer) -> list[str]:
     books = server.service.world.exchange.books
     orders, executions, wrong = books.orders(), books.executions(), books.audit()
     served = f"{server.service.requests:,} requests, {server.service.feed.ticks:,} ticks"
-    traded = f"{len(orders)} orders today, {len(executions)} executions, cash Rs {books.cash / 100:,.2f}"
+    traded = f"{len(orders)} orders today, {len(executions)} executions, cash Rs {rupees(books.cash / 100)}"
     return [f"stopped: {served}; {traded}", *(f"books: {line}" for line in wrong)]
 
 

@@ -11,6 +11,7 @@ from loguru import logger
 
 from sos_actors.daemon.token_watch import TokenWatch
 from sos_actors.errors import DataError, InputError, SosError
+from sos_actors.market.rupees import rupees
 from sos_actors.upstox.account import UpstoxAccount
 from sos_actors.upstox.errors import (
     BrokerDownError,
@@ -78,7 +79,7 @@ class Admission:
         if wanted and owner != wanted:
             raise InputError(f"--account {wanted}: the broker says the token is {owner}'s: log in as {wanted}")
         funds = self._account.funds()
-        logger.info("account {}, {:,.2f} rupees free", owner, funds.available)
+        logger.info("account {}, {} rupees free", owner, rupees(funds.available))
         return owner, round(funds.available * 100)
 
     def _complain(self, error: SosError) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
-from sos_actors.reports.formats import NOTHING, grouped
+from sos_actors.market.rupees import NOTHING, grouped
 from sos_actors.reports.terminal import console_on, new_table
 from sos_actors.runtime import ActorStats, DeadLetters
 

@@ -7,7 +7,8 @@ from typing import Any, TextIO
 
 from sos_actors.control.status import ActorView, DaemonStatus
 from sos_actors.decoding import converted
-from sos_actors.reports.formats import NOTHING, decimal, grouped, rupees
+from sos_actors.market.rupees import NOTHING, grouped, rupees
+from sos_actors.reports.formats import decimal
 from sos_actors.reports.terminal import console_on, new_table
 
 

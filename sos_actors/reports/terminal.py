@@ -14,8 +14,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sos_actors.market.rupees import NOTHING, grouped, rupees
 from sos_actors.messages import Side
-from sos_actors.reports.formats import NOTHING, decimal, grouped, percent, rupees, span
+from sos_actors.reports.formats import decimal, percent, span
 from sos_actors.reports.run import RunResult
 
 PIPE_WIDTH = 120

@@ -12,7 +12,8 @@ from rich.text import Text
 from sos_actors.control.status import ActorView, DaemonStatus, FeedView
 from sos_actors.decoding import converted
 from sos_actors.errors import InputError
-from sos_actors.reports.formats import NOTHING, decimal, grouped, rupees
+from sos_actors.market.rupees import NOTHING, grouped, rupees
+from sos_actors.reports.formats import decimal
 from sos_actors.reports.terminal import new_table
 
 #: By what the actors can be ordered; those that failed or were taken out come first whatever it is.

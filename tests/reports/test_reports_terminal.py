@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sos_actors.market.day import DataQuality
-from sos_actors.reports.formats import decimal, grouped, percent, rupees, span
+from sos_actors.market.rupees import grouped, rupees
+from sos_actors.reports.formats import decimal, percent, span
 from sos_actors.reports.run import from_json, run_result, to_json
 from sos_actors.reports.terminal import PIPE_WIDTH, SIMULATED_BANNER, print_run
 

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from sos_actors.market.charges import ChargeSchedule, FlatCharges
+from sos_actors.market.rupees import grouped, rupees
 from sos_actors.messages import ActorFailed
-from sos_actors.reports.formats import grouped, percent, rupees
+from sos_actors.reports.formats import percent
 from sos_actors.reports.html import tear_sheet, write_tear_sheet
 from sos_actors.reports.html.charts import MAX_POINTS, by_group, calendar, days_of, equity, exposure_by_time
 from sos_actors.reports.html.costs import cost_components

@@ -11,7 +11,8 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sos_actors.market.charges import ChargeModel
-from sos_actors.reports.formats import NOTHING, decimal, grouped, percent, rupees, span
+from sos_actors.market.rupees import NOTHING, grouped, rupees
+from sos_actors.reports.formats import decimal, percent, span
 from sos_actors.reports.html import charts
 from sos_actors.reports.html.costs import cost_components
 from sos_actors.reports.run import RunRecord, RunResult, run_result
