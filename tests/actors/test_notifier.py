@@ -9,15 +9,19 @@ from sos_actors.messages import (
     AlertLevel,
     AlertRaised,
     ClockStepped,
+    Direction,
+    ExitReason,
     FeedStatus,
     Fill,
     OrderStreamChanged,
     Phase,
     RefusalReason,
     Refused,
+    Regime,
     SessionPhase,
     SetTradingState,
     Side,
+    TradeClosed,
     TradingState,
 )
 from sos_actors.runtime import SimRuntime
@@ -87,6 +91,19 @@ def test_a_refusal_is_told_once_a_day_for_each_reason_and_counted_at_its_end():
         ("bounce", "NIFTY not entered: COOLDOWN: detail"),
         ("day", "2026-11-20: 0 trades, 0 won, net 0.00 rupees; 5 signals refused"),
         ("bounce", told),
+    ]
+
+
+def test_what_trades_came_to_is_written_as_money_is_here():
+    day, nan = dt.date(2026, 11, 20), float("nan")
+    closed = TradeClosed(
+        "t", "t", "bounce", "NIFTY", "X", Direction.LONG, Side.BUY, 65, 1, 2, 100.0, 90.0, -12_300_000, 45_670,
+        -12_345_670, ExitReason.STOP, Regime.SIDEWAYS, nan, 0.0, 0.0,
+    )  # fmt: skip
+    lines = said(SessionPhase(1, day, Phase.PRE_OPEN), closed, SessionPhase(3, day, Phase.CLOSED))
+    assert [text for _, who, text in lines if who in {"bounce", "day"}] == [
+        "X closed by STOP: net -1,23,456.70 rupees",
+        "2026-11-20: 1 trades, 0 won, net -1,23,456.70 rupees",
     ]
 
 
