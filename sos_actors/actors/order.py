@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +51,7 @@ class OrderActor(Actor):
         self._hearing: set[str] = set()
         self._topics: dict[type, Topic] = {}
         self._timer_at = 0
+        self._settled_on: dt.date | None = None
         self.subscribe(SessionPhase)
         self.subscribe(OrderIntent)
         self.subscribe(Flatten)
@@ -80,7 +82,7 @@ class OrderActor(Actor):
     @handles(Flatten)
     def on_flatten(self, message: Flatten) -> None:
         """Close what is open."""
-        self._send(self._desk.flatten(message.ts, message.reason, message.strategy))
+        self._send(self._desk.flatten(message.ts, message.reason, message.strategy, message.underlying))
 
     @handles(OrderUpdate)
     def on_update(self, message: OrderUpdate) -> None:
@@ -106,8 +108,10 @@ class OrderActor(Actor):
 
     @handles(Fill)
     def on_fill(self, message: Fill) -> None:
-        """Book a fill."""
+        """Book a fill. One that is told after its contract was settled is settled with it, at the same price."""
         self._send(self._desk.on_fill(message))
+        if self._settled_on is not None and self._settled_on == ist_date(self.clock.now):
+            self._settle(message.instrument, self._settled_on, self.clock.now)
         self._set_timer()
 
     @handles(Bar)
@@ -142,6 +146,8 @@ class OrderActor(Actor):
     def on_phase(self, message: SessionPhase) -> None:
         """Protect what was held over night and mark the account; end the day once the broker's last word is in."""
         if message.phase is Phase.PRE_OPEN:
+            for instrument in self._desk.in_books():  # no daemon ran when it expired
+                self._settle(instrument, message.day - dt.timedelta(days=1), message.ts)
             self._send(self._desk.start_of_day(message.ts))
             self.publish(self._desk.mark(message.ts))
         elif message.phase is Phase.OPEN and self._durable:
@@ -153,23 +159,32 @@ class OrderActor(Actor):
     @handles(Settle)
     def on_settled(self, message: Settle) -> None:
         """Settle what expired today, close the day's books, mark the account."""
-        for instrument in self._desk.held():
-            price = self._expired_at(instrument, message.ts)
-            if price is not None:
-                self._send(self._desk.settle(message.ts, instrument, price, ExitReason.EXPIRY))
+        day = self._settled_on = ist_date(message.ts)
+        for instrument in self._desk.in_books():
+            self._settle(instrument, day, message.ts, at_index=True)
         self._desk.end_of_day()
         self._keep(whole=True)
         self._forget()
         self.publish(self._desk.mark(message.ts))
 
-    def _expired_at(self, instrument: str, ts: int) -> float | None:
-        """Give the value at which a contract that expires today is settled: against the index's last price."""
+    def _settle(self, instrument: str, day: dt.date, ts: int, *, at_index: bool = False) -> None:
+        """Settle a contract that has expired by the end of `day`; at the last price known, or against the index's."""
+        expiry = parse_id(instrument).expiry
+        if expiry is None or expiry > day:
+            return
+        price = self._desk.price(instrument)
+        if at_index and expiry == day:
+            price = self._intrinsic(instrument, price)
+        if price is not None:
+            self._send(self._desk.settle(ts, instrument, price, ExitReason.EXPIRY))
+
+    def _intrinsic(self, instrument: str, last: float | None) -> float | None:
+        """Give an option's value against the index's last price, where that is heard; else its own last one."""
         parts = parse_id(instrument)
-        if parts.expiry is None or parts.expiry > ist_date(ts):
-            return None
-        spot = self._desk.price(index_id(parts.underlying))
+        index = index_id(parts.underlying)
+        spot = self._desk.price(index) if index in self._hearing else None
         if parts.strike is None or spot is None:
-            return self._desk.price(instrument)
+            return last
         return max(spot - parts.strike if parts.right is Right.CE else parts.strike - spot, 0.0)
 
     def _send(self, messages: Sequence[Message]) -> None:

@@ -171,7 +171,7 @@ class StrategyActor(Actor):
             if self._explained.targets:
                 self._explained.publish(SignalExplained(signal.signal_id, name, underlying, ts, self._machine.story()))
         elif isinstance(setup, Leave):
-            self._flatten.publish(Flatten(ts, setup.reason, name))
+            self._flatten.publish(Flatten(ts, setup.reason, name, underlying))
         else:
             self._refused.publish(Refused(ts, name, underlying, setup.reason, setup.detail))
 

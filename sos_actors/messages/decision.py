@@ -186,8 +186,12 @@ class SetTradingState(Message, frozen=True, gc=False):
 
 
 class Flatten(Message, frozen=True, gc=False):
-    """Close what is open. RiskActor, operator -> OrderActor. Empty strategy: everything."""
+    """Close what is open. StrategyActor, RiskActor, operator -> OrderActor.
+
+    Empty strategy: everybody's. Empty underlying: on all of them.
+    """
 
     ts: int
     reason: str
     strategy: str = ""
+    underlying: str = ""

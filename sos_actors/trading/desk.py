@@ -33,6 +33,7 @@ from sos_actors.messages import (
     OrderStatus,
     OrderUpdate,
     PositionChanged,
+    Side,
     Tick,
 )
 from sos_actors.trading import stops
@@ -68,6 +69,7 @@ class OrderDesk:
         self.anomaly_counts: Counter[str] = Counter()
         self.flow = TradeFlow(settings, exits or {})
         self.prices: dict[str, float] = {}
+        self._settled: dict[str, None] = {}
 
     # -- from the system ----------------------------------------------------------------------------------------------
 
@@ -155,23 +157,32 @@ class OrderDesk:
         Only a whole checkpoint tells of it.
         """
         self.flow.end_of_day()
-        held = {instrument for _, instrument in self.ledger.positions()}
+        held = {instrument for _, instrument in self.ledger.positions()} | self._settled.keys()
+        self._settled.clear()
         self.prices = {instrument: price for instrument, price in self.prices.items() if instrument in held}
 
-    def flatten(self, ts: int, reason: str = ExitReason.FLATTEN, strategy: str = "") -> list[Message]:
-        """Close everything, or what `strategy` has; entries that wait are taken back.
+    def flatten(
+        self, ts: int, reason: str = ExitReason.FLATTEN, strategy: str = "", underlying: str = ""
+    ) -> list[Message]:
+        """Close everything, or what `strategy` has, or has on `underlying`; entries that wait are taken back.
 
         `reason` is the exit reason where it names one, otherwise the reason is FLATTEN.
         """
         why = ExitReason(reason) if reason in ExitReason.__members__ else ExitReason.FLATTEN
         for trade in tuple(self.flow.live.values()):
-            if not strategy or trade.plan.strategy == strategy:
+            plan = trade.plan
+            if strategy in ("", plan.strategy) and underlying in ("", plan.underlying):
                 self.flow.close(trade, why, ts)
         return self.flow.drain()
 
     def settle(self, ts: int, instrument: str, price: float, reason: ExitReason) -> list[Message]:
-        """Close what is held of `instrument` at `price` (rupees) without an order: expiry, or the end of the data."""
+        """Close what is held of `instrument` at `price` (rupees) without an order: expiry, or the end of the data.
+
+        Also what no trade of ours holds. The price stays known for a day: a fill that is told late is settled at it.
+        """
         flow = self.flow
+        self.prices[instrument] = price
+        self._settled[instrument] = None
         for trade in tuple(flow.by_instrument.get(instrument, ())):
             flow.let_go(trade, ts)
             units = trade.open
@@ -192,7 +203,19 @@ class OrderDesk:
                     self._position_changed(trade, fill, entry)
                     trade.reduce(Execution(fill, entry), units, reason)
             flow.finish(trade, ts)
-        return flow.drain()
+        return flow.drain() + self._settle_rest(ts, instrument, price, expired=reason is ExitReason.EXPIRY)
+
+    def _settle_rest(self, ts: int, instrument: str, price: float, *, expired: bool) -> list[Message]:
+        out: list[Message] = []
+        for (strategy, name), units in self.ledger.positions().items():
+            if name == instrument:
+                fill_id = f"{strategy}-{instrument}-settled-{len(self.ledger.seen)}"
+                side = Side.SELL if units > 0 else Side.BUY
+                fill = Fill(fill_id, "", ts, instrument, side, abs(units), price)
+                entry = self.ledger.apply(fill, strategy, ist_date(ts), expired=expired)
+                if entry is not None:
+                    out.append(_changed(strategy, "", fill, entry))
+        return out
 
     def mark(self, ts: int) -> AccountMarked:
         """Mark the account to the last prices seen; what has none counts at cost."""
@@ -206,6 +229,10 @@ class OrderDesk:
     def held(self) -> tuple[str, ...]:
         """Instruments held or worked, in the order in which they came."""
         return tuple(self.flow.by_instrument)
+
+    def in_books(self) -> tuple[str, ...]:
+        """Instruments held or worked, and those that no trade of ours holds but the books do."""
+        return tuple(dict.fromkeys((*self.held(), *(instrument for _, instrument in self.ledger.positions()))))
 
     def holds(self, instrument: str) -> bool:
         """Say whether an instrument is held or worked."""
@@ -314,34 +341,24 @@ class OrderDesk:
         detail = f"{fill.side} {fill.quantity} {fill.instrument}"
         self._note(Anomaly(AnomalyKind.UNKNOWN_ORDER, fill.order_id, fill.ts, detail))
         self.prices.setdefault(fill.instrument, fill.price)
-        return [
-            PositionChanged(
-                fill.ts,
-                EXTERNAL,
-                "",
-                fill.instrument,
-                entry.position,
-                entry.average_price,
-                entry.total_realised_paise,
-                entry.cash_paise,
-            )
-        ]
+        return [_changed(EXTERNAL, "", fill, entry)]
 
     def _note(self, anomaly: Anomaly) -> None:
         self.anomalies.append(anomaly)
         self.anomaly_counts[anomaly.kind.value] += 1
 
     def _position_changed(self, trade: Trade, fill: Fill, entry: LedgerEntry) -> None:
-        plan = trade.plan
-        self.flow.out.append(
-            PositionChanged(
-                fill.ts,
-                plan.strategy,
-                plan.underlying,
-                fill.instrument,
-                entry.position,
-                entry.average_price,
-                entry.total_realised_paise,
-                entry.cash_paise,
-            )
-        )
+        self.flow.out.append(_changed(trade.plan.strategy, trade.plan.underlying, fill, entry))
+
+
+def _changed(strategy: str, underlying: str, fill: Fill, entry: LedgerEntry) -> PositionChanged:
+    return PositionChanged(
+        fill.ts,
+        strategy,
+        underlying,
+        fill.instrument,
+        entry.position,
+        entry.average_price,
+        entry.total_realised_paise,
+        entry.cash_paise,
+    )

@@ -9,7 +9,7 @@ from live_helpers import Script
 from sos_actors.actors.order import OrderActor
 from sos_actors.config import Config
 from sos_actors.market.charges import ChargeSchedule
-from sos_actors.market.ids import option_id
+from sos_actors.market.ids import index_id, option_id
 from sos_actors.messages import (
     AccountMarked,
     Direction,
@@ -23,6 +23,7 @@ from sos_actors.messages import (
     SessionPhase,
     Side,
     SubmitOrder,
+    Tick,
     TradePlan,
 )
 from sos_actors.runtime import SimRuntime
@@ -108,3 +109,67 @@ def test_what_the_account_is_worth_follows_the_last_prices():
         ],
     )
     assert told[0]["equity_paise"] == told[0]["cash_paise"] + 75 * 104_00
+
+
+EXPIRES = DAY + dt.timedelta(days=1)
+
+
+def at(clock, day=EXPIRES):
+    return ist(clock, day)
+
+
+def spot(price, when):
+    return Tick(index_id("NIFTY"), when, when, price)
+
+
+def expiry_day(fills, *, late=(), desk=None):
+    """Hold a call of 24,500 into the close of its expiry, the index at 24,550; `late` is told at 15:35."""
+    desk = desk or new_desk()
+    phases = [("15:30", Phase.CLOSED)]
+    acts = [
+        (at("10:00"), lambda runtime: runtime.publish(OrderIntent("i", at("10:00"), plan()))),
+        *((at("10:01"), lambda runtime, one=one: runtime.publish(one)) for one in fills),
+        (at("15:29"), lambda runtime: runtime.publish(spot(24_550.0, at("15:29")), index_id("NIFTY"))),
+        *((at(when), lambda runtime, p=p, w=when: runtime.publish(SessionPhase(at(w), EXPIRES, p)))
+          for when, p in phases),
+        *((at("15:35"), lambda runtime, one=one: runtime.publish(one)) for one in late),
+    ]  # fmt: skip
+    stage(desk, acts)
+    return desk
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_an_exit_that_is_told_after_its_contract_was_settled_leaves_no_position(twice):
+    entry = Fill("f", "i-e", at("10:01"), CALL, Side.BUY, 75, 100.0)
+    exits = [
+        Fill("g1", "i-x", at("15:29"), CALL, Side.SELL, 50, 70.0),
+        Fill("g2", "i-x", at("15:29"), CALL, Side.SELL, 25, 70.0),
+    ]
+    desk = expiry_day([entry], late=[*exits, *(exits if twice else ())])
+    assert desk.ledger.positions() == {}
+    # What it was sold for, not what the settlement would have paid.
+    assert desk.ledger.realised_paise == 75 * (70_00 - 100_00)
+
+
+def test_what_was_made_by_hand_is_settled_at_its_expiry_too():
+    desk = expiry_day([Fill("h", "by-hand", at("10:01"), CALL, Side.BUY, 75, 60.0)])
+    assert desk.ledger.positions() == {}
+
+
+def test_what_expired_while_no_daemon_ran_is_settled_in_the_morning():
+    held = new_desk()
+    held.on_intent(OrderIntent("i", START, plan()))
+    held.on_fill(Fill("f", "i-e", START, CALL, Side.BUY, 75, 100.0))
+    held.prices[CALL] = 42.0
+    desk, morning = new_desk(), DAY + dt.timedelta(days=2)
+    restore(desk, [checkpoint(held)])
+    acts = [
+        (
+            ist("09:14", morning),
+            lambda runtime: runtime.publish(SessionPhase(ist("09:14", morning), morning, Phase.PRE_OPEN)),
+        )
+    ]
+    heard = stage(desk, acts)
+    assert desk.ledger.positions() == {}
+    assert desk.ledger.realised_paise == 75 * (42_00 - 100_00)
+    assert not [one for one in heard if isinstance(one, SubmitOrder)]
