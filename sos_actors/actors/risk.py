@@ -148,6 +148,13 @@ class RiskActor(Actor):
             self._book.day = message.day
             self._new_day = True
             self._snapshots.clear()
+        elif message.phase is Phase.OPEN and not self._new_day:
+            self._close_again()
+
+    def _close_again(self) -> None:
+        """Close what may not be held: a halt is kept before it is said, and the process may have ended in between."""
+        for strategy, underlying in self._book.banned():
+            self.publish(Flatten(self.clock.now, "FLATTEN", strategy, underlying))
 
     @handles(FeedStatus)
     def on_feed(self, message: FeedStatus) -> None:
@@ -171,7 +178,7 @@ class RiskActor(Actor):
         if kind == "strategy":
             self._book.on_state(SetTradingState(TradingState.REDUCING, message.reason, name, underlying))
             self._keep(message.ts)
-            self.publish(Flatten(message.ts, "FLATTEN", name))
+            self.publish(Flatten(message.ts, "FLATTEN", name, underlying))
 
     @handles(ActorReinstated)
     def on_reinstated(self, message: ActorReinstated) -> None:

@@ -215,7 +215,9 @@ class Operations:
         return [path for path in paths if strategy in {"", path.split("/", 2)[2]}]
 
     def _known(self, strategy: str) -> None:
-        names = sorted({path.rpartition("/")[2] for path in self._runtime if path.startswith("strategy/")})
+        running = {path.rpartition("/")[2] for path in self._runtime if path.startswith("strategy/")}
+        trades = self._runtime.snapshots.get("orders", {}).get("trades", ())
+        names = sorted(running | {trade["strategy"] for trade in trades})  # one that holds may be among them no more
         if strategy and strategy not in names:
             raise InputError(f"there is no strategy '{strategy}'; running are {', '.join(names)}")
 

@@ -112,6 +112,17 @@ class RiskBook:
         """Give what counts as held or on its way, in words."""
         return [f"{group.strategy} {group.underlying}: {name}" for name, group in self._groups.items()]
 
+    def banned(self) -> list[tuple[str, str]]:
+        """Give who may hold nothing, as (strategy, underlying), '' for all: after a day's loss, a halt or a bench.
+
+        Empty where nothing counts as held.
+        """
+        if not self._groups:
+            return []
+        if self._loss_hit:
+            return [("", "")]
+        return [scope for scope, state in self._states.items() if state is TradingState.HALTED or all(scope)]
+
     def trading_state(self, strategy: str = "", underlying: str = "") -> TradingState:
         """Give the strictest of the account's, the strategy's and the underlying's state."""
         states = self._states
