@@ -209,6 +209,7 @@ class Daemon:
         request, config = self._request, self._request.config
         if request.real:
             found = self._admission.enter(request.account, config.live.login_wait_s)
+            self._tokens.belong(request.account if found else "")
         elif self._tokens.wait(self._stop, config.live.login_wait_s) is not None:
             found = "paper", round(config.account.capital * 100)
         else:

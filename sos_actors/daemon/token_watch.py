@@ -11,14 +11,18 @@ from loguru import logger
 
 from sos_actors.errors import InputError
 from sos_actors.market.clocktime import ist_text
-from sos_actors.upstox.tokens import Token, find_token
+from sos_actors.upstox.tokens import Token, TokenStore, find_token
 
 #: Real seconds between two looks.
 _LOOK_S = 2.0
 
 
 class TokenWatch:
-    """Gives every new token to `use`, from a thread of its own, and warns once when the present one has died."""
+    """Gives every new token to `use`, from a thread of its own, and warns once when the present one has died.
+
+    One that a log-in stores while this runs goes before what comes from anywhere else: the broker may have revoked that,
+    which the token itself does not show.
+    """
 
     def __init__(self, home: Path, now: Callable[[], int], use: Callable[[Token], None]) -> None:
         """`now` gives the daemon's time, UTC ns: a stand-in's tokens live in the stand-in's time."""
@@ -28,6 +32,9 @@ class TokenWatch:
         self._token: Token | None = None
         self._trouble = ""
         self._refused: set[str] = set()
+        self._owner = ""
+        #: What the store had at the first look, '' for nothing; None before it.
+        self._stored: str | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sos-token", daemon=True)
 
@@ -50,6 +57,10 @@ class TokenWatch:
             self._refused.add(self._token.secret)
         self._complain(why)
 
+    def belong(self, owner: str) -> None:
+        """From now on take no token that is said to be another user's: whoever trades has positions in one account."""
+        self._owner = owner
+
     @property
     def trouble(self) -> str:
         """Why there is no living token, one line; '' when there is."""
@@ -59,7 +70,7 @@ class TokenWatch:
         """Look for a token, and take one that is new and alive."""
         now = self._now()
         try:
-            token = find_token(self._home, now, refused=self._refused)
+            token = self._logged_in(now) or find_token(self._home, now, refused=self._refused)
         except InputError as error:
             self._complain(str(error))
             return
@@ -68,6 +79,9 @@ class TokenWatch:
             self._complain(f"{died}: log in with `python run_actors.py login`")
             return
         if token.secret in self._refused:
+            return
+        if self._owner and token.user_id not in {"", self._owner}:
+            self._complain(f"the new access token is {token.user_id}'s, not taken: log in as {self._owner}")
             return
         self._trouble = ""
         if self._token is None or token.secret != self._token.secret:
@@ -86,6 +100,18 @@ class TokenWatch:
     def stop(self) -> None:
         """Stop looking."""
         self._stopped.set()
+
+    def _logged_in(self, now: int) -> Token | None:
+        """Give the living token of a log-in since the first look."""
+        try:
+            stored = TokenStore(self._home).load()
+        except InputError:  # told where no other place has a token
+            return None
+        secret = "" if stored is None else stored.secret
+        if self._stored is None:
+            self._stored = secret
+        good = stored is not None and stored.alive(now) and secret not in self._refused
+        return stored if good and secret != self._stored else None
 
     def _complain(self, text: str) -> None:
         if text != self._trouble:

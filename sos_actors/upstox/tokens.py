@@ -7,6 +7,8 @@ this order, the first that is alive, so that a server can be given one without l
 2. the file `$SOS_UPSTOX_TOKEN_FILE`
 3. the systemd credential `upstox-token` (`LoadCredential=`; systemd names the folder in `$CREDENTIALS_DIRECTORY`)
 4. the token store `<home>/tokens/upstox.json`, which `run_actors.py login` writes (mode 0600)
+
+To a daemon that runs, what is written there anew goes first (`daemon/token_watch.py`).
 """
 
 from __future__ import annotations

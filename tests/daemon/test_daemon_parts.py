@@ -83,6 +83,40 @@ def test_a_token_that_dies_is_none_and_is_told(tmp_path):
     assert watch.trouble.startswith("the access token died at 2026-11-20T10:00:00")
 
 
+def test_a_login_goes_before_a_token_from_elsewhere_that_may_have_been_revoked(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOS_UPSTOX_TOKEN", "given-token")
+    stored(tmp_path, "mornings-token")
+    used, now = [], [NOW]
+    watch = TokenWatch(tmp_path, lambda: now[0], used.append)
+    watch.look()
+    watch.look()
+    stored(tmp_path, "new-login", dies=NOW + 10)
+    watch.look()
+    watch.look()
+    now[0] += 10  # what is left then
+    watch.look()
+    assert [token.secret for token in used] == ["given-token", "new-login", "given-token"]
+    TokenStore(tmp_path).path.write_text("{")
+    watch.look()
+    assert watch.trouble == ""
+
+
+def test_a_daemon_with_real_money_takes_no_token_of_another_account(tmp_path):
+    used = []
+    stored(tmp_path, "days-token")
+    watch = TokenWatch(tmp_path, lambda: NOW, used.append)
+    watch.look()
+    watch.belong("AB1234")
+    TokenStore(tmp_path).save(Token(secret="strange-token", user_id="ZZ9999", expires_at=NOW + DAY_NS))
+    watch.look()
+    assert watch.trouble == "the new access token is ZZ9999's, not taken: log in as AB1234"
+    assert [token.secret for token in used] == ["days-token"]
+    stored(tmp_path, "another-token")
+    watch.look()
+    assert watch.trouble == ""
+    assert [token.secret for token in used] == ["days-token", "another-token"]
+
+
 def test_a_broken_store_is_told_and_does_not_end_the_watch(tmp_path):
     stored(tmp_path, "days-token")
     TokenStore(tmp_path).path.write_text("{")
