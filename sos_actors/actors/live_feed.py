@@ -11,10 +11,12 @@ from loguru import logger
 
 from sos_actors.actors.broker import exchange_key
 from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date
-from sos_actors.market.freshness import FreshnessJudge, FreshnessSettings, Verdict
+from sos_actors.market.freshness import FreshnessJudge, FreshnessSettings, Lateness, Verdict
 from sos_actors.market.ids import parse_id
 from sos_actors.messages import (
     NAN,
+    AlertLevel,
+    AlertRaised,
     CheckFeed,
     ContractsChosen,
     DayLoaded,
@@ -78,10 +80,10 @@ class _Pulse:
 class _Route:
     """Where the ticks of one instrument go: the exchange's topic, everybody's, and the pulse they are."""
 
-    __slots__ = ("everybody", "exchange", "pulse")
+    __slots__ = ("everybody", "exchange", "lateness", "pulse")
 
-    def __init__(self, exchange: Topic, everybody: Topic, pulse: _Pulse) -> None:
-        self.exchange, self.everybody, self.pulse = exchange, everybody, pulse
+    def __init__(self, exchange: Topic, everybody: Topic, pulse: _Pulse, lateness: Lateness | None) -> None:
+        self.exchange, self.everybody, self.pulse, self.lateness = exchange, everybody, pulse, lateness
 
 
 class LiveFeedActor(Actor):
@@ -94,9 +96,10 @@ class LiveFeedActor(Actor):
     """
 
     def __init__(
-        self, stream: MarketStream, underlyings: Sequence[str], freshness: FreshnessSettings, *, speed: float = 1.0
-    ) -> None:
-        """`speed`: seconds of the clock in a second of real time."""
+        self, stream: MarketStream, underlyings: Sequence[str], freshness: FreshnessSettings, *, speed: float = 1.0,
+        grace_ns: int = SECOND_NS,
+    ) -> None:  # fmt: skip
+        """`speed`: seconds of the clock in a second of real time. `grace_ns`: how long a minute waits to be closed."""
         super().__init__()
         self._stream = stream
         self._check_ns = round(freshness.check_s * SECOND_NS)
@@ -110,6 +113,9 @@ class LiveFeedActor(Actor):
         self._left_out: dict[str, str] = {}
         self._routes: dict[str, _Route] = {}
         self._pulses = {(name, kind): _Pulse() for name in underlyings for kind in ("INDEX", "OPT")}
+        self._lateness = {name: Lateness(grace_ns) for name in underlyings} if speed <= 1.0 else {}
+        self._late: dict[str, float] = {}
+        self._late_told: dict[str, dt.date] = {}
         self._verdicts: dict[str, Verdict] = {}
         self._up: dict[str, int] = {}
         self._down: dict[str, str] = {"": "not connected yet"}  # until a connection says of itself what it is
@@ -149,6 +155,8 @@ class LiveFeedActor(Actor):
         route = self._routes.get(tick.instrument) or self._route(tick.instrument)
         pulse = route.pulse
         pulse.at, pulse.price = tick.ts_recv, tick.price
+        if route.lateness is not None:
+            route.lateness.note(tick.ts, tick.ts_recv)
         if route.exchange.targets:
             route.exchange.publish(tick)
         route.everybody.publish(tick)
@@ -156,7 +164,8 @@ class LiveFeedActor(Actor):
     def _route(self, instrument: str) -> _Route:
         parts = parse_id(instrument)
         pulse = self._pulses.get((parts.underlying, parts.kind)) or _Pulse()
-        route = _Route(self.topic(Tick, exchange_key(instrument)), self.topic(Tick, instrument), pulse)
+        lateness = self._lateness.get(parts.underlying) if parts.kind == "INDEX" else None
+        route = _Route(self.topic(Tick, exchange_key(instrument)), self.topic(Tick, instrument), pulse, lateness)
         self._routes[instrument] = route
         return route
 
@@ -232,6 +241,8 @@ class LiveFeedActor(Actor):
         """Follow the session; at the first phase of a day say what data the day has."""
         market_open = message.phase is Phase.OPEN
         self._open_since = message.ts if market_open else 0
+        for lateness in self._lateness.values():
+            lateness.begin(self.clock.now)
         self._stream.session(market_open=market_open)
         if self._phase is None or message.day != self._phase.day:
             self._phase = message
@@ -264,6 +275,7 @@ class LiveFeedActor(Actor):
             self._check_later()  # first: the next look comes, whatever becomes of this one
             self._check()
             self._revive()
+            self._look_at_clock()
 
     def _check_later(self) -> None:
         self._checking = True
@@ -286,6 +298,22 @@ class LiveFeedActor(Actor):
                 self._revived_at = now
                 self._stream.reconnect(f"{name}: {verdict.detail}")
                 return
+
+    def _look_at_clock(self) -> None:
+        """Say once a day where ticks come later than minutes are closed: no bar is whole then, and nothing shows it."""
+        now = self.clock.now
+        for name, lateness in self._lateness.items():
+            late = lateness.late(now) if self._open_since else None
+            if late is None:
+                continue
+            self._late[name] = late
+            if late and self._late_told.get(name) != ist_date(now):
+                self._late_told[name] = ist_date(now)
+                text = (
+                    f"{name}: ticks come {late:.1f} s after their time by this machine's clock, later than minutes are"
+                    " closed: every bar lacks its last seconds; set the clock (NTP), or raise clock.grace_s"
+                )
+                self.publish(AlertRaised(now, AlertLevel.WARNING, self.path, text))
 
     def _say(self, underlying: str, *, anew: bool = False) -> None:
         """Publish one underlying's status; to its bar actors where it changed, or (`anew`) some of them are new."""
@@ -322,6 +350,7 @@ class LiveFeedActor(Actor):
             "chosen": {name: len(chosen.instruments) + len(chosen.others) for name, chosen in self._chosen.items()},
             "index": {name: self._index(name) for name in self._underlyings},
             "verdicts": {name: verdict.detail or "live" for name, verdict in self._verdicts.items()},
+            "late_s": {name: late for name, late in self._late.items() if late},
             "left_out": dict(self._left_out),
             "stream": self._stream.status(),
         }

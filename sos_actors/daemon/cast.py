@@ -251,7 +251,7 @@ class LiveCast:
         cast = self._cast
         self._runtime.spawn(
             LiveFeedActor, "feed", edges.stream, cast.names, self.config.freshness, speed=self._parts.speed,
-            group=cast.group("feed"), policy=EDGE_POLICY,
+            grace_ns=self.config.clock.grace_ns, group=cast.group("feed"), policy=EDGE_POLICY,
         )  # fmt: skip
 
     def _spawn_following(self) -> None:

@@ -250,12 +250,14 @@ def _feeds(state: dict[str, Any], now: int) -> list[FeedView]:
     views = []
     for name, verdict in state.get("verdicts", {}).items():
         index = state.get("index", {}).get(name, {})
+        late = state.get("late_s", {}).get(name)
+        live = f"ticks {late:.1f} s late by this clock: bars lack their last seconds" if late else ""
         at = index.get("at", 0)
         views.append(
             FeedView(
                 underlying=name,
                 live=verdict == "live",
-                detail="" if verdict == "live" else verdict,
+                detail=live if verdict == "live" else verdict,
                 contracts=state.get("chosen", {}).get(name, 0),
                 price=_number(index.get("price")),
                 age_s=(now - at) / 1e9 if at else None,

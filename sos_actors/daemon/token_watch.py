@@ -20,8 +20,8 @@ _LOOK_S = 2.0
 class TokenWatch:
     """Gives every new token to `use`, from a thread of its own, and warns once when the present one has died.
 
-    One that a log-in stores while this runs goes before what comes from anywhere else: the broker may have revoked that,
-    which the token itself does not show.
+    One that a log-in stores while this runs goes before what comes from anywhere else: the broker may have revoked
+    that, which the token itself does not show.
     """
 
     def __init__(self, home: Path, now: Callable[[], int], use: Callable[[Token], None]) -> None:

@@ -77,3 +77,43 @@ class FreshnessJudge:
             if age > self._options_ns:
                 return Verdict(False, f"no tick of any option for {age / SECOND_NS:.0f} s", options_at)
         return Verdict(True)
+
+
+#: How long the ticks of an index are looked at before it is said that they are late, and how many tell it at least.
+_LATE_NS, _LATE_LEAST = 60 * SECOND_NS, 10
+
+
+class Lateness:
+    """How late an index's ticks come, by our own clock: the least of a minute's, over those that tell a new trade time.
+
+    A minute is closed a grace after its end. What comes later than that is lost to its bar, as a rule because this
+    machine's clock is ahead. `note` is called from one thread, `late` from another; a tick lost in between is no harm.
+    """
+
+    __slots__ = ("_at", "_count", "_grace", "_last", "_least")
+
+    def __init__(self, grace_ns: int) -> None:
+        self._grace = grace_ns
+        self._at = self._last = self._count = 0
+        self._least = 1 << 62
+
+    def note(self, ts: int, received: int) -> None:
+        """Take a tick's trade time and when it came (UTC ns)."""
+        if ts > self._last:
+            self._last = ts
+            self._count += 1
+            self._least = min(self._least, received - ts)
+
+    def begin(self, now: int) -> None:
+        """Look afresh from `now` on (UTC ns)."""
+        self._at, self._count, self._least = now, 0, 1 << 62
+
+    def late(self, now: int) -> float | None:
+        """Give by how many seconds all ticks of a minute were late, 0 where they were not; None before that is known."""
+        if now - self._at < _LATE_NS:
+            return None
+        least, enough = self._least, self._count >= _LATE_LEAST
+        self.begin(now)
+        if not enough:
+            return None
+        return least / SECOND_NS if least > self._grace else 0.0

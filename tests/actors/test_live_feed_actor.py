@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import pytest
 from actor_helpers import DAY, EXPIRY, Ear, ist
 from live_helpers import NIFTY, NS, FakeStream, Script
 
@@ -12,6 +13,7 @@ from sos_actors.market.bars import BarBuilder
 from sos_actors.market.freshness import FreshnessSettings
 from sos_actors.market.ids import option_id
 from sos_actors.messages import (
+    AlertRaised,
     Bar,
     ContractsChosen,
     DayLoaded,
@@ -352,3 +354,29 @@ def test_a_restart_in_place_keeps_what_is_wanted_and_what_is_known(monkeypatch):
     assert [tick.instrument for tick in stage.heard] == [CALL]
     stage.send(Unsubscribe(CALL, "held"))
     assert CALL not in stage.stream.wants[-1]
+
+
+@pytest.mark.parametrize(("late_s", "said"), [(0.9, 0), (1.5, 1)])
+def test_ticks_that_come_later_than_minutes_are_closed_are_said_once(late_s, said):
+    stage = Stage((AlertRaised, ""))
+
+    def tick(clock, s):
+        at = ist(clock) + s * NS
+        return clock, s, lambda: stage.stream.on_tick(Tick(NIFTY, at - round(late_s * NS), at, 24_500.0))
+
+    heard = stage.play(("09:14", 1, stage.stream.up), *(tick(f"09:{m}", s) for m in range(15, 19) for s in range(60)))
+    assert len(heard) == said
+    assert stage.runtime.actor("feed").inspect()["late_s"] == ({"NIFTY": late_s} if said else {})
+    if said:
+        assert heard[0].text.startswith("NIFTY: ticks come 1.5 s after their time by this machine's clock")
+
+
+def test_an_index_that_stands_still_says_nothing_of_the_clock():
+    stage = Stage((AlertRaised, ""))
+    old = ist("09:15")
+
+    def tick(clock, s):
+        return clock, s, lambda: stage.stream.on_tick(Tick(NIFTY, old, ist(clock) + s * NS, 24_500.0))
+
+    acts = [tick(f"09:{m}", s) for m in range(15, 19) for s in range(60)]
+    assert stage.play(("09:14", 1, stage.stream.up), *acts) == []
