@@ -109,7 +109,7 @@ class Lateness:
         self._at, self._count, self._least = now, 0, 1 << 62
 
     def late(self, now: int) -> float | None:
-        """Give by how many seconds all ticks of a minute were late, 0 where they were not; None before that is known."""
+        """Give by how many seconds all ticks of a minute were late, 0 where not so; None before that is known."""
         if now - self._at < _LATE_NS:
             return None
         least, enough = self._least, self._count >= _LATE_LEAST
