@@ -7,14 +7,16 @@ from typing import Any
 import msgspec
 
 from sos_actors.decoding import from_msgpack
-from sos_actors.market.clocktime import SECOND_NS, ist_date
+from sos_actors.market.clocktime import MINUTE_NS, SECOND_NS, ist_date
 from sos_actors.messages import (
+    Bar,
     ChainSnapshot,
     DayLoaded,
     Flatten,
     HistoryPlayed,
     MarketStructure,
     Phase,
+    RefusalReason,
     Refused,
     SessionPhase,
     Signal,
@@ -24,9 +26,12 @@ from sos_actors.messages import (
 )
 from sos_actors.playbook.compiler import CompiledStrategy
 from sos_actors.playbook.machine import StrategyMachine
-from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Leave, Outcome, Setup
+from sos_actors.playbook.outcomes import NO_CHAIN, NO_STRUCTURE, NO_STUDIES, Declined, Leave, Outcome, Setup
 from sos_actors.playbook.standing import Standing
 from sos_actors.runtime import Actor, handles
+
+#: From the end of history until ticks come, at most: a bar that begins later is not torn by the start.
+_TORN_NS = 2 * MINUTE_NS
 
 
 class StrategyActor(Actor):
@@ -111,7 +116,7 @@ class StrategyActor(Actor):
                 return
         outcome = self._machine.on_studies(message, self._snapshot, self._structure, self._confirm)
         if outcome is not None:
-            self._conclude(outcome, message.ts)
+            self._conclude(outcome, message.ts, message.bar)
 
     @handles(ChainSnapshot)
     def on_snapshot(self, message: ChainSnapshot) -> None:
@@ -138,9 +143,9 @@ class StrategyActor(Actor):
         self._studies = None
         outcome = self._machine.on_studies(studies, snapshot, structure, self._confirm)
         if outcome is not None:
-            self._conclude(outcome, ts)
+            self._conclude(outcome, ts, studies.bar)
 
-    def _conclude(self, setup: Outcome, ts: int) -> None:
+    def _conclude(self, setup: Outcome, ts: int, bar: Bar) -> None:
         """Send what the machine came to, once that is kept; of history nobody acts on it.
 
         A bar that ended just when history did was played with it.
@@ -148,6 +153,9 @@ class StrategyActor(Actor):
         if ts < self._trade_from or (self._kept is not None and ts == self._trade_from):
             self._machine.disown()
             return
+        if isinstance(setup, Setup) and self._is_torn(bar):
+            self._machine.disown()
+            setup = Declined(RefusalReason.STALE_DATA, "its bar lacks what traded before this start")
         if self._kept is not None and self._kept != (standing := self._machine.standing()):
             self._keep(standing)
         name, underlying = self._name, self._underlying
@@ -174,6 +182,10 @@ class StrategyActor(Actor):
             self._flatten.publish(Flatten(ts, setup.reason, name, underlying))
         else:
             self._refused.publish(Refused(ts, name, underlying, setup.reason, setup.detail))
+
+    def _is_torn(self, bar: Bar) -> bool:
+        """Say whether a bar was under way when the process went live: its open, high and low are those since then."""
+        return self._kept is not None and not bar.complete and bar.start < self._trade_from + _TORN_NS
 
     def _keep(self, standing: Standing) -> None:
         self._kept = standing

@@ -15,8 +15,10 @@ from sos_actors.messages import (
     ChainSnapshot,
     DayLoaded,
     Flatten,
+    HistoryPlayed,
     MarketStructure,
     Phase,
+    RefusalReason,
     Refused,
     SessionPhase,
     Signal,
@@ -175,3 +177,16 @@ def test_a_stale_snapshot_ends_the_wait_too():
     _say(runtime, [studies, structure, (msgspec.structs.replace(chain, missing=("stale",)), key)])
     assert isinstance(chain, ChainSnapshot)
     assert [type(message) for message in heard] == [Signal]
+
+
+@pytest.mark.parametrize(("complete", "told"), [(False, Refused), (True, Signal)])
+def test_nothing_is_entered_on_a_bar_that_was_under_way_at_the_start(complete, told):
+    runtime, heard = _stage()
+    runtime.publish(HistoryPlayed(OPEN + MINUTE + MINUTE // 2, b""))
+    (studies, key), *rest = _minute(1, 1.2, 24_510, 24_500)
+    torn = msgspec.structs.replace(studies, bar=msgspec.structs.replace(studies.bar, complete=complete))
+    _say(runtime, [(torn, key), *rest])
+    assert [type(one) for one in heard] == [told]
+    assert complete or heard[0].reason is RefusalReason.STALE_DATA
+    _say(runtime, _minute(2, 1.2, 24_510, 24_500))
+    assert isinstance(heard[1], Signal)  # it has not counted: no cooldown, no setup of the day
