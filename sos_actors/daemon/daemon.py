@@ -74,6 +74,8 @@ _BEAT_S = 1.0
 _CATCH_UPS = 5
 #: Minute of the day (IST) from which a new trading day's instruments are fetched.
 _MORNING = 8 * 60 + 30
+#: Minute of a trading day (IST) from which it is told where alerts go that nobody is let in at the broker.
+_LOGGED_IN_BY = 8 * 60 + 45
 #: Real seconds an actor of the order path may take to answer before the watchdog goes hungry.
 _PULSE_S = 5.0
 #: Real seconds a start may take once it is let in at the broker, before the watchdog goes hungry.
@@ -110,6 +112,7 @@ class Daemon:
         self._live = self._ended = False
         self._day: dt.date | None = None
         self._tidied: dt.date | None = None
+        self._told_out: tuple[dt.date, str] | None = None
         self.started = request.wall.now()
         self.mode = request.mode
         self.session = ist_stamp(self.started)
@@ -307,6 +310,7 @@ class Daemon:
     def _beat(self) -> None:
         """Feed the watchdog while the order path answers; bring a new day's instruments in the morning."""
         while not self._stop.wait(_BEAT_S):
+            self._tell_if_out()
             if not self._live:  # a log-in may be hours away
                 if time.monotonic() < self._start_by:
                     self._systemd.alive()
@@ -320,6 +324,20 @@ class Daemon:
             self._systemd.alive()
             self._new_day()
             self._day_over()
+
+    def _tell_if_out(self) -> None:
+        """Tell once a trading day, in time to log in, why nobody is let in: what is held could not be left."""
+        now, trouble = self.now(), self._tokens.trouble or self._admission.trouble
+        day = ist_date(now)
+        if not trouble or minute_of_day(now) < _LOGGED_IN_BY or (day, trouble) == self._told_out:
+            return
+        self._told_out = day, trouble
+        try:
+            sessions = INDIA.sessions(EXCHANGE_OF[self._request.symbols[0]], day)
+        except InputError:  # a year nobody has told the holidays of yet
+            return
+        if sessions and now < sessions[-1].close_ns:
+            self._tell(Event(now, AlertLevel.CRITICAL, "log-in", f"not let in at the broker: {trouble}"))
 
     def _new_day(self) -> None:
         now = self.now()
