@@ -76,6 +76,7 @@ class StudyActor(Actor):
         self._choose(self._frames)
         self._waiting: Bar | None = None
         self._volume: tuple[int, float] = (0, NAN)
+        #: What all options had traded by the last snapshot of the day; unknown to an actor that did not see it begin.
         self._options_total = NAN
         self._index = index_id(underlying)
         self.subscribe(SessionPhase)
@@ -90,7 +91,7 @@ class StudyActor(Actor):
         """Start what is kept by the day (VWAP, the day's open) afresh, and drop half-made longer bars."""
         if message.phase is Phase.PRE_OPEN:
             self._waiting = None
-            self._options_total = NAN
+            self._options_total = 0.0
             for book in self._books.values():
                 book.new_day()
         elif message.phase is Phase.OPEN:
@@ -147,7 +148,8 @@ class StudyActor(Actor):
         if self._source is VolumeSource.OPTIONS:
             total = message.ce_volume + message.pe_volume
             self._on_volume(message.ts, total - self._options_total)
-            self._options_total = total
+            if total == total:  # else nothing is known to have been traded yet
+                self._options_total = total
 
     def _on_volume(self, end: int, volume: float) -> None:
         self._volume = (end, volume)

@@ -82,10 +82,18 @@ def test_then_what_the_options_traded_within_the_minute():
     for minute, total in enumerate((1_000.0, 1_500.0, 1_750.0)):
         stage.index(minute)
         stage.chain(minute, total)
-    (first, source), *rest = stage.volumes
-    assert source is VolumeSource.OPTIONS
-    assert math.isnan(first) or first == 1_000.0
-    assert rest == [(500.0, VolumeSource.OPTIONS), (250.0, VolumeSource.OPTIONS)]
+    # The day's first minute has its volume too: unknown, it would keep every average of 20 bars unknown until 09:35.
+    assert stage.volumes == [(volume, VolumeSource.OPTIONS) for volume in (1_000.0, 500.0, 250.0)]
+
+
+def test_a_first_snapshot_without_volume_makes_no_more_than_its_own_bar_unknown():
+    stage = Stage()
+    for minute, total in enumerate((math.nan, 500.0, 750.0)):
+        stage.index(minute)
+        stage.chain(minute, total)
+    (first, _), *rest = stage.volumes
+    assert math.isnan(first)
+    assert [volume for volume, _ in rest] == [500.0, 250.0]
 
 
 def test_and_else_none_and_nobody_waits():
