@@ -274,7 +274,7 @@ class StrategyMachine:
             stop,
             target,
             chain.regime,
-            rule.quantity_mod,
+            rule.quantity_mod * strategy.definition.weight,
             rule.tp_mult,
             strategy.selections[direction],
             flip,

@@ -24,8 +24,9 @@ from sos_actors.messages import (
 class Setup(msgspec.Struct, frozen=True, gc=False):
     """Enter. `entry`, `stop`, `target` are prices of the underlying; a NaN stop or target is not used.
 
-    `stop` is already widened by the regime's buffer, `target` already scaled by its `tp_mult`. `flip` asks that an
-    opposite position of this strategy be closed by the same order. `captured` is what the phases captured.
+    `stop` is already widened by the regime's buffer, `target` already scaled by its `tp_mult`; `quantity_mod` is the
+    regime's times the strategy's weight. `flip` asks that an opposite position of this strategy be closed by the same
+    order. `captured` is what the phases captured.
     """
 
     direction: Direction

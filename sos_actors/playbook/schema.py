@@ -98,7 +98,7 @@ class StrategyFile(msgspec.Struct, frozen=True, kw_only=True):
     """Signals a day; 0: any number."""
     exits: ExitsFile = ExitsFile()
     weight: float = 1.0
-    """Share of the size, and rank when strategies compete; 0.001 to 10."""
+    """Factor on the size in every regime, beside the regime's `quantity_mod`; 0.001 to 10."""
 
 
 def parse_strategy(raw: bytes | str, file: str) -> tuple[StrategyFile, list[str]]:

@@ -68,6 +68,17 @@ def test_setup_has_levels_scaled_and_widened_by_the_regime():
     assert setup == Setup(Direction.LONG, 102.0, 92.0 - 0.5 * 6, 102.0 + 2 * 20, Regime.BULLISH, 1.5, 2.0, "ATM_CALL")
 
 
+def test_a_strategys_weight_is_a_factor_on_its_size_in_every_regime():
+    config = {"BULLISH": {"quantity_mod": 1.5}, "SIDEWAYS": {}}
+    sizes = [
+        told([UP], chain(regime=regime), regime_config=config, weight=weight)[0][1].quantity_mod
+        for regime in (Regime.BULLISH, Regime.SIDEWAYS)
+        for weight in (1, 0.5, 2)
+    ]
+    assert sizes == [1.5, 0.75, 3.0, 1.0, 0.5, 2.0]
+    assert told([UP], weight=0.25)[0][1].quantity_mod == 0.25  # and where no regimes are listed
+
+
 def test_levels_that_use_the_regimes_figures_are_not_changed_once_more():
     config = {"BULLISH": {"tp_mult": 2.0, "buffer_atr": 0.5}}
     execution = EXECUTION | {"sl": "close - 10 - regime.buffer_atr", "tp": "entry + risk * tp_mult"}
