@@ -126,7 +126,8 @@ REFUSALS: dict[RefusalReason, str] = {
     RefusalReason.SPREAD_TOO_WIDE: "bid and ask are too far apart (`selection.max_spread`)",
     RefusalReason.BAD_LEVELS: "entry, stop or target is not known, or they are in the wrong order",
     RefusalReason.SIZE_ZERO: "the money that may be risked does not buy one lot (`sizing`)",
-    RefusalReason.MARGIN: "the free cash does not pay for one lot (`sizing.margin_fraction`, `sizing.cash_fraction`)",
+    RefusalReason.MARGIN: "the free cash does not pay for one lot (`sizing.margin_fraction`, `sizing.cash_fraction`), "
+    "or not for the trade beside those on their way",
     RefusalReason.DAILY_LOSS: "the day's loss limit is reached (`risk.daily_loss`)",
     RefusalReason.OPEN_POSITIONS: "too many trades are open in the account (`risk.open_positions`)",
     RefusalReason.STRATEGY_POSITIONS: "the strategy has too many trades open (`risk.strategy_positions`)",

@@ -25,6 +25,7 @@ from sos_actors.messages import (
     TradePlan,
     TradingState,
 )
+from sos_actors.trading.earmarks import Earmarks
 from sos_actors.trading.rate import TokenBucket
 from sos_actors.trading.risk_settings import RiskSettings, RiskState
 
@@ -76,6 +77,7 @@ class RiskBook:
         self._timed = settings.first_entry is not None or settings.last_entry is not None
         self._counted = bool(settings.open_positions or settings.strategy_positions or settings.underlying_positions)
         self._daily = bool(settings.cooldown_s or settings.trades_per_day or settings.strategy_trades_per_day)
+        self._earmarks = Earmarks()
         self._bucket = TokenBucket(settings.orders_per_s, settings.order_burst)
         self._reserve = settings.exit_reserve * settings.order_burst
         self._states: dict[tuple[str, str], TradingState] = {}
@@ -102,6 +104,7 @@ class RiskBook:
             or (self._day_breach(plan, now) if self._daily else None)
             or (self._rate_breach(plan, now) if self._bucket.rate else None)
             or (self._price_breach(plan, now) if self.settings.price_band or self._quotes else None)
+            or self._cash_breach(plan)
         )
 
     def restrictions(self) -> list[tuple[str, str, TradingState]]:
@@ -152,6 +155,7 @@ class RiskBook:
         self._intents[intent_id] = (signal_id, key)
         self._covered[key] = self._covered.get(key, 0) + 1
         self._side_ts[strategy, plan.underlying, plan.direction] = intent.ts
+        self._earmarks.take(intent_id, plan)
         if self._bucket.rate:
             self._bucket.take(intent.ts, orders_of(plan, rest_target=self._rest_target))
 
@@ -162,6 +166,7 @@ class RiskBook:
 
     def on_intent_end(self, intent_id: str) -> None:
         """Take one intent off the counts: closed, or never opened."""
+        self._earmarks.drop(intent_id)
         found = self._intents.pop(intent_id, None)
         if found is None:
             return
@@ -182,6 +187,7 @@ class RiskBook:
 
     def on_position(self, change: PositionChanged) -> None:
         """Count positions no intent of ours explains: found on start, or made by hand at the broker."""
+        self._earmarks.on_position(change)
         key = (change.strategy, change.instrument)
         if key in self._covered:
             return
@@ -194,6 +200,7 @@ class RiskBook:
     def on_mark(self, marked: AccountMarked) -> bool:
         """Take the account's value; True just once a day, when the daily loss is reached: flatten then."""
         self.equity_paise = marked.equity_paise
+        self._earmarks.cash_paise = marked.cash_paise
         if not self.start_equity_paise:
             self.start_equity_paise = marked.equity_paise
         if self._loss_hit or not self.settings.daily_loss:
@@ -374,6 +381,10 @@ class RiskBook:
         if band and math.fabs(plan.entry - good) > band * good:
             return Breach(RefusalReason.PRICE_BAND, f"entry {plan.entry:g} is too far from the quote {good:g}")
         return None
+
+    def _cash_breach(self, plan: TradePlan) -> Breach | None:
+        lack = self._earmarks.lack(plan)
+        return Breach(RefusalReason.MARGIN, lack) if lack else None
 
     def _open(self, name: str, strategy: str, underlying: str, direction: str) -> _Group:
         group = self._groups[name] = _Group(strategy, underlying, direction)

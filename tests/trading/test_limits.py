@@ -14,6 +14,7 @@ from sos_actors.messages import (
     RefusalReason,
     Refused,
     Regime,
+    Right,
     SetTradingState,
     Side,
     TradeClosed,
@@ -128,6 +129,35 @@ def test_the_strictest_state_rules():
     assert why(risk) is R.HALTED
     assert why(risk, strategy="other") is R.REDUCING
     assert risk.trading_state() is TradingState.REDUCING
+
+
+def test_what_is_on_its_way_has_its_cash_put_aside():
+    risk = book()
+    option = {"right": Right.CE, "quantity": 750}  # 75,000 rupees
+    risk.on_intent(intent(**option))  # nothing is known of the cash yet
+    risk.on_mark(AccountMarked(OPEN_TS, 100_000_00, 100_000_00, 0))
+    assert why(risk, **option) is R.MARGIN
+    assert why(risk, right=Right.CE, quantity=250) is None
+    assert why(risk, **option, flip=True) is None  # what it closes pays for it
+    assert why(risk, quantity=75_000) is None  # not a bought option: its margin is the sizing's business
+    risk.on_position(PositionChanged(OPEN_TS, "gate", "NIFTY", CALL, 600, 100.0, 0, 80_000_00))  # the rest still waits
+    assert why(risk, **option) is R.MARGIN
+    assert why(risk, right=Right.CE, quantity=650) is None
+    risk.on_position(PositionChanged(OPEN_TS, "gate", "NIFTY", CALL, 750, 100.0, 0, 75_000_00))  # filled, and paid
+    assert why(risk, **option) is None
+
+
+@pytest.mark.parametrize("ended", ["refused", "closed"])
+def test_what_never_came_to_a_fill_has_its_cash_back(ended):
+    risk = book()
+    risk.on_mark(AccountMarked(OPEN_TS, 100_000_00, 100_000_00, 0))
+    risk.on_intent(intent(right=Right.CE, quantity=750))
+    assert why(risk, right=Right.CE, quantity=750) is R.MARGIN
+    if ended == "refused":
+        risk.on_refused(Refused(OPEN_TS, "gate", "NIFTY", R.EXCHANGE_REJECTED, "", "s"))
+    else:
+        risk.on_intent_end("i")
+    assert why(risk, right=Right.CE, quantity=750) is None
 
 
 def test_daily_loss_is_said_once_and_ends_entries_until_the_next_day():
