@@ -36,7 +36,9 @@ class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     skew_delta: float = 0.25
     """|delta| at which the skew is read."""
     iv_rank_basis: Literal["days", "session"] = "days"
-    """What IV rank and percentile compare with: daily ATM IVs supplied at the start of day, or today's minutes."""
+    """What IV rank and percentile compare with: daily ATM IVs supplied at the start of day, or today's minutes.
+
+    Nothing in the house supplies daily ones yet: 'days' leaves both unknown."""
     iv_rank_minimum: int = 20
     """Values of that history below which there is no rank."""
     flip_reach: float = 0.05
