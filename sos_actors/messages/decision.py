@@ -124,7 +124,8 @@ REFUSALS: dict[RefusalReason, str] = {
     "(`selection.min_oi`)",
     RefusalReason.NO_PRICE: "the contract has no price",
     RefusalReason.SPREAD_TOO_WIDE: "bid and ask are too far apart (`selection.max_spread`)",
-    RefusalReason.BAD_LEVELS: "entry, stop or target is not known, or they are in the wrong order",
+    RefusalReason.BAD_LEVELS: "entry, stop or target is not known, or they are in the wrong order; "
+    "or the option's stop is not under its bid, where it would be hit at once",
     RefusalReason.SIZE_ZERO: "the money that may be risked does not buy one lot (`sizing`)",
     RefusalReason.MARGIN: "the free cash does not pay for one lot (`sizing.margin_fraction`, `sizing.cash_fraction`), "
     "or not for the trade beside those on their way",

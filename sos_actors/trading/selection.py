@@ -195,6 +195,9 @@ def _option(
     entry = tick_nearest(ask if 0.0 < bid <= ask else price, settings.tick)
     levels = premium_levels(signal, entry, delta=delta, gamma=gamma, settings=settings.levels, tick=settings.tick)
     wrong = levels.fault(BUY)
+    if not wrong and 0.0 < bid <= ask and levels.stop >= bid:
+        # It would be hit where the option is sold now, and the size would be that of a risk of next to nothing.
+        wrong = f"stop {levels.stop:g} is not under the bid {bid:g}"
     if wrong:
         return Refusal(RefusalReason.BAD_LEVELS, f"{instrument}: {wrong}")
     return Choice(

@@ -50,6 +50,17 @@ def test_levels_go_through_delta_and_gamma():
     assert (put.entry, put.stop, put.target) == (100.05, 85.95, 133.65)
 
 
+def test_a_stop_within_the_spread_is_no_stop():
+    # Bid 99.95, ask 100.05: the premium's stop is 0.05 below the ask for 0.1 of a point, 0.15 for 0.3.
+    near = choose("ATM_CALL", stop=24509.9)
+    assert isinstance(near, Refusal)
+    assert near.reason is RefusalReason.BAD_LEVELS
+    assert "not under the bid 99.95" in near.detail
+    assert choose("ATM_CALL", stop=24509.7).stop == 99.9
+    blank = np.full((2, 7), NAN)
+    assert choose("ATM_CALL", stop=24509.9, snap=snapshot(bid=blank, ask=blank)).stop == 99.95
+
+
 def test_without_quotes_the_price_is_the_reference():
     blank = np.full((2, 7), NAN)
     got = choose("ATM_CALL", snap=snapshot(bid=blank, ask=blank))
