@@ -95,7 +95,7 @@ class StrategyFile(msgspec.Struct, frozen=True, kw_only=True):
     cooldown: float = 0.0
     """Minutes after a signal in which no other is given."""
     max_trades_per_day: int = 0
-    """Signals a day; 0: any number."""
+    """Signals a day on each underlying; 0: any number."""
     exits: ExitsFile = ExitsFile()
     weight: float = 1.0
     """Factor on the size in every regime, beside the regime's `quantity_mod`; 0.001 to 10."""
