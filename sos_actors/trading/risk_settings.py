@@ -25,7 +25,7 @@ class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     cooldown_s: float = 300.0
     #: Trades a day, in the whole account.
     trades_per_day: int = 40
-    #: Trades a day of one strategy, unless it says otherwise.
+    #: Trades a day of one strategy, over all underlyings, however many its own file allows.
     strategy_trades_per_day: int = 10
     #: Orders a second, on the average of a burst's length.
     orders_per_s: float = 8.0
