@@ -39,7 +39,8 @@ class ControlClient:
             self._socket.sendall(msgspec.json.encode(Request(command, args)) + b"\n")
             line = self._lines.readline()
         except TimeoutError:
-            raise ControlError(f"the daemon did not answer '{command}' within {self._timeout_s:g} s") from None
+            text = f"the daemon did not answer '{command}' within {self._timeout_s:g} s"
+            raise ControlError(text, late=True) from None
         except OSError as error:
             raise ControlError(f"the connection to the daemon broke: {error.strerror or error}") from None
         if not line:

@@ -21,12 +21,14 @@ LONGEST_REQUEST = 64 * 1024
 class ControlError(SosError):
     """The daemon did not do what it was asked: it is not there, does not answer, or says why not.
 
-    `of_the_line`: the connection is of no use any more; a new one may be. `wrong`: what was asked is at fault.
+    `of_the_line`: the connection is of no use any more; a new one may be. `late`: the daemon took too long, and will
+    on another. `wrong`: what was asked is at fault.
     """
 
-    def __init__(self, text: str, *, of_the_line: bool = True, wrong: bool = False) -> None:
+    def __init__(self, text: str, *, of_the_line: bool = True, late: bool = False, wrong: bool = False) -> None:
         super().__init__(text)
         self.of_the_line = of_the_line
+        self.late = late
         if wrong:
             self.exit_status = InputError.exit_status
 

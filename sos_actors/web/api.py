@@ -236,9 +236,12 @@ class Endpoints:
                 wanted = from_json(await request.read() or b"{}", s.Order)
             except msgspec.DecodeError as error:
                 raise InputError(f"the order is not understood: {error}") from None
-            about = await self._ordering(self._source.about)
             what, now = f"{name} {wanted.strategy}", time.monotonic()
-            if about.real and name != "maintenance" and not self._confirmations.good(wanted.confirm, what, now):
+            if (
+                self._source.real()
+                and name != "maintenance"
+                and not self._confirmations.good(wanted.confirm, what, now)
+            ):
                 effect = await self._ordering(lambda: self._effect(name, wanted.strategy))
                 return answer(s.Fault(error=effect, confirm=self._confirmations.ask(what, now)), 409)
             args = {"kill": {"reason": wanted.reason}, "maintenance": {}}.get(name, {"strategy": wanted.strategy})

@@ -74,6 +74,10 @@ class LiveSource:
             version=parts.version,
         )
 
+    def real(self) -> bool:
+        """Say whether orders move real money."""
+        return self._parts.real
+
     def status(self) -> DaemonStatus:
         """Give the daemon at a glance."""
         return self._stage.status()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 import operator
 import threading
 import time
@@ -51,6 +52,8 @@ _SHARE = 0.004
 _LEASE_S = 3.0
 #: Seconds before its time at which a question goes along with others: one question a second, not one for each.
 _EARLY_S = 0.5
+#: Seconds for which the daemon's state waits for other questions, before it is asked on a line of its own.
+_PATIENCE_S = 1.0
 #: Of an answer's working out so many nanoseconds at a time, then a pause of so many seconds.
 _BREATH_NS, _PAUSE_S = 200_000, 0.002
 _ANY_MESSAGE: Any = functools.reduce(operator.or_, WRITTEN)
@@ -141,7 +144,7 @@ class RemoteStage:
 
     What pages ask for again and again is asked of the daemon together, in one round a second, whatever the number of
     pages: each question is a moment in which a thread of the daemon wants the interpreter. Nothing is asked that no
-    page wants.
+    page wants. An order has a line of its own: neither a question under way nor a long day being read holds it up.
     """
 
     def __init__(
@@ -153,6 +156,8 @@ class RemoteStage:
         self._home, self._monotonic = home, monotonic
         self._lock = threading.RLock()
         self._client: ControlClient | None = None
+        #: What was answered before the last order is out of date.
+        self._ordered_at = -math.inf
         #: By question: when it was answered, and how; when somebody last wanted to know.
         self._answers: dict[_Question, tuple[float, Any]] = {}
         self._wanted: dict[_Question, float] = {}
@@ -164,8 +169,13 @@ class RemoteStage:
 
     def status(self) -> DaemonStatus:
         """Give the daemon at a glance."""
-        found: DaemonStatus = self._now(_STATUS)
-        return found
+        if not self._lock.acquire(timeout=_PATIENCE_S):  # a question that takes long is under way
+            return converted(self._alone(COMMAND, what="status"), DaemonStatus)
+        try:
+            found: DaemonStatus = self._now(_STATUS)
+            return found
+        finally:
+            self._lock.release()
 
     def book(self) -> DayBook:
         """Give the day under way, all that was seen of it up to now."""
@@ -214,11 +224,10 @@ class RemoteStage:
 
     def order(self, name: str, **args: str) -> str:
         """Pass an order on. What was answered before it is out of date."""
-        with self._lock:
-            try:
-                return str(self._ask(name, **args))
-            finally:
-                self._answers.clear()
+        try:
+            return str(self._alone(name, **args))
+        finally:
+            self._ordered_at = self._monotonic()
 
     def close(self) -> None:
         """Leave."""
@@ -239,7 +248,9 @@ class RemoteStage:
     def _age(self, question: _Question, now: float) -> float:
         """Say by how many seconds an answer is too old; below 0 it is good for so long."""
         found, what = self._answers.get(question), question[0]
-        return 1e9 if found is None else now - found[0] - max(_GOOD_S[what], self._cost.get(what, 0.0) / _SHARE)
+        if found is None or found[0] <= self._ordered_at:
+            return 1e9
+        return now - found[0] - max(_GOOD_S[what], self._cost.get(what, 0.0) / _SHARE)
 
     def _ask_round(self, first: _Question, now: float) -> None:
         """Ask the daemon a question, and with it what others wanted lately and will want anew."""
@@ -302,15 +313,25 @@ class RemoteStage:
             book.go_before(earlier)
 
     def _ask(self, command: str, **args: Any) -> Any:
+        """Ask on the line that is kept. One the daemon has closed, idle or started again, is replaced once."""
         with self._lock:
+            kept = self._client is not None
             if self._client is None:
                 self._client = ControlClient(self._home)
             try:
                 return self._client.ask(command, **args)
             except ControlError as error:
-                if error.of_the_line:
-                    self.close()
-                raise
+                if not error.of_the_line:
+                    raise
+                self.close()
+                if not kept or error.late:
+                    raise
+            return self._ask(command, **args)
+
+    def _alone(self, command: str, **args: Any) -> Any:
+        """Ask on a line of its own, which waits for no other question."""
+        with ControlClient(self._home) as client:
+            return client.ask(command, **args)
 
 
 #: A question and what it is asked with.

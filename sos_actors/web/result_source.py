@@ -43,6 +43,10 @@ class ResultSource:
             days=self._archive.days(), runs=runs, day=str(self._archive.last_day()), version=self._version,
         )  # fmt: skip
 
+    def real(self) -> bool:
+        """Nothing trades."""
+        return False
+
     def status(self) -> DaemonStatus:
         """Say which day is shown and what its trading came to."""
         not_ready = ["nothing runs: this is what is stored"]

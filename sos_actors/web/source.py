@@ -22,6 +22,9 @@ class Source(Protocol):
     def about(self) -> About:
         """Say what is looked at."""
 
+    def real(self) -> bool:
+        """Say whether orders move real money; known beforehand, so that an order waits for no answer."""
+
     def status(self) -> DaemonStatus:
         """Give it at a glance."""
 

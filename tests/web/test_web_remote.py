@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import threading
 import time
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from web_rig import PLANTED
 
 from sos_actors.control.protocol import ControlError, socket_path
-from sos_actors.control.server import ControlServer
+from sos_actors.control.server import ControlServer, _Connection
 from sos_actors.errors import InputError
 from sos_actors.market.ids import index_id
 from sos_actors.messages import Phase, SessionPhase
@@ -266,3 +267,48 @@ def test_what_was_seen_is_numbered_over_days():
     assert seen.since(3, 10)[0] == 3
     assert len(seen.since(2, 1)[1]) == 1
     assert seen.since(4, 10) == (4, [])
+
+
+@contextlib.contextmanager
+def daemon(folder, stage):
+    """A daemon that answers questions with `stage` and takes a kill; gives its far end, and the kills it took."""
+    killed = []
+    commands = {COMMAND: stage, "kill": lambda **_: killed.append(True) or "all stopped"}
+    server = ControlServer(socket_path(folder), commands)
+    with contextlib.closing(RemoteStage(folder)) as far:
+        yield far, killed
+    server.close()
+
+
+def test_after_a_long_silence_the_first_order_and_the_first_question_get_through(tmp_path, monkeypatch):
+    monkeypatch.setattr(_Connection, "timeout", 0.05)
+    with daemon(tmp_path, lambda what: ["begun"]) as (far, killed):
+        assert far.start_log() == ["begun"]
+        time.sleep(0.3)  # the daemon has closed a line on which nothing came
+        assert far.order("kill") == "all stopped"
+        assert killed == [True]
+        assert far.start_log() == ["begun"]
+        time.sleep(0.3)
+        assert far.start_log() == ["begun"]
+
+
+def test_a_kill_waits_for_no_question_under_way(tmp_path, local):
+    answer, asked = threading.Event(), threading.Event()
+
+    def stage(what, **_):
+        if what == "status":
+            return msgspec.to_builtins(local.status())
+        asked.set()
+        answer.wait(20.0)
+        return []
+
+    with daemon(tmp_path, stage) as (far, killed):
+        page = threading.Thread(target=far.start_log)
+        page.start()
+        assert asked.wait(5.0)
+        assert far.order("kill") == "all stopped"
+        assert killed == [True]
+        assert far.status().mode == "demo"  # what a kill with real money asks first
+        assert page.is_alive()
+        answer.set()
+        page.join()
