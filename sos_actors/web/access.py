@@ -52,7 +52,7 @@ def _read(path: Path) -> str:
 
 def same(given: str, token: str) -> bool:
     """Compare in a time that says nothing of the token."""
-    return hmac.compare_digest(given.encode(), token.encode())
+    return hmac.compare_digest(given.encode(errors="replace"), token.encode())
 
 
 class Bucket:
@@ -78,7 +78,7 @@ class Limits:
     """A bucket for each address."""
 
     def __init__(self, rate: float, burst: float) -> None:
-        self._rate, self._burst = rate, burst
+        self._rate, self._burst = rate, max(burst, 1.0)  # below one a bucket would never give any
         self._buckets: dict[str, Bucket] = {}
 
     def take(self, address: str, now: float) -> bool:
@@ -94,7 +94,7 @@ class Hosts:
     """Names under which the server may be addressed: what a page elsewhere makes of our address is not among them."""
 
     def __init__(self, settings: WebSettings) -> None:
-        self._names = LOOPBACK | {settings.host, *settings.names}
+        self._names = LOOPBACK | {name.lower() for name in (settings.host, *settings.names)}
         #: Bound to every address: any address in figures will do, as only names can be turned elsewhere.
         self._any = settings.host in {"0.0.0.0", "::"}
 
@@ -108,12 +108,18 @@ class Hosts:
         """Say whether a request comes from a page of ours, or from no browser at all (no Origin)."""
         if origin is None:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:  # a bracket that does not close
+            return False
         return parts.scheme in {"http", "https"} and parts.netloc.lower() == host.lower()
 
 
 def _name_of(host: str) -> str:
-    return (urlsplit(f"//{host}").hostname or "").lower()
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:  # a bracket that does not close
+        return ""
 
 
 def _is_address(name: str) -> bool:

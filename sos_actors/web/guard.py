@@ -56,6 +56,9 @@ class Guard:
         self._hosts = Hosts(settings)
         self._reads = Limits(settings.reads_per_s, settings.reads_per_s * 5)
         self._orders = Limits(settings.orders_per_min / 60, settings.orders_per_min)
+        #: What comes without the token is counted apart, as is reading: neither may use up the operator's orders,
+        #: though all of it comes from one address, as behind a proxy.
+        self._wrong = Limits(settings.orders_per_min / 60, settings.orders_per_min)
 
     @property
     def token_needed(self) -> bool:
@@ -96,10 +99,10 @@ class Guard:
         if not api or request.path == f"{API}/health":
             return None
         now, address = self._clock(), request.remote or ""
-        if not self._reads.take(address, now):
-            return answer(Fault(error="too many requests; slow down"), 429)
         stream = request.path == f"{API}/stream"
         control = request.method not in {"GET", "HEAD"}
+        if not control and not self._reads.take(address, now):
+            return answer(Fault(error="too many requests; slow down"), 429)
         if (stream or control) and not self._hosts.same_page(request.headers.get("Origin"), request.host):
             return answer(Fault(error="asked for by a page of another origin"), 403)
         return self._control_refusal(request, address, now) if control else self._read_refusal(request, address, now)
@@ -107,16 +110,17 @@ class Guard:
     def _read_refusal(self, request: web.Request, address: str, now: float) -> web.Response | None:
         if not self.token_needed or self._knows(request):
             return None
-        if not self._orders.take(address, now):
+        if not self._wrong.take(address, now):
             return answer(Fault(error="too many wrong tokens; wait a minute"), 429)
         return answer(Fault(error="the token is needed: it stands in <home>/tokens/web"), 401)
 
     def _control_refusal(self, request: web.Request, address: str, now: float) -> web.Response | None:
-        if not self._orders.take(address, now):
-            return answer(Fault(error="too many orders; wait a minute"), 429)
+        known = self._knows(request)
+        if not (self._orders if known else self._wrong).take(address, now):
+            return answer(Fault(error=f"too many {'orders' if known else 'wrong tokens'}; wait a minute"), 429)
         if request.headers.get(CONTROL_HEADER) != "1":
             return answer(Fault(error=f"orders carry the header {CONTROL_HEADER}: 1"), 403)
-        if not self._knows(request):
+        if not known:
             return answer(Fault(error="orders need the token: it stands in <home>/tokens/web"), 401)
         return None
 

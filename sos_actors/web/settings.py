@@ -28,7 +28,7 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     reads_per_s: float = 40.0
     """Requests a second of one address that are answered, on the average; bursts of five times that."""
     orders_per_min: float = 30.0
-    """Control requests a minute of one address, wrong tokens included."""
+    """Control requests a minute of one address; requests with a wrong token or none have as many of their own."""
 
     def __post_init__(self) -> None:
         """Check the values; raises ValueError."""

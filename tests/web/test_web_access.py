@@ -39,6 +39,7 @@ def test_comparison():
     assert not same("abc", "abd")
     assert not same("", "abc")
     assert not same("ü", "abc")
+    assert not same("\udcff", "abc")  # how a byte that is no UTF-8 comes out of a header
 
 
 @given(st.lists(st.floats(0, 3), max_size=200))
@@ -56,12 +57,17 @@ def test_one_address_does_not_use_up_anothers():
     assert limits.take("b", 0.0)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8600", "localhost", "[::1]:8600", "desk.lan:1"])
+def test_less_than_one_a_minute_is_still_some():
+    limits = Limits(0.5 / 60, 0.5)
+    assert [limits.take("a", now) for now in (0.0, 60.0, 120.1)] == [True, False, True]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8600", "localhost", "[::1]:8600", "desk.lan:1", "mybox:1", "MyBox"])
 def test_own_names(host):
-    assert Hosts(WebSettings(names=("desk.lan",))).good(host)
+    assert Hosts(WebSettings(names=("desk.lan", "MyBox"))).good(host)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8600", "", "10.0.0.1"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8600", "", "10.0.0.1", "["])
 def test_foreign_names(host):
     assert not Hosts(WebSettings()).good(host)
 
@@ -77,6 +83,7 @@ def test_origins():
     assert Hosts.same_page("http://localhost:1", "localhost:1")
     assert not Hosts.same_page("http://localhost:2", "localhost:1")
     assert not Hosts.same_page("null", "localhost:1")
+    assert not Hosts.same_page("http://[", "localhost:1")
 
 
 def test_confirmation_is_good_once_for_its_order_and_for_a_while():

@@ -1,5 +1,6 @@
 """The API over a cast on the live stage: what it answers, what it refuses, what never leaves."""
 
+import socket
 import time
 
 import pytest
@@ -239,6 +240,27 @@ def test_too_many_requests(rehearsal):
         ask = Asker(server.address)
         assert 429 in {ask("/api/v1/about")[0] for _ in range(8)}
         assert ask("/api/v1/health")[0] == 200
+
+
+def test_nothing_without_the_token_uses_up_the_operators_orders(rehearsal):
+    with WebServer(source_of(rehearsal), settings(reads_per_s=0.5, orders_per_min=2.0), TOKEN) as server:
+        ask = Asker(server.address)
+        assert 429 in {ask("/api/v1/about")[0] for _ in range(8)}
+        assert 429 in {ask.order("pause", Authorization="Bearer guess")[0] for _ in range(6)}
+        assert [ask.order(name)[0] for name in ("pause", "resume", "pause")] == [200, 200, 429]
+
+
+def test_headers_that_are_no_text_are_refused_like_wrong_ones(server):
+    for line in (b"Host: [", b"Host: localhost\r\nOrigin: http://[", b"Host: localhost\r\nAuthorization: Bearer \xff"):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+            raw.sendall(
+                b"POST /api/v1/control/pause HTTP/1.1\r\nX-SOS-Control: 1\r\nContent-Length: 2\r\n"
+                + line
+                + b"\r\n\r\n{}"
+            )
+            answer = raw.recv(65536)
+        assert int(answer.split()[1]) in {401, 403, 421}, answer
+        assert b"Content-Security-Policy" in answer
 
 
 def test_openapi_names_only_what_is_there(ask, source):
