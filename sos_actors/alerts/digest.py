@@ -85,7 +85,10 @@ class Digest:
 
     def _notice(self) -> Notice:
         level = max((level for level, _ in self._lines), key=_RANK.__getitem__)
-        lines = [text + (f"  (x{count})" if count > 1 else "") for (_, text), count in self._lines.items()]
+        found = list(self._lines.items())
+        if len(found) > _LINES:  # the worst first: what is CRITICAL must not be among those that are only counted
+            found.sort(key=lambda one: -_RANK[one[0][0]])
+        lines = [text + (f"  (x{count})" if count > 1 else "") for (_, text), count in found]
         more = len(lines) - _LINES
         shown = lines[:_LINES] + ([f"and {more} more"] if more > 0 else [])
         if self._held_back:

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import apprise
 from loguru import logger
@@ -22,29 +23,49 @@ _KINDS = {
     AlertLevel.WARNING: apprise.NotifyType.WARNING,
     AlertLevel.CRITICAL: apprise.NotifyType.FAILURE,
 }
-#: Events that may wait while a service hangs; beyond, the oldest are dropped and counted.
+#: Events that may wait while a service hangs; beyond, what comes is dropped and counted, but never a CRITICAL one.
 _MOST_WAITING = 1000
 _FIRST_PAUSE_S = 2.0
 _LOOK_S = 0.5
 
-#: Sends one message to every service; False where one did not take it. Blocks.
+#: Sends one message to every service; False where one did not take it: the same message given again goes only to those
+#: that have not. Blocks.
 Carrier = Callable[[Notice], bool]
 
 
 def carrier(urls: Sequence[str]) -> Carrier:
     """Make a carrier to these addresses; raises InputError, without showing it, for one that cannot be used."""
-    services = apprise.Apprise()
+    services: list[apprise.Apprise] = []
     for number, url in enumerate(urls, start=1):
         if len(url) >= 6:
             hide(url)
-        if not services.add(url):
+        service = apprise.Apprise()
+        if not service.add(url):
             scheme = url.partition("://")[0][:12]
             raise InputError(f"alerts: address {number} ({scheme}://...) is none that Apprise knows; see its wiki")
+        services.append(service)
+    #: The message that some service has not taken yet, and which have not.
+    last: tuple[Notice | None, list[apprise.Apprise]] = None, []
 
     def carry(notice: Notice) -> bool:
-        return bool(services.notify(body=notice.body, title=notice.title, notify_type=_KINDS[notice.level]))
+        nonlocal last
+        waiting = last[1] if last[0] is notice else services  # who has it already is not sent it again
+        with ThreadPoolExecutor(max(len(waiting), 1), thread_name_prefix="sos-alert") as pool:
+            taken = list(pool.map(lambda service: _told(service, notice), waiting))
+        waiting = [service for service, good in zip(waiting, taken, strict=True) if not good]
+        last = notice, waiting
+        return not waiting
 
     return carry
+
+
+def _told(service: apprise.Apprise, notice: Notice) -> bool:
+    """Send a message to one service; False where it was not taken."""
+    try:
+        return bool(service.notify(body=notice.body, title=notice.title, notify_type=_KINDS[notice.level]))
+    except Exception as error:  # noqa: BLE001 - whatever a service's plugin raises must keep it from no other
+        logger.warning("an alert was not sent: {}", type(error).__name__)
+        return False
 
 
 class AlertSender:
@@ -63,7 +84,7 @@ class AlertSender:
         self._settings, self._carry = settings, carry
         self._digest = Digest(settings, name)
         self._monotonic, self._pause_s = monotonic, pause_s
-        self._events: queue.Queue[Event] = queue.Queue(_MOST_WAITING)
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self.sent = self.failed = self.dropped = 0
         self._thread = threading.Thread(target=self._work, name="sos-alerts", daemon=True)
@@ -71,10 +92,10 @@ class AlertSender:
 
     def put(self, event: Event) -> None:
         """Take an event. Never waits, never raises."""
-        try:
-            self._events.put_nowait(event)
-        except queue.Full:
+        if self._events.qsize() >= _MOST_WAITING and event.level is not AlertLevel.CRITICAL:
             self.dropped += 1
+        else:
+            self._events.put(event)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Send what waits, and end; gives up after `timeout_s`."""

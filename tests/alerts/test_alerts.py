@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 import time
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -120,6 +121,16 @@ def test_a_very_long_message_is_cut():
     assert gathered.take(1.0).body.splitlines()[-1] == "and 30 more"
 
 
+def test_what_is_critical_stands_in_a_message_however_many_lines_wait():
+    gathered = digest(group_s=20)
+    for number in range(50):
+        gathered.add(event(text=f"line {number}"), 0.0)
+    gathered.add(event(CRITICAL, "differs from the broker", who="account"), 1.0)
+    lines = gathered.take(1.0).body.splitlines()
+    assert lines[:2] == ["account: differs from the broker", "NIFTY: line 0"]
+    assert lines[-1] == "and 31 more"
+
+
 # --- the sender -----------------------------------------------------------------------------------------
 
 
@@ -164,6 +175,51 @@ def test_a_service_that_hangs_blocks_nobody():
     assert time.monotonic() - began < 10
     assert sender.dropped > 0
     hang.set()
+
+
+def test_what_is_critical_is_taken_while_a_service_hangs():
+    hang, notices = threading.Event(), []
+
+    def carry(notice):
+        hang.wait(30)
+        notices.append(notice)
+        return True
+
+    sender = AlertSender(AlertSettings(group_s=0), carry, "SOS")
+    for number in range(3000):
+        sender.put(event(text=f"line {number}"))
+    sender.put(event(CRITICAL, "the kill switch was used", who="account"))
+    hang.set()
+    sender.close()
+    assert "account: the kill switch was used" in [line for notice in notices for line in notice.body.splitlines()]
+
+
+def test_who_has_taken_a_message_does_not_get_it_again_because_another_has_not():
+    heard = Counter()
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            heard[self.path] += 1
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(503 if self.path == "/down" and heard[self.path] < 3 else 200)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        urls = [f"json://127.0.0.1:{server.server_port}/{name}" for name in ("up", "down")]
+        sender = AlertSender(AlertSettings(group_s=0), carrier(urls), "SOS", pause_s=0.01)
+        sender.put(event(text="one"))
+        wait_for(lambda: sender.sent == 1)
+        sender.put(event(text="two"))
+        wait_for(lambda: sender.sent == 2)
+        sender.close()
+        server.shutdown()
+        thread.join()
+    assert heard == {"/up": 2, "/down": 4}
 
 
 def test_what_waits_is_sent_at_the_end():
