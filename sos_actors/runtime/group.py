@@ -106,10 +106,9 @@ class Group:
 
     def put_fenced(self, item: tuple[Port, Any]) -> None:
         """Queue a message that no later tick may pass by joining an earlier one."""
-        if self._heaps:
-            with self._lock:
-                self._heaps.clear()
-        self.put(item)
+        with self._lock:  # both at once: a heap begun in between would stand before this message and go on growing
+            self._heaps.clear()
+            self.put(item)
 
     def ping(self, _: None = None) -> None:
         """Handle a ping: a sign of life."""
@@ -184,6 +183,8 @@ class Group:
         It is told to leave before it is looked at once more: if it still has not gone on, it cannot take another
         message. `replace` then lets the group work again.
         """
+        if worker.delivered != delivered:
+            return False  # what it does now must not find itself given up for as long as this takes
         worker.live = False
         if worker.delivered != delivered:
             worker.live = True  # should it have seen the order to leave, the watchdog finds it gone

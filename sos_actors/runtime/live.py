@@ -278,8 +278,8 @@ class LiveRuntime(Runtime):
             pykka.ActorRegistry.unregister(actor.actor_ref)
             member.benched = True
             self.actor_stopped(actor, "benched")
+            worker.interrupt()  # before there is a new thread, which may be given the number of one that has ended
             group.replace(worker)  # only now: what waits for the actor must find it benched
-            worker.interrupt()
             self.publish(ActorBenched(path, self.clock.now, what))
         finally:
             self._lock.release()

@@ -182,8 +182,11 @@ class Worker:
             logger.error("{} asked the process to end: {!r}", port.actor.path, error)
 
     def interrupt(self) -> None:
-        """Raise AbandonedError in the thread as soon as it is back in Python."""
-        if self.thread.ident is not None:
+        """Raise AbandonedError in the thread as soon as it is back in Python; one that has ended is left alone.
+
+        A thread that ends has its number given to another one soon, which would then be hit.
+        """
+        if self.thread.ident is not None and self.thread.is_alive():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self.thread.ident), ctypes.py_object(AbandonedError)
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -181,3 +182,36 @@ def test_nothing_is_merged_while_little_waits_or_when_it_is_switched_off():
         finally:
             gate.set()
             runtime.close()
+
+
+def test_no_tick_passes_a_fence_that_is_being_put():
+    runtime = LiveRuntime(RuntimeSettings(conflate_above=1, measure=False, snapshot_s=0))
+    gate, heard = threading.Event(), []
+    try:
+        runtime.spawn(Hearer, "bar/I", ("I",), heard, gate, group="bars")
+        group = runtime.dispatcher_for("bars")
+        runtime.publish(FeedStatus("u", 0, True, "hold"))
+        ticks = [tick(n, 100.0 + n, n) for n in range(1, 6)]
+        runtime.publish(ticks[0], "I")
+        put = group.put
+
+        def put_late(item):
+            if type(item[1]) is MinuteClosed:  # ticks come on another thread just as the minute is ended
+                feed = threading.Thread(target=lambda: [runtime.publish(one, "I") for one in ticks[1:4]])
+                feed.start()
+                feed.join(0.3)
+            put(item)
+
+        group.put = put_late
+        runtime.publish(MinuteClosed(7))
+        group.put = put
+        time.sleep(0.1)
+        runtime.publish(ticks[4], "I")  # after the minute's end
+        gate.set()
+        runtime.settle(10.0)
+        kinds = [type(one).__name__ for one in heard]
+        late = next(n for n, one in enumerate(heard) if type(one) is Tick and one.price == 105.0)
+        assert late > kinds.index("MinuteClosed")
+    finally:
+        gate.set()
+        runtime.close()

@@ -84,6 +84,35 @@ def test_what_a_benched_actor_still_sends_reaches_nobody():
         runtime.close()
 
 
+def test_a_thread_that_ends_as_it_is_given_up_does_its_successor_no_harm(runtime):
+    gate, lines, successors = threading.Event(), [], []
+    runtime.spawn(Sleeper, "strategy/a", gate, lines, group="strategies")
+    runtime.spawn(Sleeper, "strategy/b", gate, lines, group="strategies")
+    group = runtime.dispatcher_for("strategies")
+    hanging, keep = group.worker.thread, runtime.dead_letters.add
+
+    def end_first(letter):
+        if letter.reason == "hung":
+            gate.set()
+            hanging.join(5.0)  # the system gives the number of a thread that has ended to the next one
+        keep(letter)
+
+    def replace(worker):
+        type(group).replace(group, worker)
+        successors.append(group.worker)
+
+    runtime.dead_letters.add, group.replace = end_first, replace
+    start(runtime)
+    runtime.tell("strategy/a", SLEEP)
+    wait_for(lambda: successors)
+    runtime.publish(MinuteClosed(1), "strategy/b")
+    wait_for(lambda: 1 in lines)
+    time.sleep(0.1)
+    assert runtime.escalated is None
+    assert [group.worker] == successors
+    assert successors[0].thread.is_alive()
+
+
 def test_a_thread_that_never_leaves_python_is_given_up_too(runtime):
     class Spinner(Actor):
         @handles(MinuteClosed)
