@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import start_http_server
@@ -27,6 +27,9 @@ BOUNDS = (
     0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0,
 )  # fmt: skip
 
+#: Times the cast is read at most in a scrape, should it change meanwhile.
+_TRIES = 5
+
 
 class DaemonCollector(Collector):
     """Gives the daemon's figures at each scrape. Nothing is asked of an actor."""
@@ -38,8 +41,12 @@ class DaemonCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Give every metric family."""
-        tree = self._runtime.tree()
-        yield from _of_actors(tree["actors"])
+        for _ in range(_TRIES):
+            former = self._runtime.former.copy()
+            tree = self._runtime.tree()
+            if former == self._runtime.former:  # else an actor was replaced meanwhile: it would count twice, or not
+                break
+        yield from _of_actors(tree["actors"], former)
         yield from _of_groups(tree["groups"])
         yield CounterMetricFamily("sos_dead_letters", "Messages nobody could take", value=tree["dead_letters"])
         yield _stages(self._runtime)
@@ -48,8 +55,12 @@ class DaemonCollector(Collector):
         yield from _of_status(self._status(), self._runtime.snapshots.get("recorder", {}))
 
 
-def _of_actors(actors: list[dict[str, Any]]) -> Iterator[Metric]:
-    """Sum up by kind of actor: two hundred bar actors are one series."""
+def _of_actors(actors: list[dict[str, Any]], former: Mapping[str, tuple[int, int, int]]) -> Iterator[Metric]:
+    """Sum up by kind of actor: two hundred bar actors are one series.
+
+    `former` is what those counted whose path another has now: a count never goes back, which would be taken for a new
+    start of the daemon.
+    """
     handled = CounterMetricFamily("sos_messages", "Messages handled, by kind of actor", labels=["kind"])
     failures = CounterMetricFamily("sos_failures", "Handlers that raised", labels=["kind"])
     restarts = CounterMetricFamily("sos_restarts", "Actors started anew", labels=["kind"])
@@ -57,9 +68,11 @@ def _of_actors(actors: list[dict[str, Any]]) -> Iterator[Metric]:
     benched = GaugeMetricFamily("sos_benched", "Actors taken out", labels=["kind"])
     for kind in sorted({one["kind"] for one in actors}):
         of_kind = [one for one in actors if one["kind"] == kind]
-        handled.add_metric([kind], sum(one["handled"] for one in of_kind))
-        failures.add_metric([kind], sum(one["failures"] for one in of_kind))
-        restarts.add_metric([kind], sum(one["restarts"] for one in of_kind))
+        gone = former.get(kind, (0, 0, 0))
+        for family, name, before in zip(
+            (handled, failures, restarts), ("handled", "failures", "restarts"), gone, strict=True
+        ):
+            family.add_metric([kind], before + sum(one[name] for one in of_kind))
         alive.add_metric([kind], sum(one["state"] in {"waiting", "handling"} for one in of_kind))
         benched.add_metric([kind], sum(bool(one["benched"]) for one in of_kind))
     yield from (handled, failures, restarts, alive, benched)

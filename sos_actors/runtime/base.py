@@ -82,6 +82,8 @@ class Runtime:
         self._cast: dict[str, _Member] = {}
         self._topics: dict[tuple[type, str], Topic] = {}
         self._watchers: dict[str, list[str]] = {}
+        #: What actors counted whose path another one has now, by kind: (handled, failures, restarts).
+        self.former: dict[str, tuple[int, int, int]] = {}
         self.escalated: EscalatedError | None = None
 
     def start_clock(self) -> None:
@@ -114,12 +116,21 @@ class Runtime:
         if former is not None:
             if not former.actor.closed:
                 raise ValueError(f"there is an actor '{path}' already")
-            del self._cast[path]
+            self._forget(path)
         dispatcher = self.dispatcher_for(group)
         actor = construct(kind, self, path, dispatcher, args, kwargs)
         self._cast[path] = _Member(kind, args, kwargs, dispatcher, actor, FailureRecord(policy))
         self._start(actor)
         return self.ref(path)
+
+    def _forget(self, path: str) -> None:
+        """Free a path; what was counted under it goes on to count for its kind."""
+        member = self._cast[path]
+        kind = member.kind.__name__
+        handled, failures, restarts = self.former.get(kind, (0, 0, 0))
+        handled += sum(port.handled for port in member.actor.ports.values())
+        self.former[kind] = handled, failures + member.failures.total, restarts + member.restarts
+        del self._cast[path]
 
     def _start(self, actor: Actor) -> None:
         pykka.ActorRegistry.register(actor.actor_ref)

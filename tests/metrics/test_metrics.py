@@ -80,6 +80,26 @@ def test_a_scrape_has_what_the_cast_did(runtime):
     assert ("sos_realised",) not in found
 
 
+def test_a_count_never_goes_back_when_a_contract_is_followed_again(runtime):
+    def counted():
+        families = {one.name: one for one in DaemonCollector(runtime, lambda: STATUS).collect()}
+        return [
+            next(one.value for one in families[name].samples if one.labels == {"kind": "Counting"})
+            for name in ("sos_messages", "sos_failures", "sos_restarts")
+        ]
+
+    for ts in (1, -1, 2):
+        runtime.tell("a", MinuteClosed(ts))
+    runtime.settle()
+    before = counted()
+    runtime.ref("a").stop()
+    runtime.spawn(Counting, "a", group="g")
+    runtime.settle()
+    after = counted()
+    assert before[1:] == after[1:] == [1, 1]
+    assert after[0] >= before[0]
+
+
 def test_a_scrape_says_how_far_the_journal_lags(runtime, tmp_path):
     recording = Recording(tmp_path / "s", session="s", settings=RecordingSettings(flush_s=60.0))
     try:

@@ -6,7 +6,6 @@ lost to the record, loudly, and to nothing else.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import threading
 import time
@@ -152,8 +151,7 @@ class Recording:
             self._attempt(self._flush)
         if self._early and not self.failed:
             self._fail(f"{len(self._early)} deliveries after a gap were left out")
-        with contextlib.suppress(JournalError):
-            self._writer.close(f"{INCOMPLETE}: {self.failed}" if self.failed else reason)
+        self._attempt(lambda: self._writer.close(f"{INCOMPLETE}: {self.failed}" if self.failed else reason))
 
     def _work(self) -> None:
         done = False

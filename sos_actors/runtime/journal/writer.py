@@ -107,12 +107,18 @@ class JournalWriter:
                     self._close_file()
                     self._open_next()
             except OSError as error:
-                # Frames after a half-written one could not be read: the journal ends here, and says so every time.
-                self._failed = f"{segment_path(self._folder, self._number)}: cannot be written: {error.strerror}"
-                raise JournalError(self._failed) from error
+                raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> JournalError:
+        """Give the error that ends the journal for good: frames after a half-written one could not be read."""
+        self._failed = f"{segment_path(self._folder, self._number)}: cannot be written: {error.strerror}"
+        return JournalError(self._failed)
 
     def close(self, reason: str = "") -> None:
-        """Write what waits and the session's end. A journal that failed is left as it is."""
+        """Write what waits and the session's end. A journal that failed is left as it is.
+
+        Raises JournalError when it cannot.
+        """
         if self._failed:
             with contextlib.suppress(OSError):  # what is still in the file's buffer cannot be written either
                 self._file.close()
@@ -120,8 +126,13 @@ class JournalWriter:
         self.commit()
         with self._lock:
             end = SessionEnd(records=self._written, closed=self._now(), reason=reason)
-            self._write(END, msgspec.msgpack.encode(end))
-            self._close_file()
+            try:
+                self._write(END, msgspec.msgpack.encode(end))
+                self._close_file()
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    self._file.close()
+                raise self._failure(error) from error
 
     @property
     def written(self) -> int:

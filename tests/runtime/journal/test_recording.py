@@ -1,7 +1,9 @@
 """A threaded session is recorded and runs again, delivery by delivery; a difference is named exactly."""
 
+import errno
 import gc
 import itertools
+import os
 import threading
 import time
 from pathlib import Path
@@ -279,6 +281,19 @@ def test_a_replay_stops_where_it_is_told(tmp_path):
     outcome, runtime, _ = again(tmp_path / "s", before=lambda one: one.serial < 100)
     assert outcome.deliveries == 100
     assert sum(one.handled for one in runtime.stats()) == 100
+
+
+def test_a_disk_that_fails_at_the_very_end_ends_no_stop(tmp_path, monkeypatch):
+    told = []
+    recording = Recording(tmp_path / "s", session="s", on_failed=told.append)
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)  # the last thing a close does
+    recording.close("stopped")
+    assert "No space left" in recording.failed
+    assert len(told) == 1
 
 
 def test_a_full_disk_ends_the_recording_and_not_the_session(tmp_path):
