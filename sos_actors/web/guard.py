@@ -85,8 +85,9 @@ class Guard:
             return answer(Fault(error=error.reason), error.status)
         except InputError as error:
             return answer(Fault(error=str(error)), 400)
-        except SosError as error:
-            return answer(Fault(error=str(error)), 503)
+        except SosError as error:  # the daemon, too, says of what it is asked that it is wrong
+            wrong = error.exit_status == InputError.exit_status
+            return answer(Fault(error=str(error)), 400 if wrong else 503)
         except Exception:  # noqa: BLE001 - a fault of ours must neither end the server nor show its inside
             logger.exception("web: {} {}", request.method, request.path)
             return answer(Fault(error="a fault of the program; its log says which"), 500)

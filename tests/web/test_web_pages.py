@@ -6,9 +6,11 @@ Screenshots go to the folder named by $SOS_SCREENSHOTS, where it is set.
 import re
 
 import pytest
-from web_rig import TOKEN
+from web_rig import TOKEN, settings, source_of
 
+from sos_actors.control.protocol import ControlError
 from sos_actors.messages import HistoryPlayed
+from sos_actors.web.server import WebServer
 
 PAGES = ("now", "chain", "strategies", "actors", "history")
 
@@ -178,3 +180,29 @@ def test_every_page_fits_a_phone(browser, server, window_of, theme):
                 assert wide <= 0, box
         window.shot(f"{name}-phone-{theme}")
     window.end()
+
+
+def test_figures_fade_while_nothing_answers_behind_the_server(browser, rehearsal, window_of):
+    source = source_of(rehearsal)
+    answering, silent = source.status, []
+
+    def status():
+        if silent:
+            raise ControlError("the daemon did not answer 'stage' within 10 s")
+        return answering()
+
+    source.status = status
+    with WebServer(source, settings(), TOKEN) as server:
+        window = window_of(browser, server.address, timezone_id="America/New_York")
+        page = window.open("now")
+        page.wait_for_selector("#tiles .tile b")
+        assert page.inner_text("#clock").endswith("IST 2025-09-02")
+        silent.append(True)
+        page.wait_for_selector(".link.down")
+        assert page.inner_text("#link") == "no answer"
+        assert page.locator("#page.stale").count() == 1
+        silent.clear()
+        page.wait_for_selector(".link.up")
+        assert page.locator("#page.stale").count() == 0
+        window.until(lambda: "did not answer" not in page.inner_text("#notice"))
+        window.end()

@@ -8,15 +8,17 @@ import time
 import msgspec
 import numpy as np
 import pytest
-from web_rig import PLANTED
+from web_rig import PLANTED, TOKEN, Asker, settings
 
 from sos_actors.control.protocol import ControlError, socket_path
 from sos_actors.control.server import ControlServer, _Connection
 from sos_actors.errors import InputError
 from sos_actors.market.ids import index_id
 from sos_actors.messages import Phase, SessionPhase
+from sos_actors.web.live_source import LiveParts, LiveSource
 from sos_actors.web.observer import Observed
 from sos_actors.web.remote import COMMAND, RemoteStage, StageCommand
+from sos_actors.web.server import WebServer
 from sos_actors.web.stage import LocalStage
 
 INDEX = index_id("NIFTY")
@@ -91,8 +93,15 @@ def test_orders_reach_the_limits_and_everybody_sees_them(remote, rehearsal):
     assert "brf_short" in remote.order("stop", strategy="brf_short")
     remote.order("start", strategy="brf_short")
     assert rehearsal.operations.status().restrictions == []
-    with pytest.raises(ControlError, match="there is no strategy 'nobody'"):
+    with pytest.raises(ControlError, match="there is no strategy 'nobody'") as caught:
         remote.order("stop", strategy="nobody")
+    assert caught.value.exit_status == InputError.exit_status  # answered as wrong input, not as a daemon that is away
+
+
+def test_a_name_that_is_not_there_is_wrong_input_over_the_daemon_too(remote, rehearsal):
+    parts = LiveParts(stage=remote, underlyings=rehearsal.underlyings, config={})
+    with WebServer(LiveSource(parts), settings(), TOKEN) as server:
+        assert Asker(server.address).order("pause", {"strategy": "nobody"})[0] == 400
 
 
 def test_known_secrets_leave_in_no_answer(rehearsal):

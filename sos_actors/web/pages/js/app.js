@@ -11,7 +11,7 @@ import { ask, el, notice } from "./ui.js";
 
 const pages = { now, chain, strategies, actors, history };
 const at = (id) => document.getElementById(id);
-const state = { about: null, status: null, underlying: "", page: null, stream: null };
+const state = { about: null, status: null, underlying: "", page: null, stream: null, link: "", silent: new Set() };
 
 globalThis.Plotly.register({ moduleType: "locale", name: "en-IN", dictionary: {}, format: {
   days: ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"], shortDays: ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"],
@@ -36,12 +36,25 @@ function show(path, push = true) {
   const page = state.page = pages[chosen].open(box, context);
   want(page);
 }
+// Figures fade without a connection, and where what stands behind the server does not answer: they are old then.
+function mark() {
+  if (!state.link) return;
+  const up = state.link === "up", cut = !up || state.silent.size > 0;
+  at("link").className = "link " + (cut ? "down" : "up");
+  at("link").textContent = !up ? "no connection" : cut ? "no answer" : state.about.kind === "result" ? "stored" : "live";
+  document.body.classList.toggle("cut", cut);
+  at("page").classList.toggle("stale", cut);
+}
 function want(page) {
+  state.silent.clear();
+  mark();
   state.stream.want(["status", ...(page.topics ?? [])], (topic, parts, changed) => {
+    if (parts.error) state.silent.add(topic); else state.silent.delete(topic);
+    mark();
     if (topic === "status") header(parts);
     else if (parts.error) notice(parts.error, "fail");
     else if (state.page === page) page.hear?.(topic, parts, changed);
-    if (topic === "status" && state.page === page) page.status?.(parts.status);
+    if (parts.status && topic === "status" && state.page === page) page.status?.(parts.status);
   });
 }
 // What a page may use of the frame.
@@ -55,7 +68,11 @@ const context = {
 };
 
 function header({ clock, status, error }) {
-  if (error) return notice(error, "fail", 0);
+  if (error) {
+    notice(error, "fail", 0);
+    at("notice").dataset.standing = "1"; // until there is an answer again
+    return;
+  }
   state.status = status;
   at("clock").replaceChildren(clock ? clock.slice(11) : NOTHING, el("small", {}, ` IST ${clock ? clock.slice(0, 10) : ""}`));
   const mode = at("mode");
@@ -123,10 +140,9 @@ async function start() {
   const still = state.about.kind === "result";
   at("kill").hidden = at("flatten").hidden = still;
   state.stream = new Stream((how) => {
-    at("link").className = "link " + how;
-    at("link").textContent = how === "up" ? (still ? "stored" : "live") : "no connection";
-    document.body.classList.toggle("cut", how !== "up");
-    at("page").classList.toggle("stale", how !== "up");
+    state.link = how;
+    state.silent.clear();
+    mark();
   });
   at("pages").addEventListener("click", (event) => {
     const link = event.target.closest("a");
