@@ -27,10 +27,10 @@ from sos_actors.messages import (
 )
 from sos_actors.trading.earmarks import Earmarks
 from sos_actors.trading.rate import TokenBucket
+from sos_actors.trading.restrictions import Restrictions
 from sos_actors.trading.risk_settings import RiskSettings, RiskState
 
 _OPEN = Phase.OPEN
-_SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 
 
 class Breach(NamedTuple):
@@ -80,7 +80,7 @@ class RiskBook:
         self._earmarks = Earmarks()
         self._bucket = TokenBucket(settings.orders_per_s, settings.order_burst)
         self._reserve = settings.exit_reserve * settings.order_burst
-        self._states: dict[tuple[str, str], TradingState] = {}
+        self._restrictions = Restrictions()
         self._groups: dict[str, _Group] = {}
         self._intents: dict[str, tuple[str, tuple[str, str]]] = {}
         self._covered: dict[tuple[str, str], int] = {}
@@ -98,7 +98,7 @@ class RiskBook:
     def check(self, plan: TradePlan, now: int) -> Breach | None:
         """Why `plan` may not be entered at `now`; None: it may. Changes nothing."""
         return (
-            (self._state_breach(plan) if self._states or self._loss_hit or not self.entries_on else None)
+            (self._state_breach(plan) if self._restrictions.scopes or self._loss_hit or not self.entries_on else None)
             or self._time_breach(plan, now)
             or (self._count_breach(plan) if self._counted else None)
             or (self._day_breach(plan, now) if self._daily else None)
@@ -109,7 +109,7 @@ class RiskBook:
 
     def restrictions(self) -> list[tuple[str, str, TradingState]]:
         """Give who may not do everything: (strategy, underlying, state); both names empty is the whole account."""
-        return [(*scope, state) for scope, state in self._states.items()]
+        return self._restrictions.listed()
 
     def counted(self) -> list[str]:
         """Give what counts as held or on its way, in words."""
@@ -122,20 +122,11 @@ class RiskBook:
         """
         if not self._groups:
             return []
-        if self._loss_hit:
-            return [("", "")]
-        return [scope for scope, state in self._states.items() if state is TradingState.HALTED or all(scope)]
+        return [("", "")] if self._loss_hit else self._restrictions.banned()
 
     def trading_state(self, strategy: str = "", underlying: str = "") -> TradingState:
         """Give the strictest of the account's, the strategy's and the underlying's state."""
-        states = self._states
-        if not states:
-            return TradingState.ACTIVE
-        found = (
-            states.get(scope, TradingState.ACTIVE)
-            for scope in (("", ""), (strategy, ""), ("", underlying), (strategy, underlying))
-        )
-        return max(found, key=_SEVERITY.__getitem__)
+        return self._restrictions.strictest(strategy, underlying)
 
     # -- what happened ------------------------------------------------------------------------------------------------
 
@@ -222,18 +213,8 @@ class RiskBook:
             self._dead_feeds[status.underlying] = status.detail or "feed not live"
 
     def on_state(self, change: SetTradingState) -> None:
-        """Change what may be done, for the account, a strategy, an underlying, or one strategy on one underlying.
-
-        A strategy that becomes ACTIVE does so on every underlying.
-        """
-        scope = (change.strategy, change.underlying)
-        if change.state is TradingState.ACTIVE:
-            everywhere = bool(change.strategy) and not change.underlying
-            for known in list(self._states):
-                if known == scope or (everywhere and known[0] == change.strategy):
-                    del self._states[known]
-        else:
-            self._states[scope] = change.state
+        """Change what may be done, for the account, a strategy, an underlying, or one strategy on one underlying."""
+        self._restrictions.change(change)
 
     def new_day(self, equity_paise: int) -> None:
         """Begin a day: counts of the day, cooldowns and quotes are forgotten; open trades and states stay."""
@@ -268,7 +249,7 @@ class RiskBook:
         self._loss_hit, self._trades_today = state.loss_hit, state.trades_today
         self._strategy_trades = dict(state.strategy_trades)
         self._side_ts = {(a, b, c): ts for a, b, c, ts in state.sides}
-        self._states = {(strategy, underlying): value for strategy, underlying, value in state.states}
+        self._restrictions = Restrictions(state.states)
         for name, strategy, underlying, direction, intents in state.groups:
             self._open(name, strategy, underlying, direction).intents = intents
         for intent_id, signal_id, strategy, instrument in state.intents:
@@ -291,10 +272,9 @@ class RiskBook:
     def _state_breach(self, plan: TradePlan) -> Breach | None:
         if not self.entries_on:
             return Breach(RefusalReason.ENTRIES_OFF, "entries are off: warming up")
-        if self._states:
-            state = self.trading_state(plan.strategy, plan.underlying)
-            if state is not TradingState.ACTIVE:
-                return Breach(RefusalReason[state.name], f"{plan.strategy} on {plan.underlying} is {state}")
+        state = self.trading_state(plan.strategy, plan.underlying)
+        if state is not TradingState.ACTIVE:
+            return Breach(RefusalReason[state.name], f"{plan.strategy} on {plan.underlying} is {state}")
         if self._loss_hit:
             lost = (self.start_equity_paise - self.equity_paise) / 100
             return Breach(RefusalReason.DAILY_LOSS, f"{lost:.2f} rupees lost since the start of the day")
