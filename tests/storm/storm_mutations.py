@@ -102,7 +102,7 @@ def forget_the_halt_at_a_restart(patch):
 
     def take_up(self, state):
         real(self, state)
-        self._states.clear()
+        self._restrictions.scopes.clear()
 
     patch.setattr(RiskBook, "take_up", take_up)
 
