@@ -181,9 +181,9 @@ def builder(request: Request) -> Callable[[Runtime], None]:
 
 
 def _prepared(request: Request) -> tuple[Request, list[dt.date], int]:
-    """Check a request; gives it with the patience its data needs, its days with data and its bars' length in seconds.
+    """Check a request; gives it with the patience its data needs, its days with data, and an interval.
 
-    The length is 0 for ticks.
+    That is the length in seconds of the bars that strategies read, 0 for ticks.
     """
     _check(request)
     days = days_with_data(request)

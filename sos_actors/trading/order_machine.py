@@ -64,8 +64,8 @@ class OrderRecord(msgspec.Struct, array_like=True, eq=False, gc=False):
     """All that is known of one order. `quantity` and `filled` in units; only `advance` changes the state.
 
     `cancelling` is set by the owner when it has asked to take the order back, `leaving` when it has made a stop the
-    exit; `resize` notes a quantity asked for,
-    which the broker may have been too far to grant: `quantity_before` is the least there was before it.
+    exit. `resize` notes a quantity asked for, which the broker may have been too far to grant: `quantity_before` is
+    the least there was before it.
     Checkpoints hold it as it stands here: the order of the fields is their layout.
     """
 
